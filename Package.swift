@@ -1,0 +1,110 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+let testing: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+  name: "graft",
+  products: [
+    .library(name: "Graft", targets: ["Graft"]),
+    .executable(name: "graft", targets: ["GraftCommand"]),
+    .executable(name: "graft-benchmarks", targets: ["GraftBenchmarks"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // System libraries
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+    // The nouns
+    .target(name: "GraftCore", swiftSettings: strict),
+
+    // Arithmetic
+    .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CKernels", linkerSettings: [.linkedLibrary("m")]),
+    .target(
+      name: "GraftKernels", dependencies: ["GraftCore", "CKernels", "COpenBLAS", "COneDNN"],
+      swiftSettings: strict),
+    .target(name: "GraftGraph", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: strict),
+    .target(
+      name: "GraftAdapters", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: strict),
+    .target(
+      name: "GraftModels", dependencies: ["GraftCore", "GraftKernels", "GraftGraph"],
+      swiftSettings: strict),
+    .target(
+      name: "GraftTraining",
+      dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "GraftAdapters"],
+      swiftSettings: strict),
+
+    // Storage
+    .target(
+      name: "GraftFormats", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: strict),
+    .target(
+      name: "GraftHDF5", dependencies: ["GraftCore", "CHDF5", "CZstd"], swiftSettings: strict),
+
+    // The facade and the command
+    .target(
+      name: "Graft",
+      dependencies: [
+        "GraftCore", "GraftKernels", "GraftGraph", "GraftAdapters", "GraftModels", "GraftTraining",
+        "GraftFormats", "GraftHDF5",
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "GraftCommand",
+      dependencies: [
+        "Graft", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "GraftBenchmarks",
+      dependencies: ["Graft", "GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "GraftTraining"],
+      swiftSettings: strict),
+
+    // Tests
+    .testTarget(name: "GraftCoreTests", dependencies: ["GraftCore"], swiftSettings: testing),
+    .testTarget(
+      name: "GraftKernelsTests", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: testing),
+    .testTarget(
+      name: "GraftFormatsTests", dependencies: ["GraftCore", "GraftFormats", "GraftKernels"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftHDF5Tests", dependencies: ["GraftCore", "GraftHDF5"], swiftSettings: testing),
+    .testTarget(
+      name: "GraftAdaptersTests", dependencies: ["GraftCore", "GraftAdapters", "GraftKernels"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftGraphTests", dependencies: ["GraftCore", "GraftKernels", "GraftGraph"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftModelsTests", dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "GraftModels"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftTrainingTests",
+      dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "GraftAdapters", "GraftTraining"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftTests",
+      dependencies: ["Graft", "GraftCore", "GraftFormats", "GraftHDF5", "GraftModels", "GraftAdapters", "GraftTraining"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftCommandTests", dependencies: ["GraftCommand", "Graft", "GraftCore"],
+      swiftSettings: testing),
+  ]
+)

@@ -1,0 +1,4 @@
+@main
+struct GraftBenchmarksMain {
+  static func main() {}
+}

@@ -1,0 +1,4 @@
+@main
+struct GraftCommandMain {
+  static func main() {}
+}
