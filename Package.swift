@@ -28,12 +28,14 @@ let package = Package(
   ],
   targets: [
     // System libraries
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
     // The nouns
-    .target(name: "GraftCore", swiftSettings: strict),
+    .target(name: "CSystem"),
+    .target(name: "GraftCore", dependencies: ["CSystem"], swiftSettings: strict),
 
     // Arithmetic
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dl")]),
@@ -41,7 +43,8 @@ let package = Package(
     .target(
       name: "GraftKernels", dependencies: ["GraftCore", "CKernels", "COpenBLAS", "COneDNN"],
       swiftSettings: strict),
-    .target(name: "GraftGraph", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: strict),
+    .target(
+      name: "GraftGraph", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: strict),
     .target(
       name: "GraftAdapters", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: strict),
     .target(
@@ -74,13 +77,16 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "GraftBenchmarks",
-      dependencies: ["Graft", "GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "GraftTraining"],
+      dependencies: [
+        "Graft", "GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "GraftTraining",
+      ],
       swiftSettings: strict),
 
     // Tests
     .testTarget(name: "GraftCoreTests", dependencies: ["GraftCore"], swiftSettings: testing),
     .testTarget(
-      name: "GraftKernelsTests", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: testing),
+      name: "GraftKernelsTests", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: testing
+    ),
     .testTarget(
       name: "GraftFormatsTests", dependencies: ["GraftCore", "GraftFormats", "GraftKernels"],
       swiftSettings: testing),
@@ -93,15 +99,21 @@ let package = Package(
       name: "GraftGraphTests", dependencies: ["GraftCore", "GraftKernels", "GraftGraph"],
       swiftSettings: testing),
     .testTarget(
-      name: "GraftModelsTests", dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "GraftModels"],
+      name: "GraftModelsTests",
+      dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "GraftModels"],
       swiftSettings: testing),
     .testTarget(
       name: "GraftTrainingTests",
-      dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "GraftAdapters", "GraftTraining"],
+      dependencies: [
+        "GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "GraftAdapters", "GraftTraining",
+      ],
       swiftSettings: testing),
     .testTarget(
       name: "GraftTests",
-      dependencies: ["Graft", "GraftCore", "GraftFormats", "GraftHDF5", "GraftModels", "GraftAdapters", "GraftTraining"],
+      dependencies: [
+        "Graft", "GraftCore", "GraftFormats", "GraftHDF5", "GraftModels", "GraftAdapters",
+        "GraftTraining",
+      ],
       swiftSettings: testing),
     .testTarget(
       name: "GraftCommandTests", dependencies: ["GraftCommand", "Graft", "GraftCore"],

@@ -1,0 +1,12 @@
+#pragma once
+
+/// Exchanges two paths in one step (Linux renameat2 with RENAME_EXCHANGE).
+///
+/// A shim because Glibc's Swift overlay lacks the function: it hides behind _GNU_SOURCE.
+/// Returns 0, or -1 with errno set.
+int graft_exchange_paths(const char *first, const char *second);
+
+/// Copies up to `count` bytes between two files inside the kernel (Linux copy_file_range).
+///
+/// Same reason. Returns the bytes copied, 0 at the end of `source`, or -1 with errno set.
+long graft_copy_file_range(int source, long source_offset, int target, long target_offset, unsigned long count);

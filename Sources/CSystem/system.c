@@ -1,0 +1,16 @@
+#define _GNU_SOURCE
+#include "CSystem.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+int graft_exchange_paths(const char *first, const char *second) {
+  return renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE);
+}
+
+long graft_copy_file_range(
+    int source, long source_offset, int target, long target_offset, unsigned long count) {
+  off_t from = source_offset, to = target_offset;
+  return copy_file_range(source, &from, target, &to, count, 0);
+}

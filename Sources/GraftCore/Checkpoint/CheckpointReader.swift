@@ -1,0 +1,76 @@
+/// The formats that a checkpoint can be written down in.
+public enum CheckpointFormat: String, Sendable, CaseIterable {
+  case safetensors
+  case gguf
+  case hdf5
+  case word2vec
+  case glove
+}
+
+/// A named set of tensors in some format, opened: the header is validated, no tensor byte is read yet.
+///
+/// After a successful open nothing re-checks. Implementations are immutable and read with `pread`.
+public protocol CheckpointReader: Sendable {
+  /// The format.
+  var format: CheckpointFormat { get }
+  /// The path that was opened.
+  var path: String { get }
+  /// The tensors in file order.
+  var tensors: [TensorInfo] { get }
+  /// Text metadata in file order: safetensors' `__metadata__`, GGUF's key-values as text, HDF5's attributes.
+  var metadata: [MetadataEntry] { get }
+
+  /// Fills `buffer` with a tensor's bytes from `byteOffset` (inside the tensor) on.
+  ///
+  /// - Throws: ``StorageError`` when the file ends early or can't be read.
+  func read(_ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan)
+    throws(StorageError)
+
+  /// Where a tensor's bytes lie in a file as one piece, for copying and mapping; nil when they don't
+  /// (compressed, or text).
+  func extent(of tensor: Int) -> FileExtent?
+}
+
+/// A run of bytes in an open file.
+public struct FileExtent: Sendable {
+  /// The file.
+  public let file: InputFile
+  /// The bytes.
+  public let range: Range<Int>
+
+  /// Names a run of bytes.
+  public init(file: InputFile, range: Range<Int>) {
+    self.file = file
+    self.range = range
+  }
+}
+
+/// One key and its text.
+public struct MetadataEntry: Sendable, Hashable {
+  /// The key.
+  public let key: String
+  /// The value.
+  public let value: String
+
+  /// Makes an entry.
+  public init(key: String, value: String) {
+    self.key = key
+    self.value = value
+  }
+}
+
+extension CheckpointReader {
+  /// The position of a tensor by name; linear, so callers that ask often build their own index.
+  public func index(of name: TensorName) -> Int? { tensors.firstIndex { $0.name == name } }
+
+  /// A whole tensor in memory of its own, for tensors that are known to be small.
+  public func contents(of tensor: Int) throws(StorageError) -> MemorySlice {
+    let info = tensors[tensor]
+    let slice = try MemorySlice(allocating: info.dtype, info.shape)
+    try slice.memory.withMutableBytes { (bytes: inout MutableRawSpan) throws(StorageError) in
+      var part = bytes._mutatingExtracting(0..<info.byteCount)
+      try read(tensor, at: 0, into: &part)
+    }
+    return slice
+  }
+}

@@ -1,0 +1,68 @@
+internal import CSystem
+internal import Glibc
+internal import Synchronization
+
+/// A directory that appears at its path whole, or not at all.
+///
+/// Files go into a temporary sibling directory; ``commit()`` forces them to disk and renames it. What stood at
+/// the path before is exchanged in one step and removed afterwards. A value that is dropped without `commit` removes the sibling.
+public final class AtomicDirectory: Sendable {
+  /// Where the directory will appear.
+  public let path: String
+  /// The sibling being filled.
+  public let temporaryPath: String
+  private let files = Mutex<[OutputFile]>([])
+
+  /// Makes a temporary sibling of `path`.
+  public init(path: String) throws(StorageError) {
+    self.path = path
+    temporaryPath = temporarySibling(of: path)
+    guard unsafe mkdir(temporaryPath, 0o777) == 0 else {
+      throw StorageError(call: "mkdir", errno: errno, file: temporaryPath)
+    }
+  }
+
+  deinit { Directory.remove(temporaryPath) }
+
+  /// Creates a file in the directory; `name` may have sub-directories, which are made.
+  ///
+  /// - Throws: ``StorageError`` when the name would leave the directory.
+  public func file(named name: String) throws(StorageError) -> OutputFile {
+    guard Directory.isSafeRelativePath(name) else {
+      throw StorageError(
+        .refused(policy: "a file name that leaves its directory", found: name), file: path)
+    }
+    var folder = temporaryPath
+    for component in name.split(separator: "/").dropLast() {
+      folder += "/" + component
+      if unsafe mkdir(folder, 0o777) != 0, errno != EEXIST {
+        throw StorageError(call: "mkdir", errno: errno, file: folder)
+      }
+    }
+    let file = try OutputFile(creating: temporaryPath + "/" + name)
+    files.withLock { $0.append(file) }
+    return file
+  }
+
+  /// Writes a small file into the directory.
+  public func write(_ bytes: [UInt8], named name: String) throws(StorageError) {
+    try file(named: name).write(bytes, at: 0)
+  }
+
+  /// Makes the directory appear at its path.
+  public func commit() throws(StorageError) {
+    for file in files.withLock({ $0 }) { try file.synchronize() }
+    for folder in Directory.folders(under: temporaryPath) { try synchronizeDirectory(folder) }
+    try synchronizeDirectory(temporaryPath)
+    if unsafe rename(temporaryPath, path) != 0 {
+      guard errno == EEXIST || errno == ENOTEMPTY else {
+        throw StorageError(call: "rename", errno: errno, file: path)
+      }
+      guard unsafe graft_exchange_paths(temporaryPath, path) == 0 else {
+        throw StorageError(call: "renameat2", errno: errno, file: path)
+      }
+      Directory.remove(temporaryPath)
+    }
+    try synchronizeDirectory(parent(of: path))
+  }
+}

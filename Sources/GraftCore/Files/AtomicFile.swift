@@ -1,0 +1,62 @@
+internal import Glibc
+
+/// A file that appears at its path whole, or not at all.
+///
+/// Bytes go to a temporary sibling; ``commit()`` forces them to disk, renames and forces the directory. A value
+/// that is dropped without `commit` removes the sibling.
+public final class AtomicFile: Sendable {
+  /// Where the file will appear.
+  public let path: String
+  /// The sibling to write to.
+  public let output: OutputFile
+
+  /// Opens a temporary sibling of `path`.
+  public init(path: String) throws(StorageError) {
+    self.path = path
+    output = try OutputFile(creating: temporarySibling(of: path))
+  }
+
+  deinit { unsafe unlink(output.path) }
+
+  /// Makes the file appear at its path, replacing what stood there.
+  public func commit() throws(StorageError) {
+    try output.synchronize()
+    guard unsafe rename(output.path, path) == 0 else {
+      throw StorageError(call: "rename", errno: errno, file: path)
+    }
+    try synchronizeDirectory(parent(of: path))
+  }
+
+  /// Writes a small file atomically.
+  public static func write(_ bytes: [UInt8], to path: String) throws(StorageError) {
+    let file = try AtomicFile(path: path)
+    try file.output.write(bytes, at: 0)
+    try file.commit()
+  }
+}
+
+/// A path beside `path` that no one else uses.
+func temporarySibling(of path: String) -> String {
+  var random = SystemRandomNumberGenerator()
+  let tag = String(random.next() & 0xFFFF_FFFF, radix: 36)
+  var trimmed = path
+  while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+  let name = trimmed.split(separator: "/").last.map(String.init) ?? "output"
+  return parent(of: trimmed) + "/.\(name).\(getpid())-\(tag).partial"
+}
+
+/// The directory that holds the last component of `path`.
+func parent(of path: String) -> String {
+  var trimmed = path
+  while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+  guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+  return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+}
+
+/// Forces a directory's entries to disk.
+func synchronizeDirectory(_ path: String) throws(StorageError) {
+  let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
+  defer { close(descriptor) }
+  guard fsync(descriptor) == 0 else { throw StorageError(call: "fsync", errno: errno, file: path) }
+}

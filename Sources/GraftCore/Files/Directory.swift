@@ -1,0 +1,87 @@
+internal import Glibc
+
+/// What can be asked of paths and directories.
+public enum Directory {
+  /// Whether a directory stands at the path.
+  public static func exists(at path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Whether a regular file stands at the path.
+  public static func hasFile(at path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
+  /// The names in a directory, sorted by their bytes, without `.` and `..`.
+  public static func entries(of path: String) throws(StorageError) -> [String] {
+    guard let stream = unsafe opendir(path) else {
+      throw StorageError(call: "opendir", errno: errno, file: path)
+    }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
+          unsafe String(cString: $0)
+        }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Makes a directory unless it exists.
+  public static func create(_ path: String) throws(StorageError) {
+    guard unsafe mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+    throw StorageError(call: "mkdir", errno: errno, file: path)
+  }
+
+  /// Removes a file, or a directory with all it holds; what can't be removed is left.
+  public static func remove(_ path: String) {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else { return }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      for name in (try? entries(of: path)) ?? [] { remove(path + "/" + name) }
+      unsafe rmdir(path)
+    } else {
+      unsafe unlink(path)
+    }
+  }
+
+  /// All directories below a path.
+  static func folders(under path: String) -> [String] {
+    var result: [String] = []
+    for name in (try? entries(of: path)) ?? [] where exists(at: path + "/" + name) {
+      result.append(path + "/" + name)
+      result += folders(under: path + "/" + name)
+    }
+    return result
+  }
+
+  /// Whether a relative path from a file stays below the directory it is meant for.
+  public static func isSafeRelativePath(_ path: String) -> Bool {
+    guard !path.isEmpty, !path.hasPrefix("/"), !path.contains("\\"), !path.contains(":") else {
+      return false
+    }
+    guard path.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+      return false
+    }
+    return path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy {
+      !$0.isEmpty && $0 != "." && $0 != ".." && $0.utf8.count <= 255
+    }
+  }
+
+  /// The bytes free for this user on the file system of a path (or of its nearest existing parent).
+  public static func availableBytes(at path: String) -> Int? {
+    var status = statvfs()
+    var candidate = path
+    while unsafe statvfs(candidate, &status) != 0 {
+      let up = parent(of: candidate)
+      guard up != candidate else { return nil }
+      candidate = up
+    }
+    return Int(status.f_bavail) * Int(status.f_frsize)
+  }
+}

@@ -1,0 +1,94 @@
+internal import CSystem
+internal import Glibc
+
+/// A file being written at byte offsets; part of an ``AtomicFile`` or ``AtomicDirectory``.
+public final class OutputFile: Sendable {
+  /// The path being written.
+  public let path: String
+  let descriptor: Int32
+
+  /// Creates a file that must not exist yet.
+  init(creating path: String) throws(StorageError) {
+    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+    guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  /// Writes all bytes at an offset.
+  public func write(_ bytes: RawSpan, at offset: Int) throws(StorageError) {
+    let wanted = bytes.byteCount
+    var done = 0
+    while done < wanted {
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe buffer.baseAddress.map { base in
+          unsafe pwrite(descriptor, base + done, wanted - done, off_t(offset + done))
+        } ?? 0
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw StorageError(call: "pwrite", errno: errno, file: path)
+      }
+      done += count
+    }
+  }
+
+  /// Writes an array at an offset.
+  public func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
+    try write(bytes.rawBytes, at: offset)
+  }
+
+  /// Copies bytes from a file inside the kernel; falls back to reading and writing where that isn't possible.
+  public func copy(
+    from input: InputFile, _ range: Range<Int>, to offset: Int
+  ) throws(StorageError) {
+    var source = range.lowerBound
+    var target = offset
+    var left = range.count
+    while left > 0 {
+      let count = graft_copy_file_range(
+        input.descriptor, source, descriptor, target, UInt(left))
+      if count < 0, errno == EINTR { continue }
+      if count <= 0 { break }
+      source += count
+      target += count
+      left -= count
+    }
+    guard left > 0 else { return }
+    var tile = [UInt8](repeating: 0, count: min(left, 4 << 20))
+    while left > 0 {
+      let count = min(left, tile.count)
+      try tile.withMutableRawBytes { (whole: inout MutableRawSpan) throws(StorageError) in
+        var part = whole._mutatingExtracting(0..<count)
+        try input.read(at: source, into: &part)
+      }
+      try write(tile.rawBytes.extracting(0..<count), at: target)
+      source += count
+      target += count
+      left -= count
+    }
+  }
+
+  /// Reserves the file's full size, so that a full disk is noticed before the first byte.
+  public func reserve(byteCount: Int) throws(StorageError) {
+    guard byteCount > 0 else { return }
+    let code = posix_fallocate(descriptor, 0, off_t(byteCount))
+    switch code {
+    case 0: return
+    case EOPNOTSUPP, EINVAL:
+      guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
+        throw StorageError(call: "ftruncate", errno: errno, file: path)
+      }
+    default: throw StorageError(call: "posix_fallocate", errno: code, file: path)
+    }
+  }
+
+  /// Forces the bytes to the disk.
+  func synchronize() throws(StorageError) {
+    guard fsync(descriptor) == 0 else {
+      throw StorageError(call: "fsync", errno: errno, file: path)
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/// The name of a tensor: a byte string, compared byte by byte.
+///
+/// Swift's `String ==` merges canonically equivalent spellings; two such names are two tensors.
+public struct TensorName: Hashable, Sendable, Comparable {
+  /// The UTF-8 bytes as they stand in the file.
+  public let utf8: [UInt8]
+
+  /// Makes a name from its bytes.
+  public init(utf8: some Sequence<UInt8>) { self.utf8 = Array(utf8) }
+
+  /// Makes a name from text.
+  public init(_ text: String) { self.utf8 = Array(text.utf8) }
+
+  /// The name as text, for showing: invalid UTF-8 is replaced, so compare names themselves.
+  public var text: String { String(decoding: utf8, as: UTF8.self) }
+
+  /// Orders names by their bytes.
+  public static func < (left: TensorName, right: TensorName) -> Bool {
+    left.utf8.lexicographicallyPrecedes(right.utf8)
+  }
+
+  /// Whether the name ends with the bytes of `suffix`.
+  public func hasSuffix(_ suffix: String) -> Bool {
+    let tail = Array(suffix.utf8)
+    return utf8.count >= tail.count && utf8.suffix(tail.count).elementsEqual(tail)
+  }
+
+  /// Whether the name begins with the bytes of `prefix`.
+  public func hasPrefix(_ prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
+}
+
+extension TensorName: ExpressibleByStringLiteral {
+  /// Makes a name from a literal.
+  public init(stringLiteral value: String) { self.init(value) }
+}
+
+extension TensorName: CustomStringConvertible {
+  /// The name made safe for a terminal: control and direction-changing characters are escaped.
+  public var description: String { text.escapedForTerminal }
+}
+
+extension String {
+  /// The string with control characters, bidirectional overrides and line separators escaped.
+  public var escapedForTerminal: String {
+    var result = ""
+    for scalar in unicodeScalars {
+      switch scalar.value {
+      case 0x00...0x1F, 0x7F...0x9F, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
+        result += "\\u{" + String(scalar.value, radix: 16) + "}"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}
