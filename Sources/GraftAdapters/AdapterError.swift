@@ -1,0 +1,120 @@
+public import GraftCore
+
+/// Why an adapter can't be read, matched or applied: the error of GraftAdapters.
+public struct AdapterError: DiagnosableError, Equatable {
+  /// What went wrong.
+  public var reason: Reason
+  /// The file concerned, if one is.
+  public var file: String?
+
+  /// The kinds of defect.
+  public enum Reason: Sendable, Equatable {
+    /// A key of `adapter_config.json` has a value of the wrong kind.
+    case malformedConfiguration(key: String, expected: String, found: String)
+    /// A key of `adapter_config.json` asks for arithmetic that isn't built.
+    case unsupportedOption(key: String, found: String)
+    /// A regular expression can't be parsed.
+    case invalidPattern(pattern: String, position: Int, problem: String)
+    /// A target names no module of the base.
+    case targetNotFound(target: String, nearest: [String])
+    /// A tensor of the adapter isn't one that the layout knows.
+    case unexpectedTensor(name: TensorName)
+    /// Two tensors of the adapter mean the same thing.
+    case duplicateTensor(name: TensorName)
+    /// Of a pair A and B one is missing.
+    case missingHalf(module: String, part: String)
+    /// A and B disagree on the rank, or a factor isn't a matrix.
+    case rankMismatch(module: String, a: Shape, b: Shape)
+    /// A has another rank than the configuration says, which also decides the scaling.
+    case unexpectedRank(module: String, configured: Int, found: Int)
+    /// The adapter has no tensors.
+    case empty
+    /// The adapter holds a module that the base hasn't.
+    case moduleNotInBase(module: String, nearest: [String])
+    /// The update's shape isn't the base tensor's.
+    case shapeMismatch(tensor: TensorName, expected: Shape, found: Shape)
+    /// The base tensor is quantized.
+    case quantizedBase(tensor: TensorName, dtype: DType)
+    /// The tensor's dtype isn't a float that arithmetic is done on.
+    case notFloat(tensor: TensorName, dtype: DType)
+  }
+
+  /// Makes an error.
+  public init(_ reason: Reason, file: String? = nil) {
+    self.reason = reason
+    self.file = file
+  }
+
+  /// The error, taken apart for printing.
+  public var diagnosis: Diagnosis {
+    let parts = [file?.escapedForTerminal, place].compactMap { $0 }
+    return Diagnosis(
+      kind: kind, summary: summary, location: parts.isEmpty ? nil : parts.joined(separator: ", "),
+      remedy: remedy)
+  }
+
+  private var kind: Diagnosis.Kind {
+    switch reason {
+    case .invalidPattern, .targetNotFound: file == nil ? .usage : .badInput
+    case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
+      .missingHalf, .rankMismatch, .unexpectedRank, .empty, .moduleNotInBase, .shapeMismatch,
+      .quantizedBase, .notFloat:
+      .badInput
+    }
+  }
+
+  private var summary: String {
+    switch reason {
+    case .malformedConfiguration(let key, _, _): "\(key.escapedForTerminal) has an unusable value"
+    case .unsupportedOption(let key, _):
+      "the adapter uses \(key.escapedForTerminal), which isn't supported"
+    case .invalidPattern(_, _, let problem): "invalid regular expression: \(problem)"
+    case .targetNotFound(let target, _):
+      "no module of the base matches the target \(target.escapedForTerminal)"
+    case .unexpectedTensor(let name): "\(name) isn't a tensor of a LoRA adapter"
+    case .duplicateTensor(let name): "the adapter has \(name) twice"
+    case .missingHalf(let module, let part):
+      "the adapter lacks \(part) of \(module.escapedForTerminal)"
+    case .rankMismatch(let module, _, _):
+      "A and B of \(module.escapedForTerminal) don't multiply"
+    case .unexpectedRank(let module, _, _):
+      "\(module.escapedForTerminal) has another rank than the configuration says"
+    case .empty: "the adapter has no tensors"
+    case .moduleNotInBase(let module, _): "the base has no module \(module.escapedForTerminal)"
+    case .shapeMismatch(let tensor, _, _): "the adapter doesn't fit \(tensor)"
+    case .quantizedBase(let tensor, _): "\(tensor) of the base is quantized"
+    case .notFloat(let tensor, _): "\(tensor) isn't a floating-point tensor"
+    }
+  }
+
+  private var place: String? {
+    switch reason {
+    case .malformedConfiguration(_, let expected, let found):
+      "expected \(expected), found \(found.escapedForTerminal)"
+    case .unsupportedOption(_, let found): "found \(found.escapedForTerminal)"
+    case .invalidPattern(let pattern, let position, _):
+      "\(pattern.escapedForTerminal), character \(position)"
+    case .rankMismatch(_, let a, let b): "found A: \(a), B: \(b), expected [rank, in], [out, rank]"
+    case .unexpectedRank(_, let configured, let found): "expected \(configured), found \(found)"
+    case .shapeMismatch(_, let expected, let found): "base: \(expected), update: \(found)"
+    case .quantizedBase(_, let dtype), .notFloat(_, let dtype): "found \(dtype)"
+    case .targetNotFound, .unexpectedTensor, .duplicateTensor, .missingHalf, .empty,
+      .moduleNotInBase:
+      nil
+    }
+  }
+
+  private var remedy: String? {
+    switch reason {
+    case .targetNotFound(_, let nearest), .moduleNotInBase(_, let nearest):
+      nearest.isEmpty
+        ? nil
+        : "did you mean \(nearest.map(\.escapedForTerminal).joined(separator: ", "))?"
+    case .shapeMismatch: "is this the base that the adapter was trained on?"
+    case .quantizedBase: "convert the base to f32, f16 or bf16 first"
+    case .malformedConfiguration, .unsupportedOption, .invalidPattern, .unexpectedTensor,
+      .duplicateTensor, .missingHalf, .rankMismatch, .unexpectedRank, .empty, .notFloat:
+      nil
+    }
+  }
+}

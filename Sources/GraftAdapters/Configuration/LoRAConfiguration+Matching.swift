@@ -1,0 +1,128 @@
+/// A linear module of a base, as matching needs to know it.
+public struct LinearModule: Sendable, Hashable {
+  /// The path, for example `model.layers.0.self_attn.q_proj`.
+  public let path: String
+  /// The extent of the output, `out` in W: [out, in].
+  public let outputWidth: Int
+  /// The extent of the input, `in` in W: [out, in].
+  public let inputWidth: Int
+  /// Whether the module makes the logits; `all-linear` leaves it out.
+  public let isOutputHead: Bool
+
+  /// Describes a module.
+  public init(path: String, outputWidth: Int, inputWidth: Int, isOutputHead: Bool = false) {
+    self.path = path
+    self.outputWidth = outputWidth
+    self.inputWidth = inputWidth
+    self.isOutputHead = isOutputHead
+  }
+}
+
+/// A module that gets an update.
+public struct TargetedModule: Sendable, Hashable {
+  /// The module.
+  public let module: LinearModule
+  /// The rank of its update.
+  public let rank: Int
+  /// The factor of its B · A.
+  public let scaling: Double
+}
+
+extension LoRAConfiguration {
+  /// The modules of a base that get an update, in the base's order.
+  ///
+  /// The rules are PEFT's, except that every listed name must find a module.
+  /// - Throws: ``AdapterError/Reason/targetNotFound(target:nearest:)``.
+  public func targets(in base: [LinearModule]) throws(AdapterError) -> [TargetedModule] {
+    if case .names(let names) = targetModules {
+      for name in names where !base.contains(where: { isPath($0.path, endingIn: name) }) {
+        throw targetNotFound(name, in: base)
+      }
+    }
+    let targeted = base.filter(isTarget).map {
+      TargetedModule(module: $0, rank: rank(of: $0.path), scaling: scaling(of: $0.path))
+    }
+    guard !targeted.isEmpty else { throw targetNotFound(targetText, in: base) }
+    return targeted
+  }
+
+  /// The same configuration with `all-linear` spelled out, as configuration files need it.
+  ///
+  /// Last components stand for modules where they are unambiguous, whole paths elsewhere.
+  public func resolvingAllLinear(in base: [LinearModule]) throws(AdapterError) -> LoRAConfiguration
+  {
+    guard case .allLinear = targetModules else { return self }
+    let targeted = try targets(in: base).map(\.module.path)
+    let rest = Set(base.map(\.path)).subtracting(targeted)
+    var names: [String] = []
+    var seen: Set<String> = []
+    for path in targeted {
+      let last = path.split(separator: ".").last.map(String.init) ?? path
+      let name = rest.contains { isPath($0, endingIn: last) } ? path : last
+      if seen.insert(name).inserted { names.append(name) }
+    }
+    var resolved = self
+    resolved.targetModules = .names(names)
+    return resolved
+  }
+
+  // MARK: - Rules
+
+  private func isTarget(_ module: LinearModule) -> Bool {
+    let path = module.path
+    if excludedModules?.contains(path) == true { return false }
+    if modulesToSave.contains(where: { isPath(path, through: $0) }) { return false }
+    switch targetModules {
+    case .allLinear: return !module.isOutputHead && isInChosenLayer(path)
+    case .names(let names):
+      // A whole path is meant literally, whatever the layers.
+      return names.contains { path.utf8.elementsEqual($0.utf8) }
+        || names.contains { isPath(path, endingIn: $0) } && isInChosenLayer(path)
+    case .pattern(let pattern): return pattern.matches(path)
+    }
+  }
+
+  private func isInChosenLayer(_ path: String) -> Bool {
+    guard let layers, !layers.isEmpty else { return true }
+    return layerNumber(in: path).map(layers.contains) ?? false
+  }
+
+  /// The first number that stands between dots after at least two components, or after a layers pattern.
+  private func layerNumber(in path: String) -> Int? {
+    let parts = path.split(separator: ".", omittingEmptySubsequences: false)
+    let numbers = parts.indices.dropLast().filter { Int(parts[$0]).map { $0 >= 0 } ?? false }
+    guard !layersPatterns.isEmpty else {
+      return numbers.first { $0 >= 2 }.flatMap { Int(parts[$0]) }
+    }
+    for pattern in layersPatterns {
+      for number in numbers {
+        for start in 0..<number
+        where pattern.matches(parts[start..<number].joined(separator: ".")) {
+          return Int(parts[number])
+        }
+      }
+    }
+    return nil
+  }
+
+  // MARK: - Errors
+
+  private var targetText: String {
+    switch targetModules {
+    case .names(let names): names.joined(separator: ",")
+    case .pattern(let pattern): pattern.text
+    case .allLinear: TargetModules.allLinearName
+    }
+  }
+
+  private func targetNotFound(_ target: String, in base: [LinearModule]) -> AdapterError {
+    AdapterError(
+      .targetNotFound(
+        target: target, nearest: nearestNames(to: target, among: base.lazy.map(\.path))))
+  }
+}
+
+/// Whether a name's components stand in a module's path, side by side.
+func isPath(_ path: String, through name: String) -> Bool {
+  ("." + path + ".").contains("." + name + ".")
+}
