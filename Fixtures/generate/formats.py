@@ -1,0 +1,239 @@
+"""Writes the vectors of Formats/safetensors, Formats/shard-index and Formats/word-vectors, and the golden files of
+Fixtures/golden/{safetensors,shards,word-vectors}.
+
+Run from the repository's root with safetensors 0.8.0, torch 2.13.0, huggingface_hub 2.4.0, gensim 4.4.0.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import struct
+import sys
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FORMATS = ROOT / "Formats"
+GOLDEN = ROOT / "Fixtures" / "golden"
+
+
+def fresh(path):
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+# --- safetensors vectors ---------------------------------------------------------------------------------------------
+
+
+def framed(header, data=b"", length=None):
+    """The bytes of a file; `header` is text, bytes, or a value to be dumped."""
+    if not isinstance(header, (str, bytes)):
+        header = json.dumps(header, separators=(",", ":"))
+    if isinstance(header, str):
+        header = header.encode()
+    return struct.pack("<Q", len(header) if length is None else length) + header + data
+
+
+def tensor(dtype, shape, begin, end, **more):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end], **more}
+
+
+def safetensors_vectors():
+    """Yields (verdict, name, bytes, rule, text the error points at or a byte)."""
+    f32 = lambda b, e, shape=(4,): tensor("F32", list(shape), b, e)
+    sixteen = bytes(range(16))
+    one = '{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'
+
+    # S-1, S-2, S-3: the length
+    for n in (0, 1, 7):
+        yield "reject", f"length-{n}-bytes", bytes(n), "safetensors S-1", 0
+    yield "reject", "length-without-header", struct.pack("<Q", 60), "safetensors S-3", 8
+    for name, n in (("limit", 100_000_001), ("sign", 1 << 63), ("all", (1 << 64) - 1)):
+        yield "reject", f"length-{name}", struct.pack("<Q", n) + b"{}", "safetensors S-2", 0
+    yield "reject", "length-upstream", b"<\0\0\0\0\xff\xff\xff", "safetensors S-2", 0
+    yield "reject", "length-off-by-one", framed(one, b"", len(one) + 1), "safetensors S-3", 8
+    yield "reject", "length-gguf-magic", b"GGUF\x03\0\0\0" + bytes(64), "safetensors S-2", 0
+    yield "reject", "length-zip-magic", b"PK\x03\x04\x14\0\0\0" + bytes(64), "safetensors S-2", 0
+
+    # S-4: the JSON text
+    for name, text, rule, at in (
+        ("none", b"", "json J-3", 8), ("byte-ff", b"\xff", "json J-4", 8),
+        ("overlong", b'{"\xc0\x80":1}', "json J-1", 10), ("cesu", b'{"\xed\xa0\x80":1}', "json J-1", 10),
+        ("cut-sequence", b'{"\xe2\x82":1}', "json J-1", 10), ("open", b"{", "json J-5", 9),
+        ("array", b"[]", "safetensors S-4", 8), ("null", b"null", "safetensors S-4", 8),
+        ("string", b'"x"', "safetensors S-4", 8), ("after", b"{}x", "json J-3", 10),
+        ("two", b"{}{}", "json J-3", 10), ("nul-padding", b"{}\0\0", "json J-3", 10),
+        ("bom", b"\xef\xbb\xbf{}", "json J-2", 8), ("lone-surrogate", rb'{"\ud800":1}', "json J-10", 10),
+        ("trailing-comma", one.replace("}}", "},}").encode(), "json J-5", 8 + len(one)),
+    ):
+        yield "reject", f"json-{name}", framed(text), rule, at
+    for name, text in (
+        ("empty-object", "{}"), ("leading-space", " \t\r\n{}"), ("trailing-space", "{} \t\r\n"),
+        ("metadata-only", '{"__metadata__":{"format":"pt"}}'), ("metadata-empty", '{"__metadata__":{}}'),
+    ):
+        yield "accept", f"json-{name}", framed(text), None, None
+
+    # S-5: metadata
+    for name, value in (("number", '{"a":1}'), ("null-value", '{"a":null}'), ("nested", '{"a":{}}'),
+                        ("array", "[]"), ("null", "null")):
+        text = '{"__metadata__":' + value + "}"
+        at = text.index(value) + (value.index(":") + 1 if ":" in value else 0)
+        yield "reject", f"metadata-{name}", framed(text), "safetensors S-5", 8 + at
+    yield "reject", "metadata-is-tensor", framed(
+        '{"__metadata__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x"), "safetensors S-5", "[1]"
+    yield "accept", "metadata-escapes", framed(
+        {"__metadata__": {"": "\0\x1f\"\\\u2028", "é": "e\u0301"}}), None, None
+
+    # json J-11: repeated names
+    field = '{"dtype":"F32","shape":[2],"data_offsets":[%d,%d]}'
+    first, second = field % (0, 8), field % (8, 16)
+    for name, text, at in (
+        ("tensor", f'{{"a":{first},"a":{second}}}', 2), ("tensor-same", f'{{"a":{first},"a":{first}}}', 2),
+        ("tensor-escaped", f'{{"a":{first},"\\u0061":{second}}}', None),
+        ("metadata", '{"__metadata__":{},"__metadata__":{}}', 2),
+        ("metadata-key", '{"__metadata__":{"k":"1","k":"2"}}', 2),
+        ("field", '{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 2),
+        ("extra-field", '{"a":{"x":1,"dtype":"F32","shape":[2],"x":2,"data_offsets":[0,8]}}', 2),
+    ):
+        mark = {"tensor": '"a"', "tensor-same": '"a"', "tensor-escaped": '"\\u0061"', "metadata": '"__metadata__"',
+                "metadata-key": '"k"', "field": '"dtype"', "extra-field": '"x"'}[name]
+        yield "reject", f"repeated-{name}", framed(text, sixteen if "tensor" in name else sixteen[:8]), "json J-11", 8 + text.rindex(mark) + 1
+    yield "accept", "names-equivalent", framed(
+        {"é": f32(0, 16), "e\u0301": f32(16, 32)}, sixteen * 2), None, None
+    names = ["", "\0", "../../etc/passwd", "\u202egnp.exe", "n" * 4096, "a/b.c"]
+    yield "accept", "names-odd", framed(
+        {name: f32(i * 16, i * 16 + 16) for i, name in enumerate(names)}, sixteen * 6), None, None
+
+    # S-6: the fields
+    for name, text in (("number", '{"a":1}'), ("array", '{"a":[]}'), ("none", '{"a":{}}'),
+                       ("no-dtype", '{"a":{"shape":[],"data_offsets":[0,0]}}'),
+                       ("no-shape", '{"a":{"dtype":"U8","data_offsets":[0,1]}}'),
+                       ("no-offsets", '{"a":{"dtype":"U8","shape":[1]}}')):
+        yield "reject", f"fields-{name}", framed(text, b"x"), "safetensors S-6", 8 + 5
+    yield "accept", "fields-more", framed(
+        {"a": {"before": {"x": [1, {}]}, **tensor("U8", [1], 0, 1), "after": None}}, b"x"), None, None
+
+    # S-7: dtypes
+    for name, dtype in (("unknown", "F33"), ("lower", "f32"), ("empty", ""), ("ggml", "Q4_0")):
+        yield "reject", f"dtype-{name}", framed({"a": tensor(dtype, [4], 0, 16)}, sixteen), "safetensors S-7", f'{dtype}","shape'
+    yield "reject", "dtype-number", framed('{"a":{"dtype":7,"shape":[],"data_offsets":[0,4]}}', bytes(4)), "safetensors S-7", "7"
+    bits = dict(BOOL=8, F4=4, F6_E2M3=6, F6_E3M2=6, U8=8, I8=8, F8_E5M2=8, F8_E4M3=8, F8_E8M0=8, F8_E4M3FNUZ=8,
+                F8_E5M2FNUZ=8, I16=16, U16=16, F16=16, BF16=16, I32=32, U32=32, F32=32, C64=64, F64=64, I64=64, U64=64)
+    header, at = {}, 0
+    for dtype, width in bits.items():
+        header[dtype.lower()] = tensor(dtype, [2, 4], at, at + width)
+        at += width
+    yield "accept", "dtype-all", framed(header, bytes(i % 251 for i in range(at))), None, None
+
+    # S-8: shapes
+    for name, shape in (("negative", "[-1]"), ("minus-zero", "[-0]"), ("float", "[4.0]"), ("exponent", "[4e0]"), ("huge", "[1e400]"),
+                        ("2-to-64", "[18446744073709551616]"), ("string", '["4"]'), ("nested", "[[4]]"), ("null", "[null]")):
+        text = '{"a":{"dtype":"F32","shape":%s,"data_offsets":[0,16]}}' % shape
+        yield "reject", f"shape-{name}", framed(text, sixteen), "safetensors S-8", 8 + text.index(shape) + 1 + (name == "string")
+    yield "reject", "shape-number", framed('{"a":{"dtype":"F32","shape":4,"data_offsets":[0,16]}}', sixteen), "safetensors S-8", '4,"data'
+    yield "reject", "shape-rank", framed({"a": tensor("U8", [1] * 65, 0, 1)}, b"x"), "safetensors S-8", 'a":'
+    yield "accept", "shape-rank-64", framed({"a": tensor("U8", [1] * 64, 0, 1)}, b"x"), None, None
+    yield "accept", "shape-scalar", framed({"a": f32(0, 4, ())}, bytes(4)), None, None
+    yield "accept", "shape-zero", framed(
+        {"a": f32(0, 0, (2, 0)), "b": f32(0, 16), "c": f32(16, 16, (0,)), "d": f32(16, 32), "e": f32(32, 32, (0, 3))},
+        sixteen * 2), None, None
+    yield "accept", "shape-zero-then-huge", framed({"a": f32(0, 0, (0, (1 << 63) - 1))}), None, None
+    yield "reject", "shape-zero-then-2-to-64", framed({"a": f32(0, 0, (0, (1 << 64) - 1))}), "safetensors S-8", "18446744073709551615"
+    yield "reject", "shape-huge-then-zero", framed({"a": f32(0, 0, ((1 << 63) - 1, (1 << 63) - 1, 0))}), "safetensors S-10", 'a":'
+
+    # S-9: offsets
+    for name, offsets in (("one", "[0]"), ("three", "[0,8,16]"), ("reversed", "[16,0]")):
+        text = '{"a":{"dtype":"F32","shape":[4],"data_offsets":%s}}' % offsets
+        yield "reject", f"offsets-{name}", framed(text, sixteen), "safetensors S-9", 8 + 5
+    for name, offsets in (("negative", "[-1,15]"), ("float", "[0.0,16]"), ("exponent", "[0e1,16]"), ("string", '["0",16]'),
+                          ("2-to-64", "[18446744073709551616,18446744073709551632]")):
+        text = '{"a":{"dtype":"F32","shape":[4],"data_offsets":%s}}' % offsets
+        yield "reject", f"offsets-{name}", framed(text, sixteen), "safetensors S-9", 8 + text.index(offsets) + 1 + (name == "string")
+    yield "reject", "offsets-object", framed('{"a":{"dtype":"F32","shape":[4],"data_offsets":{}}}', sixteen), "safetensors S-9", "{}}}"
+
+    # S-10: sizes that overflow, sizes that aren't whole bytes
+    for name, dtype, shape, end in (
+        ("upstream-1", "F32", [2, (1 << 63) - 1], 16), ("product", "F32", [1 << 32, 1 << 32], 16),
+        ("wraps-to-size", "F32", [4194305, 4194305, 211106198978564], 16), ("bytes", "F64", [1 << 62], 16),
+    ):
+        yield "reject", f"overflow-{name}", framed({"a": tensor(dtype, shape, 0, end)}, sixteen), "safetensors S-10", 'a":'
+    yield "reject", "overflow-upstream-2", framed({"a": f32(0, 16, (2, (1 << 64) - 2))}, sixteen), "safetensors S-8", "18446744073709551614"
+    yield "reject", "partial-f4", framed({"a": tensor("F4", [3], 0, 2)}, b"xx"), "safetensors S-10", 'a":'
+    yield "reject", "partial-f6", framed({"a": tensor("F6_E2M3", [2], 0, 2)}, b"xx"), "safetensors S-10", 'a":'
+
+    # S-11, S-12, S-13: the tensors and the buffer
+    yield "reject", "size-upstream", framed({"a": tensor("I32", [2, 2], 0, 4)}, bytes(4)), "safetensors S-11", 'a":'
+    yield "reject", "hole-start", framed({"a": f32(4, 20)}, sixteen + bytes(4)), "safetensors S-12", 'a":'
+    yield "reject", "hole-middle", framed({"a": f32(0, 16), "b": f32(20, 36)}, bytes(36)), "safetensors S-12", 'b":'
+    yield "reject", "hole-zero-tensor", framed({"a": f32(0, 16), "b": f32(99, 99, (0,))}, sixteen), "safetensors S-12", 'b":'
+    yield "reject", "overlap-partial", framed({"a": f32(0, 16), "b": f32(8, 24)}, bytes(24)), "safetensors S-12", 'b":'
+    yield "reject", "overlap-ten", framed({f"t{i}": f32(0, 16) for i in range(10)}, sixteen), "safetensors S-12", 't1":'
+    yield "reject", "offsets-absolute", framed({"a": f32(62, 78)}, sixteen), "safetensors S-12", 'a":'
+    for missing in (1, 2):
+        yield "reject", f"data-{missing}-short", framed(one, sixteen[:-missing]), "safetensors S-13", None
+    for name, tail in (("polyglot", b"extra_bogus_data_for_polyglot_file"), ("zip", b"PK\x05\x06" + bytes(18)),
+                       ("pdf", b"%PDF-1.4\n%%EOF"), ("hdf5", b"\x89HDF\r\n\x1a\n"), ("byte", b"\0")):
+        yield "reject", f"trailing-{name}", framed(one, sixteen + tail), "safetensors S-13", None
+    yield "accept", "order-reversed", framed({"a": f32(16, 32), "b": f32(0, 16)}, sixteen * 2), None, None
+    yield "accept", "unaligned", framed(
+        '{"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"F64","shape":[2],"data_offsets":[3,19]}}', sixteen + b"xyz"), None, None
+
+
+def reference_verdict(path):
+    try:
+        with safetensors.safe_open(path, "np") as file:
+            for key in file.keys():
+                file.get_slice(key).get_shape()
+        return "accept"
+    except Exception:
+        return "reject"
+
+
+def write_safetensors():
+    folder = FORMATS / "safetensors"
+    for verdict in ("accept", "reject"):
+        fresh(folder / verdict)
+    rows = []
+    for verdict, name, data, rule, at in safetensors_vectors():
+        path = folder / verdict / f"{name}.safetensors"
+        path.write_bytes(data)
+        row = {"file": f"{verdict}/{name}.safetensors", "verdict": verdict, "reference": reference_verdict(path)}
+        if rule:
+            row["rule"] = rule
+        if at is not None:
+            row["offset"] = data.index(at.encode(), 8) if isinstance(at, str) else at
+        rows.append(row)
+    dump(folder / "vectors.json", rows)
+
+
+def dump(path, rows):
+    path.write_text("[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n")
+
+
+# --- safetensors golden files -------------------------------------------------------------------------------------------
+
+
+def write_golden_safetensors():
+    folder = fresh(GOLDEN / "safetensors")
+    raw = torch.arange(96, dtype=torch.uint8)
+    widths = [torch.uint64, torch.int64, torch.float64, torch.complex64, torch.float32, torch.uint32, torch.int32,
+              torch.bfloat16, torch.float16, torch.uint16, torch.int16, torch.float8_e5m2fnuz, torch.float8_e4m3fnuz,
+              torch.float8_e8m0fnu, torch.float8_e4m3fn, torch.float8_e5m2, torch.int8, torch.uint8, torch.float4_e2m1fn_x2]
+    tensors = {f"layer.{str(d)[6:]}": raw.clone().view(d).reshape(3, -1) for d in widths}
+    tensors["layer.bool"] = torch.tensor([True, False, True])
+    save_file(tensors, folder / "dtypes.safetensors", {"format": "pt"})
+    named = {name: torch.full((2,), float(i)) for i, name in enumerate(
+        ["b", "a", "é", "e\u0301", "a.b", "a/b", 'quote"back\\slash', "tab\tnew\nline\x01\x7f", "Z", "", "𝄞"])}
+    named["scalar"] = torch.tensor(1.5)
+    named["none"] = torch.zeros(0, 3)
+    save_file(named, folder / "names.safetensors", {"": "\x00\x1f\"\\é/"})
+
+
+if __name__ == "__main__":
+    assert sys.byteorder == "little"
+    write_safetensors()
+    write_golden_safetensors()

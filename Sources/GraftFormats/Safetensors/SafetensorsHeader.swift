@@ -1,0 +1,197 @@
+internal import GraftCore
+
+/// What a safetensors header says, before and after it is held against the file.
+///
+/// Tokens go straight into entries, without a JSON tree between: headers with 100,000 tensors are common enough.
+struct SafetensorsHeader {
+  /// One tensor as declared.
+  struct Entry {
+    let info: TensorInfo
+    /// The tensor's first byte, relative to the end of the header.
+    let begin: Int
+    /// Where its name stands in the file.
+    let position: Int
+
+    var end: Int { begin + info.byteCount }
+  }
+
+  /// The declared tensors in header order.
+  private(set) var entries: [Entry] = []
+  /// The entries of `__metadata__` in header order.
+  private(set) var metadata: [MetadataEntry] = []
+
+  private let limits: FormatLimits
+
+  /// The header's JSON text.
+  static func bytes(
+    of file: InputFile, limits: FormatLimits
+  ) throws(StorageError) -> [UInt8] {
+    guard file.byteCount >= 8 else {
+      throw StorageError(
+        .truncated(
+          part: "header length (safetensors S-1)", expectedBytes: 8, foundBytes: file.byteCount),
+        file: file.path, offset: 0)
+    }
+    let length = try file.bytes(at: 0, count: 8).reversed().reduce(UInt64(0)) {
+      $0 << 8 | UInt64($1)
+    }
+    guard length <= UInt64(limits.safetensorsHeaderBytes) else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "header bytes (safetensors S-2)", maximum: limits.safetensorsHeaderBytes,
+          found: "\(length)"),
+        file: file.path, offset: 0)
+    }
+    guard Int(length) <= file.byteCount - 8 else {
+      throw StorageError(
+        .truncated(
+          part: "header (safetensors S-3)", expectedBytes: Int(length),
+          foundBytes: file.byteCount - 8),
+        file: file.path, offset: 8)
+    }
+    return try file.bytes(at: 8, count: Int(length))
+  }
+
+  /// Parses a header's JSON text.
+  init(parsing bytes: [UInt8], file: String, limits: FormatLimits) throws(StorageError) {
+    self.limits = limits
+    var scanner = JSONScanner(bytes, file: file, base: 8)
+    guard try scanner.next().kind == .objectStart else {
+      throw scanner.violation("S-4", "an object of tensors", at: 0)
+    }
+    var names = Set<TensorName>()
+    while true {
+      let token = try scanner.next()
+      guard token.kind == .key else { break }
+      let name = TensorName(utf8: scanner.contents(of: token))
+      guard names.insert(name).inserted else { throw scanner.repeated(token) }
+      if name == "__metadata__" {
+        try readMetadata(&scanner)
+      } else {
+        do {
+          try readTensor(name, token.range.lowerBound, &scanner)
+        } catch {
+          var named = error
+          named.tensor = name
+          throw named
+        }
+      }
+    }
+    _ = try scanner.next()
+  }
+
+  private mutating func readMetadata(_ scanner: inout JSONScanner) throws(StorageError) {
+    let start = try scanner.next()
+    guard start.kind == .objectStart else {
+      throw scanner.violation("S-5", "metadata of strings", at: start.range.lowerBound)
+    }
+    var keys = Set<TensorName>()
+    while true {
+      let key = try scanner.next()
+      guard key.kind == .key else { return }
+      guard keys.insert(TensorName(utf8: scanner.contents(of: key))).inserted else {
+        throw scanner.repeated(key)
+      }
+      let value = try scanner.next()
+      guard value.kind == .string else {
+        throw scanner.violation("S-5", "metadata of strings", at: value.range.lowerBound)
+      }
+      metadata.append(MetadataEntry(key: scanner.text(of: key), value: scanner.text(of: value)))
+    }
+  }
+
+  private mutating func readTensor(
+    _ name: TensorName, _ position: Int, _ scanner: inout JSONScanner
+  ) throws(StorageError) {
+    guard entries.count < limits.tensors else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "tensors (safetensors S-14)", maximum: limits.tensors, found: "another one"),
+        file: scanner.file, offset: scanner.base + position)
+    }
+    let fields = try SafetensorsFields(&scanner)
+    let info: TensorInfo
+    do throws(ShapeError) {
+      info = try TensorInfo(name: name, dtype: fields.dtype, shape: Shape(fields.dimensions))
+    } catch {
+      throw scanner.violation(error, at: position)
+    }
+    guard fields.end - fields.begin == info.byteCount else {
+      throw StorageError(
+        .malformed(
+          rule: "safetensors S-11",
+          expected: "\(info.byteCount) bytes for \(info.dtype) \(info.shape)",
+          found: "[\(fields.begin), \(fields.end)]"),
+        file: scanner.file, offset: scanner.base + position)
+    }
+    entries.append(Entry(info: info, begin: fields.begin, position: scanner.base + position))
+  }
+
+  /// The entries in the order of their bytes, known to cover a data buffer without hole or overlap.
+  func tiled(over byteCount: Int, file: String) throws(StorageError) -> [Entry] {
+    let isSorted = zip(entries, entries.dropFirst()).allSatisfy {
+      ($0.begin, $0.end) <= ($1.begin, $1.end)
+    }
+    let sorted =
+      isSorted ? entries : entries.sorted { ($0.begin, $0.end) < ($1.begin, $1.end) }
+    var covered = 0
+    for entry in sorted {
+      guard entry.begin == covered else {
+        throw StorageError(
+          .malformed(
+            rule: "safetensors S-12", expected: "data from byte \(covered) on",
+            found: entry.begin > covered
+              ? "a hole before byte \(entry.begin)" : "an overlap from byte \(entry.begin) on"),
+          file: file, tensor: entry.info.name, offset: entry.position)
+      }
+      covered = entry.end
+    }
+    guard covered <= byteCount else {
+      throw StorageError(
+        .truncated(
+          part: "data (safetensors S-13)", expectedBytes: covered, foundBytes: byteCount),
+        file: file, tensor: sorted.first { $0.end > byteCount }?.info.name)
+    }
+    guard covered == byteCount else {
+      throw StorageError(
+        .malformed(
+          rule: "safetensors S-13", expected: "the end of the file after \(covered) bytes of data",
+          found: "\(byteCount - covered) more bytes"),
+        file: file)
+    }
+    return sorted
+  }
+}
+
+extension JSONScanner {
+  /// The error for a token that breaks a rule of safetensors.
+  func violation(_ rule: String, _ expected: String, at position: Int) -> StorageError {
+    let end = min(bytes.count, position + 24)
+    let found = String(decoding: bytes[min(position, end)..<end], as: UTF8.self)
+    return StorageError(
+      .malformed(rule: "safetensors " + rule, expected: expected, found: found), file: file,
+      offset: base + position)
+  }
+
+  /// The error for extents that have no size.
+  func violation(_ error: ShapeError, at position: Int) -> StorageError {
+    let reason: StorageError.Reason =
+      switch error {
+      case .rank(let rank):
+        .limitExceeded(
+          limit: "dimensions (safetensors S-8)", maximum: Shape.maximumRank, found: "\(rank)")
+      case .overflow: .overflow(part: "tensor (safetensors S-10)")
+      case .negativeExtent, .partialBlock:
+        .malformed(rule: "safetensors S-10", expected: "whole bytes", found: error.description)
+      }
+    return StorageError(reason, file: file, offset: base + position)
+  }
+
+  /// The error for a key that stood in its object before.
+  func repeated(_ key: JSONToken) -> StorageError {
+    StorageError(
+      .malformed(
+        rule: "json J-11", expected: "every key once", found: "'\(text(of: key))' again"),
+      file: file, offset: base + key.range.lowerBound)
+  }
+}
