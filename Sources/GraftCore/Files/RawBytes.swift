@@ -1,3 +1,5 @@
+internal import Glibc
+
 extension Array where Element: BitwiseCopyable {
   /// The elements' bytes, to read.
   ///
@@ -14,5 +16,25 @@ extension Array where Element: BitwiseCopyable {
     var elements = mutableSpan
     var bytes = unsafe elements.mutableBytes
     return try body(&bytes)
+  }
+}
+
+extension Array where Element == UInt8 {
+  /// Whether two arrays are equal, compared as one run of memory: names make up hash tables by the 100,000.
+  func hasSameBytes(as other: [UInt8]) -> Bool {
+    guard count == other.count else { return false }
+    return unsafe withUnsafeBytes { left in
+      unsafe other.withUnsafeBytes { right in
+        guard let left = left.baseAddress, let right = right.baseAddress else {
+          return true
+        }
+        return unsafe memcmp(left, right, count) == 0
+      }
+    }
+  }
+
+  /// Hashes the bytes as one run of memory.
+  func hashBytes(into hasher: inout Hasher) {
+    unsafe withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
   }
 }

@@ -14,6 +14,14 @@ public struct TensorName: Hashable, Sendable, Comparable {
   /// The name as text, for showing: invalid UTF-8 is replaced, so compare names themselves.
   public var text: String { String(decoding: utf8, as: UTF8.self) }
 
+  /// Whether two names have the same bytes.
+  public static func == (left: TensorName, right: TensorName) -> Bool {
+    left.utf8.hasSameBytes(as: right.utf8)
+  }
+
+  /// Hashes the bytes.
+  public func hash(into hasher: inout Hasher) { utf8.hashBytes(into: &hasher) }
+
   /// Orders names by their bytes.
   public static func < (left: TensorName, right: TensorName) -> Bool {
     left.utf8.lexicographicallyPrecedes(right.utf8)
