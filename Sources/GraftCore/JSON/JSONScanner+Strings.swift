@@ -39,6 +39,13 @@ extension JSONScanner {
     return decoded
   }
 
+  /// Whether a key or string stands for these bytes.
+  public func matches(_ token: JSONToken, _ text: String) -> Bool {
+    token.hasEscapes
+      ? contents(of: token).elementsEqual(text.utf8)
+      : token.range.count == text.utf8.count && bytes[token.range].elementsEqual(text.utf8)
+  }
+
   /// The text that a key or string stands for.
   public func text(of token: JSONToken) -> String {
     token.hasEscapes

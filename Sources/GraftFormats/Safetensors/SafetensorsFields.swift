@@ -18,23 +18,22 @@ struct SafetensorsFields {
     var dtype: DType?
     var dimensions: [Int]?
     var offsets: [Int]?
-    var others: [[UInt8]] = []
+    var others = Set<TensorName>()
     while true {
       let key = try scanner.next()
       guard key.kind == .key else { break }
-      let name = scanner.contents(of: key)
-      if name.elementsEqual("dtype".utf8) {
+      if scanner.matches(key, "dtype") {
         guard dtype == nil else { throw scanner.repeated(key) }
         dtype = try Self.dtype(&scanner)
-      } else if name.elementsEqual("shape".utf8) {
+      } else if scanner.matches(key, "shape") {
         guard dimensions == nil else { throw scanner.repeated(key) }
         dimensions = try Self.integers("S-8", "extents", &scanner)
-      } else if name.elementsEqual("data_offsets".utf8) {
+      } else if scanner.matches(key, "data_offsets") {
         guard offsets == nil else { throw scanner.repeated(key) }
         offsets = try Self.integers("S-9", "two offsets in order", &scanner)
       } else {
-        guard !others.contains(name) else { throw scanner.repeated(key) }
-        others.append(name)
+        let name = TensorName(utf8: scanner.contents(of: key))
+        guard others.insert(name).inserted else { throw scanner.repeated(key) }
         try scanner.skip(scanner.next())
       }
     }

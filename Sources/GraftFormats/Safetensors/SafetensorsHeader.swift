@@ -59,7 +59,7 @@ struct SafetensorsHeader {
     guard try scanner.next().kind == .objectStart else {
       throw scanner.violation("S-4", "an object of tensors", at: 0)
     }
-    var names = Set<TensorName>()
+    var names = Set<TensorName>(minimumCapacity: min(limits.tensors, bytes.count / 64))
     while true {
       let token = try scanner.next()
       guard token.kind == .key else { break }
