@@ -5,14 +5,15 @@ Run from the repository's root with safetensors 0.8.0, torch 2.13.0, huggingface
 """
 
 import json
-import os
 import pathlib
 import shutil
 import struct
 import sys
+from random import Random
 
 import safetensors
 import torch
+from huggingface_hub import save_torch_state_dict, split_state_dict_into_shards_factory
 from safetensors.torch import save_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -233,7 +234,107 @@ def write_golden_safetensors():
     save_file(named, folder / "names.safetensors", {"": "\x00\x1f\"\\é/"})
 
 
+# --- shard index ---------------------------------------------------------------------------------------------------------
+
+
+def f32_file(*names):
+    """A file of tensors of four bytes each."""
+    return framed({name: tensor("F32", [1], 4 * i, 4 * i + 4) for i, name in enumerate(names)}, bytes(4 * len(names)))
+
+
+def shard_index_vectors():
+    """Yields (verdict, name, index, {file: bytes}, rule, text the error points at or a byte)."""
+    one, two = "m-1.safetensors", "m-2.safetensors"
+    files = {one: f32_file("a", "b"), two: f32_file("c")}
+    whole = {"a": one, "b": one, "c": two}
+
+    def index(weight_map, **metadata):
+        return json.dumps({"metadata": metadata, "weight_map": weight_map}, ensure_ascii=False).encode()
+
+    yield "accept", "plain", index(whole, total_size=12), files, None, None
+    yield "accept", "no-total", index(whole), files, None, None
+    yield "accept", "no-metadata", json.dumps({"weight_map": whole}).encode(), files, None, None
+    yield "accept", "float-total", index(whole, total_size=12.0, total_parameters=3), files, None, None
+    yield "accept", "more-members", json.dumps({"weight_map": whole, "x": [{}], "metadata": {"y": {}}}).encode(), files, None, None
+    yield "accept", "folder", index({"a": "part/m.safetensors"}), {"part/m.safetensors": f32_file("a")}, None, None
+    yield "accept", "empty", b'{"weight_map":{}}', {}, None, None
+    yield "accept", "equivalent-names", index({"é": one, "e\u0301": two}), {one: f32_file("é"), two: f32_file("e\u0301")}, None, None
+
+    yield "reject", "array", b"[]", {}, "shard-index I-2", 0
+    yield "reject", "no-map", b'{"metadata":{}}', {}, "shard-index I-2", 0
+    yield "reject", "cut", b'{"weight_map":{', {}, "json J-5", 15
+    yield "reject", "map-array", b'{"weight_map":[]}', {}, "shard-index I-3", 14
+    yield "reject", "value-number", b'{"weight_map":{"a":1}}', {}, "shard-index I-3", 19
+    yield "reject", "repeated-tensor", b'{"weight_map":{"a":"m-1.safetensors","a":"m-2.safetensors"}}', files, "json J-11", 38
+    yield "reject", "repeated-map", b'{"weight_map":{},"weight_map":{}}', {}, "json J-11", 18
+    for name, path in (
+        ("parent", "../m.safetensors"), ("absolute", "/etc/m.safetensors"), ("inner-parent", "a/../../m.safetensors"),
+        ("dot", "./m.safetensors"), ("double-slash", "a//m.safetensors"), ("empty", ""), ("nul", "m\0.safetensors"),
+        ("backslash", "..\\m.safetensors"), ("drive", "C:m.safetensors"), ("percent", "%2e%2e/m.safetensors"),
+        ("percent-twice", "%252e%252e/m.safetensors"), ("newline", "m\n.safetensors"), ("long", "m" * 256 + ".safetensors"),
+    ):
+        data = index({"a": path})
+        yield "reject", f"path-{name}", data, {}, "shard-index I-4", data.index(b'"a": "') + 6
+    for name, path in (("bin", "pytorch_model.bin"), ("bare", "model"), ("upper", "m.SAFETENSORS")):
+        data = index({"a": path})
+        yield "reject", f"extension-{name}", data, {}, "shard-index I-5", path
+    for name, total in (("negative", "-1"), ("fraction", "1.5"), ("huge", "1e30"), ("text", '"12"'), ("null", "null")):
+        data = b'{"metadata":{"total_size":%s},"weight_map":{}}' % total.encode()
+        yield "reject", f"total-{name}", data, {}, "shard-index I-6", 26 + (name == "text")
+    yield "reject", "total-wrong", index(whole, total_size=11), files, "shard-index I-9", None
+    yield "reject", "missing-tensor", index({**whole, "d": two}), files, "shard-index I-8", None
+    yield "reject", "surplus-tensor", index({"a": one, "c": two}), files, "shard-index I-8", None
+    yield "reject", "wrong-file", index({"a": one, "b": two, "c": two}), files, "shard-index I-8", None
+    yield "reject", "tensor-twice", index(whole), {one: files[one], two: f32_file("c", "a")}, "shard-index I-8", None
+    yield "reject", "shard-empty", index(whole), {one: files[one], two: b""}, "safetensors S-1", 0
+    yield "reject", "shard-short", index(whole), {one: files[one], two: files[two][:-1]}, "safetensors S-13", None
+    yield "reject", "shard-pickle", index(whole), {one: files[one], two: b"\x80\x02}q\x00." * 4}, "safetensors S-2", 0
+    yield "reject", "shard-missing", index(whole), {one: files[one]}, None, None
+
+
+def write_shard_index():
+    folder = FORMATS / "shard-index"
+    for verdict in ("accept", "reject"):
+        fresh(folder / verdict)
+    rows = []
+    for verdict, name, data, files, rule, at in shard_index_vectors():
+        here = folder / verdict / name
+        here.mkdir()
+        (here / "model.safetensors.index.json").write_bytes(data)
+        for file, content in files.items():
+            (here / file).parent.mkdir(exist_ok=True)
+            (here / file).write_bytes(content)
+        row = {"file": f"{verdict}/{name}/model.safetensors.index.json", "verdict": verdict}
+        if rule:
+            row["rule"] = rule
+        if at is not None:
+            row["offset"] = data.index(at.encode()) if isinstance(at, str) else at
+        rows.append(row)
+    dump(folder / "vectors.json", rows)
+
+
+def write_golden_shards():
+    """A state dict saved in shards by huggingface_hub, and its plans for lists of sizes."""
+    folder = fresh(GOLDEN / "shards")
+    state = {f"layer.{i}.{part}": torch.full((i + 1, 4), float(i)) for i in range(6) for part in ("weight", "bias")}
+    state["embedding"] = torch.arange(64, dtype=torch.float32).reshape(16, 4)
+    save_torch_state_dict(state, folder, max_shard_size=128)
+    random = Random(7)
+    cases = [([10], 10), ([11], 10), ([5, 5, 5], 10), ([4, 11, 4, 4], 10), ([11, 12, 13], 10), ([0, 0, 10, 0], 10)]
+    cases += [([random.randrange(40) for _ in range(random.randrange(1, 30))], 32) for _ in range(20)]
+    rows = []
+    for sizes, limit in cases:
+        split = split_state_dict_into_shards_factory(
+            {str(i): size for i, size in enumerate(sizes)}, get_storage_size=lambda size: size,
+            filename_pattern="model{suffix}.safetensors", max_shard_size=limit)
+        rows.append({"sizes": sizes, "limit": limit, "files": [
+            [name, [int(i) for i in names]] for name, names in split.filename_to_tensors.items()]})
+    dump(folder / "plans.json", rows)
+
+
 if __name__ == "__main__":
     assert sys.byteorder == "little"
     write_safetensors()
     write_golden_safetensors()
+    write_shard_index()
+    write_golden_shards()

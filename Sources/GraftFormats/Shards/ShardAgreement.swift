@@ -1,0 +1,62 @@
+internal import GraftCore
+
+/// The rules between an index and its shards.
+struct ShardAgreement {
+  let index: ShardIndex
+  let shards: [SafetensorsReader]
+  let path: String
+
+  func check() throws(StorageError) {
+    try checkFilesDiffer()
+    try checkTensors()
+    guard let declared = index.totalByteCount else { return }
+    let found = shards.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.byteCount } }
+    guard declared == found else {
+      throw mismatch("the total_size (shard-index I-9)", "\(declared) bytes", "\(found)")
+    }
+  }
+
+  private func checkFilesDiffer() throws(StorageError) {
+    var names: [FileIdentity: String] = [:]
+    for (name, shard) in zip(index.shards, shards) {
+      if let other = names.updateValue(name, forKey: shard.file.identity) {
+        throw mismatch(
+          "the files of the shards (shard-index I-7)", "two files", "\(other) as \(name)")
+      }
+    }
+  }
+
+  private func checkTensors() throws(StorageError) {
+    var homes: [TensorName: Int] = [:]
+    homes.reserveCapacity(index.placements.count)
+    for placement in index.placements { homes[placement.tensor] = placement.shard }
+    var surplus: [TensorName] = []
+    for (shard, reader) in shards.enumerated() {
+      for tensor in reader.tensors where homes[tensor.name] != shard { surplus.append(tensor.name) }
+      for tensor in reader.tensors where homes[tensor.name] == shard { homes[tensor.name] = nil }
+    }
+    let missing = index.placements.map(\.tensor).filter { homes[$0] != nil }
+    guard missing.isEmpty else {
+      throw mismatch(
+        "the index (shard-index I-8)", "in their shards: \(list(missing))", "no such tensors",
+        missing.first)
+    }
+    guard surplus.isEmpty else {
+      throw mismatch(
+        "the index (shard-index I-8)", "only the tensors it names", list(surplus), surplus.first)
+    }
+  }
+
+  /// The first few names and how many there are.
+  private func list(_ names: [TensorName]) -> String {
+    let shown = names.prefix(5).map(\.description).joined(separator: ", ")
+    return names.count > 5 ? "\(shown) and \(names.count - 5) more" : shown
+  }
+
+  private func mismatch(
+    _ subject: String, _ expected: String, _ found: String, _ tensor: TensorName? = nil
+  ) -> StorageError {
+    StorageError(
+      .mismatch(subject: subject, expected: expected, found: found), file: path, tensor: tensor)
+  }
+}

@@ -1,0 +1,77 @@
+public import GraftCore
+
+/// The file that says which shard of a checkpoint holds which tensor: `model.safetensors.index.json`.
+///
+/// The format and its numbered rules are in `Formats/shard-index/SPEC.md`.
+public struct ShardIndex: Sendable, Equatable {
+  /// The usual name of an index.
+  public static let fileName = "model.safetensors.index.json"
+
+  /// One tensor and the position of its file in ``shards``.
+  public struct Placement: Sendable, Equatable {
+    /// The tensor.
+    public let tensor: TensorName
+    /// The position of its file in ``ShardIndex/shards``.
+    public let shard: Int
+  }
+
+  /// The file names in byte order.
+  public let shards: [String]
+  /// The tensors in the order of the file.
+  public let placements: [Placement]
+  /// The bytes of all tensors, where the index says it.
+  public let totalByteCount: Int?
+
+  /// Makes an index of tensors by shard.
+  public init(shards: [(name: String, tensors: [TensorInfo])]) {
+    let sorted = shards.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    self.shards = sorted.map(\.name)
+    placements = sorted.enumerated().flatMap { shard, content in
+      content.tensors.map { Placement(tensor: $0.name, shard: shard) }
+    }
+    totalByteCount = sorted.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.byteCount } }
+  }
+
+  /// Reads an index.
+  /// - Throws: ``StorageError`` with the broken rule and the byte.
+  public init(path: String, limits: FormatLimits = .standard) throws(StorageError) {
+    let file = try InputFile(path: path)
+    guard file.byteCount <= limits.shardIndexBytes else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "bytes (shard-index I-1)", maximum: limits.shardIndexBytes,
+          found: "\(file.byteCount)"),
+        file: path)
+    }
+    try self.init(
+      parsing: file.bytes(at: 0, count: file.byteCount), file: path, limits: limits)
+  }
+
+  /// Parses an index.
+  /// - Throws: ``StorageError`` with the broken rule and the byte.
+  public init(
+    parsing bytes: [UInt8], file: String, limits: FormatLimits = .standard
+  ) throws(StorageError) {
+    var parser = ShardIndexParser(bytes, file: file, limits: limits)
+    try parser.parse()
+    let names = parser.shards.keys.sorted { $0 < $1 }
+    var ranks = [Int](repeating: 0, count: names.count)
+    for (rank, name) in names.enumerated() {
+      if let position = parser.shards[name] { ranks[position] = rank }
+    }
+    shards = names.map(\.text)
+    placements = parser.placements.map { Placement(tensor: $0.tensor, shard: ranks[$0.shard]) }
+    totalByteCount = parser.totalByteCount
+  }
+
+  /// The index as other tools write it: keys sorted, two spaces, a final newline.
+  public var serialized: [UInt8] {
+    let total = totalByteCount.map { [(key: "total_size", value: JSONValue($0))] } ?? []
+    let map = placements.map { (key: $0.tensor.text, value: JSONValue.string(shards[$0.shard])) }
+    let index: JSONValue = [
+      "metadata": .object(JSONObject(members: total)),
+      "weight_map": .object(JSONObject(members: map)),
+    ]
+    return Array((index.serialized(sortedKeys: true) + "\n").utf8)
+  }
+}

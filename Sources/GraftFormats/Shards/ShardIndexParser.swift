@@ -1,0 +1,114 @@
+internal import GraftCore
+
+/// Reads a shard index token by token: a weight map of a million tensors is no tree.
+struct ShardIndexParser {
+  private(set) var shards: [TensorName: Int] = [:]
+  private(set) var placements: [ShardIndex.Placement] = []
+  private(set) var totalByteCount: Int?
+  private var scanner: JSONScanner
+  private let limits: FormatLimits
+
+  init(_ bytes: [UInt8], file: String, limits: FormatLimits) {
+    scanner = JSONScanner(bytes, file: file)
+    self.limits = limits
+  }
+
+  mutating func parse() throws(StorageError) {
+    let start = try scanner.next()
+    guard start.kind == .objectStart else {
+      throw violation("I-2", "an object with a weight_map", start)
+    }
+    var keys = Set<TensorName>()
+    while let key = try nextKey(&keys) {
+      let value = try scanner.next()
+      if scanner.matches(key, "weight_map") {
+        try readWeightMap(value)
+      } else if scanner.matches(key, "metadata"), value.kind == .objectStart {
+        try readMetadata()
+      } else {
+        try scanner.skip(value)
+      }
+    }
+    guard keys.contains("weight_map") else {
+      throw violation("I-2", "an object with a weight_map", start)
+    }
+    _ = try scanner.next()
+  }
+
+  private mutating func readWeightMap(_ start: JSONToken) throws(StorageError) {
+    guard start.kind == .objectStart else {
+      throw violation("I-3", "an object of file names", start)
+    }
+    var names = Set<TensorName>()
+    while let key = try nextKey(&names) {
+      let value = try scanner.next()
+      guard value.kind == .string else { throw violation("I-3", "the name of a file", value) }
+      let shard = try shard(named: value)
+      placements.append(
+        ShardIndex.Placement(tensor: TensorName(utf8: scanner.contents(of: key)), shard: shard))
+      guard placements.count <= limits.tensors else {
+        throw limit("tensors", limits.tensors, key)
+      }
+    }
+  }
+
+  private mutating func shard(named token: JSONToken) throws(StorageError) -> Int {
+    let name = TensorName(utf8: scanner.contents(of: token))
+    if let known = shards[name] { return known }
+    let text = name.text
+    guard Directory.isSafeRelativePath(text), !text.utf8.contains(UInt8(ascii: "%")) else {
+      throw StorageError(
+        .refused(policy: "a shard outside its directory (shard-index I-4)", found: text),
+        file: scanner.file, offset: token.range.lowerBound)
+    }
+    guard name.hasSuffix(".safetensors") else {
+      throw StorageError(
+        .refused(policy: "a shard that isn't safetensors (shard-index I-5)", found: text),
+        file: scanner.file, offset: token.range.lowerBound)
+    }
+    guard shards.count < limits.shards else { throw limit("shards", limits.shards, token) }
+    shards[name] = shards.count
+    return shards.count - 1
+  }
+
+  private mutating func readMetadata() throws(StorageError) {
+    var keys = Set<TensorName>()
+    while let key = try nextKey(&keys) {
+      let value = try scanner.next()
+      guard scanner.matches(key, "total_size") else {
+        try scanner.skip(value)
+        continue
+      }
+      // Some tools spell the size as a float; it is taken when it is whole.
+      let spelling = String(decoding: scanner.bytes[value.range], as: UTF8.self)
+      guard value.kind == .number, let size = Double(spelling).flatMap(Int.init(exactly:)),
+        size >= 0
+      else { throw violation("I-6", "a whole number of bytes", value) }
+      totalByteCount = scanner.unsigned(value).flatMap(Int.init(exactly:)) ?? size
+    }
+  }
+
+  /// The next key of the object being read, known to be new in it; nil at its end.
+  private mutating func nextKey(_ seen: inout Set<TensorName>) throws(StorageError) -> JSONToken? {
+    let key = try scanner.next()
+    guard key.kind == .key else { return nil }
+    guard seen.insert(TensorName(utf8: scanner.contents(of: key))).inserted else {
+      throw scanner.repeated(key)
+    }
+    return key
+  }
+
+  private func violation(_ rule: String, _ expected: String, _ token: JSONToken) -> StorageError {
+    let found = String(decoding: scanner.bytes[token.range].prefix(24), as: UTF8.self)
+    return StorageError(
+      .malformed(rule: "shard-index " + rule, expected: expected, found: found),
+      file: scanner.file, offset: token.range.lowerBound)
+  }
+
+  private func limit(_ what: String, _ maximum: Int, _ token: JSONToken) -> StorageError {
+    StorageError(
+      .limitExceeded(
+        limit: what + " (shard-index I-1)", maximum: maximum, found: "another one"),
+      file: scanner.file, offset: token.range.lowerBound)
+  }
+}
