@@ -1,0 +1,230 @@
+"""GGUF golden files: `golden/gguf`, the vectors of `Formats/gguf`, both small.
+
+    blocks.safetensors    for each type T: T.blocks u8 (random and awkward blocks), T.values f32 as `gguf.quants` has them
+    tiny-*.gguf           random little models of three architectures with byte-level and SentencePiece-like vocabularies
+    tiny-*.safetensors    the tensors of the transformers model that the little GGUF was made from
+    tiny-*.ids.json       what `transformers` reads the GGUF's tokenizer as: texts and their ids
+
+`--vectors` writes `Formats/gguf/accept`, `Formats/gguf/reject` and `Formats/gguf/vectors.json` (no packages needed).
+"""
+
+import json
+import pathlib
+import struct
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path = [p for p in sys.path if pathlib.Path(p).resolve() != HERE]  # this script has the package's name
+GOLDEN = HERE.parent / "golden" / "gguf"
+FORMATS = HERE.parent.parent / "Formats" / "gguf"
+
+U8, I8, U16, I16, U32, I32, F32, BOOL, STR, ARR, U64, I64, F64 = range(13)
+CODES = "BbHhIifB__QqdD"
+
+
+# The format, written down by hand so that it can be written wrong.
+
+
+def string(text) -> bytes:
+    data = text if isinstance(text, bytes) else text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def scalar(kind: int, value) -> bytes:
+    return string(value) if kind == STR else struct.pack("<" + {10: "Q", 11: "q", 12: "d"}.get(kind, CODES[kind]), value)
+
+
+def pair(key, kind: int, value) -> bytes:
+    return string(key) + struct.pack("<I", kind) + (value if isinstance(value, bytes) else scalar(kind, value))
+
+
+def array(kind: int, values) -> bytes:
+    return struct.pack("<IQ", kind, len(values)) + b"".join(scalar(kind, v) for v in values)
+
+
+def tensor(name, extents, kind: int, offset: int) -> bytes:
+    """`extents` innermost first, as GGUF has them."""
+    return string(name) + struct.pack("<I", len(extents)) + struct.pack(f"<{len(extents)}Q", *extents) + struct.pack("<IQ", kind, offset)
+
+
+def file(pairs=(), tensors=(), data=b"", version=3, alignment=32, counts=None, magic=b"GGUF", pad=True) -> bytes:
+    t, k = counts or (len(tensors), len(pairs))
+    head = magic + struct.pack("<IQQ", version, t, k) + b"".join(pairs) + b"".join(tensors)
+    return head + (b"\0" * (-len(head) % alignment) if pad else b"") + data
+
+
+NAME = pair("general.architecture", STR, "llama")
+ONE = tensor("a", [8], 0, 0)
+ONE_DATA = struct.pack("<8f", *range(8))
+BIG = 0x7FFFFFFFFFFFFFC0
+
+
+def accepted():
+    """name: (rules, bytes, tensors as (name, dtype, shape))"""
+    every = [pair(f"k.{kind}", kind, {BOOL: 1, STR: "héllo"}.get(kind, 1)) for kind in range(13) if kind != ARR]
+    every += [pair(f"a.{kind}", ARR, array(kind, {BOOL: [0, 1], STR: ["", "x"]}.get(kind, [1, 2, 3]))) for kind in range(13) if kind != ARR]
+    a = ("a", "F32", [8])
+    yield "nothing", ["G-1", "G-3"], file(), []
+    yield "version-2", ["G-2"], file([NAME], version=2), []
+    yield "every-value-type", ["G-7", "G-8", "G-9"], file(every), []
+    yield "one-tensor", ["G-11", "G-16"], file([NAME], [ONE], ONE_DATA), [a]
+    yield "no-final-padding", ["G-16"], file([NAME], [tensor("b", [3], 24, 0)], b"abc"), [("b", "I8", [3])]
+    yield "final-padding", ["G-16"], file([NAME], [ONE], ONE_DATA + b"\0" * 32), [a]
+    yield "scalar", ["G-13"], file([NAME], [tensor("s", [], 0, 0)], b"\0" * 4), [("s", "F32", [])]
+    yield "extent-zero", ["G-14"], file([NAME], [tensor("z", [4, 0], 0, 0), tensor("a", [8], 0, 0)], ONE_DATA), [("z", "F32", [0, 4]), a]
+    yield "reversed-extents", ["G-13"], file([NAME], [tensor("m", [2, 3, 4, 1], 24, 0)], bytes(24)), [("m", "I8", [1, 4, 3, 2])]
+    yield "gap-and-order", ["G-17"], file([NAME], [tensor("b", [8], 0, 96), ONE], ONE_DATA + bytes(96)), [("b", "F32", [8]), a]
+    yield "name-of-64-bytes", ["G-11"], file([NAME], [tensor("n" * 64, [8], 0, 0)], ONE_DATA), [("n" * 64, "F32", [8])]
+    for alignment in [1, 8, 64, 4096]:
+        pairs = [pair("general.alignment", U32, alignment)]
+        yield f"alignment-{alignment}", ["G-10"], file(pairs, [ONE], ONE_DATA, alignment=alignment), [a]
+    quantized = [(2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (6, "Q5_0", 32, 22), (7, "Q5_1", 32, 24), (8, "Q8_0", 32, 34), (10, "Q2_K", 256, 84),
+                 (11, "Q3_K", 256, 110), (12, "Q4_K", 256, 144), (13, "Q5_K", 256, 176), (14, "Q6_K", 256, 210)]
+    plain = [(0, "F32", 1, 4), (1, "F16", 1, 2), (30, "BF16", 1, 2), (24, "I8", 1, 1), (25, "I16", 1, 2), (26, "I32", 1, 4), (27, "I64", 1, 8), (28, "F64", 1, 8)]
+    tensors, data, expected = [], b"", []
+    for kind, name, values, size in plain + quantized:
+        tensors.append(tensor(name, [values, 2], kind, len(data)))
+        expected.append((name, name, [2, values]))
+        data += bytes(2 * size)
+        data += bytes(-len(data) % 32)
+    yield "every-tensor-type", ["G-15"], file([NAME], tensors, data), expected
+
+
+def rejected():
+    """name: rules, bytes, the expected reason and byte"""
+    yield "empty", ["G-1"], b"", "malformed", 0
+    for name, magic in [("FUGG", b"FUGG"), ("GGML", b"GGML"), ("GGJT", b"tjgg")]:
+        yield f"magic-{name}", ["G-1"], file(magic=magic), "malformed", 0
+    for version in [0, 1, 4, 0xFFFFFFFF, 0x03000000, 0x02000000]:
+        yield f"version-{version:x}", ["G-2"], file(version=version), "unsupported", 4
+    for name, count in [("minus-one", 2**64 - 1), ("2-63", 2**63), ("2-32", 2**32), ("1d", 0x1D1D1D1D1D1D1D1D)]:
+        yield f"tensor-count-{name}", ["G-3"], file(counts=(count, 0)), "limitExceeded", 8
+        yield f"key-count-{name}", ["G-4"], file(counts=(0, count)), "limitExceeded", 16
+    yield "tensor-count-beyond-file", ["G-3"], file([NAME], [ONE], ONE_DATA, counts=(9, 1)), "truncated", 8
+    yield "key-count-beyond-file", ["G-4"], file([NAME], counts=(0, 9)), "truncated", 16
+    for name, length in [("minus-one", 2**64 - 1), ("2-63", 2**63), ("65536", 65536)]:
+        yield f"key-length-{name}", ["G-5"], file([struct.pack("<Q", length) + bytes(64)]), "limitExceeded", 24
+    yield "key-length-beyond-file", ["G-5"], file([struct.pack("<Q", 999) + b"k" * 20]), "truncated", 24
+    yield "key-empty", ["G-5"], file([pair("", U32, 1)]), "malformed", 24
+    yield "key-not-utf8", ["G-5"], file([pair(b"a\xff", U32, 1)]), "malformed", 32
+    yield "key-with-nul", ["G-5"], file([pair(b"a\0b", U32, 1)]), "malformed", 24
+    yield "key-twice", ["G-6"], file([NAME, pair("k", U32, 1), pair("k", U8, 1)]), "malformed", None
+    for kind in [13, 255, 0xFFFFFFFF]:
+        yield f"value-type-{kind}", ["G-7"], file([string("k") + struct.pack("<IQ", kind, 0)]), "malformed", 33
+    yield "bool-2", ["G-7"], file([pair("key.of.a.bool", BOOL, b"\2")]), "malformed", None
+    for name, length in [("minus-one", 2**64 - 1), ("2-63", 2**63)]:
+        yield f"string-length-{name}", ["G-8"], file([pair("k", STR, struct.pack("<Q", length) + bytes(8))]), "limitExceeded", 37
+    yield "string-length-beyond-file", ["G-8"], file([pair("k", STR, struct.pack("<Q", 2**20) + bytes(8))]), "truncated", 37
+    yield "string-not-utf8", ["G-8"], file([pair("k", STR, string(b"\xc0\xaf"))]), "malformed", 45
+    for name, count, reason in [("wraps", 2**62, "limitExceeded"), ("above-limit", 2**30 + 1, "limitExceeded"), ("beyond-file", 2**29, "truncated")]:
+        yield f"array-{name}", ["G-9"], file([pair("k", ARR, struct.pack("<IQ", F64, count) + bytes(16))]), reason, 41
+    yield "array-of-2-40-strings", ["G-9"], file([pair("k", ARR, struct.pack("<IQ", STR, 2**40) + bytes(64))]), "limitExceeded", 41
+    yield "array-of-arrays", ["G-9"], file([pair("k", ARR, struct.pack("<IQ", ARR, 1) + array(U8, [1]))]), "unsupported", 37
+    yield "array-element-type-13", ["G-7"], file([pair("k", ARR, struct.pack("<IQ", 13, 1) + bytes(8))]), "malformed", 37
+    for value in [0, 13, 2**31, 2**17]:
+        yield f"alignment-{value}", ["G-10"], file([pair("general.alignment", U32, value)]), "malformed", None
+    yield "alignment-i32", ["G-10"], file([pair("general.alignment", I32, 32)]), "malformed", None
+    yield "alignment-float", ["G-10"], file([pair("general.alignment", F32, 32.0)]), "malformed", None
+    yield "alignment-twice", ["G-6"], file([pair("general.alignment", U32, 32)] * 2), "malformed", None
+
+    def tensors(*entries, data=ONE_DATA):
+        return file([], entries, data)
+
+    yield "name-empty", ["G-11"], tensors(tensor("", [8], 0, 0)), "malformed", 24
+    yield "name-of-65-bytes", ["G-11"], tensors(tensor("n" * 65, [8], 0, 0)), "limitExceeded", 24
+    yield "name-not-utf8", ["G-11"], tensors(tensor(b"\xed\xa0\x80", [8], 0, 0)), "malformed", 32
+    yield "name-twice", ["G-12"], tensors(ONE, tensor("a", [8], 0, 32), data=ONE_DATA * 2), "malformed", None
+    for rank in [5, 255, 2**32 - 1]:
+        yield f"rank-{rank}", ["G-13"], tensors(string("a") + struct.pack("<I", rank) + bytes(64)), "malformed", 33
+    yield "extent-minus-one", ["G-14"], tensors(tensor("a", [2**64 - 1], 0, 0)), "malformed", 37
+    yield "extents-overflow", ["G-14"], tensors(tensor("a", [4 * (2**31 - 1)] * 2 + [8], 0, 0)), "overflow", None
+    yield "extent-2-62-of-f32", ["G-14"], tensors(tensor("a", [2**62], 0, 0)), "overflow", None
+    yield "extent-2-42", ["G-16"], tensors(tensor("a", [2**42 + 1], 24, 0)), "truncated", None
+    yield "extents-int64-max", ["G-14"], tensors(tensor("a", [2**63 - 1, 2, 1, 1], 24, 0)), "overflow", None
+    yield "extent-int64-max", ["G-16"], tensors(tensor("a", [2**63 - 1, 1, 1, 1], 24, 0)), "overflow", None
+    yield "two-of-almost-2-63", ["G-16"], tensors(tensor("a", [BIG], 24, 0), tensor("b", [BIG], 24, BIG)), "overflow", None
+    yield "row-of-33-q4-0", ["G-15"], tensors(tensor("a", [33], 2, 0)), "malformed", 45
+    yield "row-of-128-q4-k", ["G-15"], tensors(tensor("a", [128, 2], 12, 0)), "malformed", None
+    for kind in [4, 5, 9, 15, 16, 31, 33, 36, 38, 39, 40, 41, 42, 2**32 - 1]:
+        yield f"type-{kind}", ["G-15"], tensors(tensor("a", [256], kind, 0), data=bytes(512)), "unsupported", 45
+    yield "offset-minus-one", ["G-16"], tensors(tensor("a", [8], 0, 2**64 - 1)), "malformed", 49
+    yield "offset-unaligned", ["G-16"], tensors(tensor("a", [4], 0, 8)), "malformed", 49
+    yield "offset-beyond-file", ["G-16"], tensors(tensor("a", [8], 0, 32)), "truncated", None
+    yield "offset-2-62", ["G-16"], tensors(tensor("a", [8], 0, 2**62)), "truncated", None
+    yield "one-byte-short", ["G-16"], tensors(ONE, data=ONE_DATA[:-1]), "truncated", None
+    yield "overlap", ["G-17"], tensors(tensor("a", [16], 0, 0), tensor("b", [8], 0, 32), data=ONE_DATA * 2), "malformed", None
+
+
+def vectors():
+    table = []
+    for folder in ["accept", "reject"]:
+        (FORMATS / folder).mkdir(parents=True, exist_ok=True)
+        for old in (FORMATS / folder).iterdir():
+            old.unlink()
+    for name, rules, data, tensors in accepted():
+        (FORMATS / "accept" / f"{name}.gguf").write_bytes(data)
+        table.append({"file": f"accept/{name}.gguf", "verdict": "accept", "rules": [f"gguf {r}" for r in rules], "tensors": [{"name": n, "dtype": d, "shape": s} for n, d, s in tensors]})
+    for name, rules, data, reason, offset in rejected():
+        (FORMATS / "reject" / f"{name}.gguf").write_bytes(data)
+        table.append({"file": f"reject/{name}.gguf", "verdict": "reject", "rule": f"gguf {rules[0]}", "reason": reason} | ({} if offset is None else {"offset": offset}))
+    lines = ",\n".join(json.dumps(row) for row in table)
+    (FORMATS / "vectors.json").write_text(f"[\n{lines}\n]\n")
+    print(f"{len(table)} vectors")
+
+
+# The golden files
+
+
+def blocks():
+    """For each type 24 blocks: random bits, with scales that are normal, zero, subnormal, infinite or NaN."""
+    import numpy as np
+    from gguf import GGMLQuantizationType as T, GGML_QUANT_SIZES
+    from gguf.quants import dequantize
+    from safetensors.numpy import save_file
+
+    random = np.random.default_rng(20)
+    places = {"F16": [0], "BF16": [], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2],
+              "Q5_K": [0, 2], "Q6_K": [208]}
+    awkward = [0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00, 0xFE00, 0x7C01, 0xFD55, 0x3C00]
+    golden = {}
+    for name, scales in places.items():
+        size = GGML_QUANT_SIZES[T[name]][1]
+        count = 24 if size > 2 else 65536
+        rows = random.integers(0, 256, (count, size), dtype=np.uint8)
+        if size == 2:
+            rows = np.arange(65536, dtype="<u2").view(np.uint8).reshape(count, 2)
+        else:
+            for place, at in enumerate(scales):
+                finite = (random.standard_normal(count) * 0.1).astype("<f2")
+                # One awkward scale in a block; which of two NaNs an addition keeps isn't defined.
+                for i, bits in enumerate(awkward[place::len(scales)]):
+                    finite.view("<u2")[len(awkward) // len(scales) * place + i] = bits
+                rows[:, at:at + 2] = finite.view(np.uint8).reshape(count, 2)
+        with np.errstate(all="ignore"):
+            values = dequantize(rows.reshape(1, -1), T[name]).reshape(-1)
+        if size == 2:  # every 61st of all the halves, and all that aren't finite or are subnormal
+            keep = (np.arange(count) % 61 == 0) | (np.arange(count) % 0x8000 < 64) | (np.arange(count) % 0x8000 > 0x7FC0) | (abs(np.arange(count) % 0x8000 - 0x7C00) < 32)
+            rows, values = rows[keep], values[keep]
+        golden[f"{name}.blocks"] = np.ascontiguousarray(rows)
+        golden[f"{name}.values"] = np.ascontiguousarray(values.view(np.int32))
+    import torch
+
+    singles = np.concatenate([random.integers(0, 2**32, 2000, dtype=np.uint32), np.arange(0x38000000, 0x39000000, 40961, dtype=np.uint32),
+                              np.array([0, 1, 0x33000000, 0x33000001, 0x387FFFFF, 0x38800000, 0x477FEFFF, 0x477FF000, 0x7F800000, 0x3F808000, 0x3F818000, 0x7F7FFFFF], np.uint32)])
+    singles = singles[(singles & 0x7FFFFFFF) <= 0x7F800000]
+    floats = torch.from_numpy(np.concatenate([singles, singles ^ 0x80000000]).view(np.float32))
+    golden["round.f32"] = floats.numpy()
+    golden["round.bf16"] = floats.to(torch.bfloat16).view(torch.int16).numpy()
+    golden["round.f16"] = floats.to(torch.float16).view(torch.int16).numpy()
+    save_file(golden, GOLDEN / "blocks.safetensors")
+
+
+def main():
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    if "--vectors" in sys.argv:
+        return vectors()
+    blocks()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+internal import GraftCore
+
+/// A checkpoint in files named `prefix-00001-of-00003.gguf`, each of which says its number.
+enum GGUFSplit {
+  /// The files of the checkpoint that one of its files belongs to, in order; that file alone when it isn't split.
+  static func complete(_ opened: GGUFFile) throws(StorageError) -> [GGUFFile] {
+    guard let value = opened.value(of: "split.count") else { return [opened] }
+    guard let count = value.int, count >= 1, count <= GGUFLimits.shards else {
+      throw StorageError(
+        .malformed(
+          rule: "gguf G-18", expected: "split.count from 1 to \(GGUFLimits.shards)",
+          found: value.description),
+        file: opened.file.path)
+    }
+    let number = try number(of: opened, count: count)
+    guard count > 1 else { return [opened] }
+    let suffix = suffix(number, of: count)
+    guard opened.file.path.hasSuffix(suffix) else {
+      throw StorageError(
+        .mismatch(
+          subject: "the name of a split file (gguf G-18)", expected: "a name ending in \(suffix)",
+          found: opened.file.path),
+        file: opened.file.path)
+    }
+    let prefix = String(opened.file.path.dropLast(suffix.count))
+    var files: [GGUFFile] = []
+    for position in 0..<count {
+      let path = prefix + Self.suffix(position, of: count)
+      let file = position == number ? opened : try GGUFFile(try InputFile(path: path))
+      guard file.value(of: "split.count")?.int == count,
+        try Self.number(of: file, count: count) == position
+      else {
+        throw StorageError(
+          .mismatch(
+            subject: "the number of a split file (gguf G-18)", expected: "\(position) of \(count)",
+            found:
+              "\(file.value(of: "split.no")?.description ?? "none") of \(file.value(of: "split.count")?.description ?? "none")"
+          ), file: file.file.path)
+      }
+      files.append(file)
+    }
+    try check(files)
+    return files
+  }
+
+  /// Counting from 0, below the count.
+  private static func number(of file: GGUFFile, count: Int) throws(StorageError) -> Int {
+    guard let number = file.value(of: "split.no")?.int, number >= 0, number < count else {
+      throw StorageError(
+        .malformed(
+          rule: "gguf G-18", expected: "split.no below \(count)",
+          found: file.value(of: "split.no")?.description ?? "none"),
+        file: file.file.path)
+    }
+    return number
+  }
+
+  /// Checks that the files are one model: the announced number of tensors, each name once.
+  private static func check(_ files: [GGUFFile]) throws(StorageError) {
+    var seen: Set<TensorName> = []
+    for file in files {
+      for tensor in file.tensors where !seen.insert(tensor.name).inserted {
+        throw StorageError(
+          .malformed(rule: "gguf G-12", expected: "each name once", found: "the name again"),
+          file: file.file.path, tensor: tensor.name)
+      }
+    }
+    for file in files {
+      guard let announced = file.value(of: "split.tensors.count")?.int, announced != seen.count
+      else { continue }
+      throw StorageError(
+        .mismatch(
+          subject: "the number of tensors in the split files (gguf G-18)",
+          expected: String(announced),
+          found: String(seen.count)),
+        file: file.file.path)
+    }
+  }
+
+  private static func suffix(_ number: Int, of count: Int) -> String {
+    func digits(_ number: Int) -> String {
+      let text = String(number)
+      return String(repeating: "0", count: max(0, 5 - text.count)) + text
+    }
+    return "-\(digits(number + 1))-of-\(digits(count)).gguf"
+  }
+}
