@@ -1,0 +1,66 @@
+public import GraftCore
+
+/// A file that travels inside an HDF5 file byte for byte: a configuration, a tokenizer, the header of a shard.
+public struct HDF5Attachment: Sendable {
+  /// The path relative to the model's directory.
+  public let name: String
+  /// The size of the file.
+  public let byteCount: Int
+  private let source: Source
+
+  private enum Source: Sendable {
+    case bytes([UInt8])
+    case file(InputFile)
+    case dataset(StoredDataset, DatasetStore)
+  }
+
+  /// Attaches bytes.
+  public init(name: String, bytes: [UInt8]) {
+    self.name = name
+    byteCount = bytes.count
+    source = .bytes(bytes)
+  }
+
+  /// Attaches a file, which is read in tiles when the time comes.
+  public init(name: String, file: InputFile) {
+    self.name = name
+    byteCount = file.byteCount
+    source = .file(file)
+  }
+
+  /// An attachment of an open file.
+  init(name: String, _ dataset: StoredDataset, in store: DatasetStore) {
+    self.name = name
+    byteCount = dataset.byteCount
+    source = .dataset(dataset, store)
+  }
+
+  /// Some of the file's bytes.
+  ///
+  /// - Precondition: the range lies inside the file.
+  /// - Throws: ``StorageError`` when they can't be read.
+  public func bytes(in range: Range<Int>) throws(StorageError) -> [UInt8] {
+    switch source {
+    case .bytes(let bytes): return Array(bytes[range])
+    case .file(let file): return try file.bytes(at: range.lowerBound, count: range.count)
+    case .dataset(let dataset, let store):
+      var tile = [UInt8](repeating: 0, count: range.count)
+      try tile.withMutableRawBytes { (buffer: inout MutableRawSpan) throws(StorageError) in
+        try store.read(dataset, at: range.lowerBound, into: &buffer)
+      }
+      return tile
+    }
+  }
+
+  /// The whole file, refused above a limit.
+  ///
+  /// - Throws: ``StorageError`` when it is larger or can't be read.
+  public func contents(atMost limit: Int, file: String) throws(StorageError) -> [UInt8] {
+    guard byteCount <= limit else {
+      throw StorageError(
+        .limitExceeded(limit: "bytes", maximum: limit, found: "\(byteCount) bytes of \(name)"),
+        file: file)
+    }
+    return try bytes(in: 0..<byteCount)
+  }
+}

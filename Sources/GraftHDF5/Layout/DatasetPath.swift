@@ -1,0 +1,88 @@
+internal import GraftCore
+
+/// Where a tensor stands in the tree of groups: the links that lead to its dataset, outermost first.
+///
+/// The dots of a name separate groups. Bytes that a link can't hold, and `%` itself, are `%` and two hexadecimal
+/// digits; `%-` stands for nothing, so that empty components have a link and a dataset can stand beside a group
+/// of its name. Reading a link gives back the exact bytes, whatever they are.
+struct DatasetPath: Equatable {
+  /// The names of the links, escaped.
+  let links: [[UInt8]]
+
+  /// The most groups that dots make; what follows keeps its dots in the dataset's own link.
+  static let maximumComponents = 32
+
+  private static let percent = UInt8(ascii: "%")
+  private static let nothing = Array("%-".utf8)
+
+  /// The place of a tensor.
+  ///
+  /// - Parameter isGroup: whether the name, followed by a dot, begins the name of another tensor.
+  init(_ name: TensorName, isGroup: Bool) {
+    let components = name.utf8.split(
+      separator: UInt8(ascii: "."), maxSplits: Self.maximumComponents - 1,
+      omittingEmptySubsequences: false)
+    var links = components.map { component in
+      component.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        .map(Self.escaped).joined(separator: [UInt8(ascii: ".")])
+    }.map(Array.init)
+    if isGroup { links[links.count - 1] += Self.nothing }
+    self.links = links
+  }
+
+  /// The tensor at links of a file that Graft wrote; nil when a `%` isn't part of an escape.
+  static func name(links: [[UInt8]]) -> TensorName? {
+    var bytes: [UInt8] = []
+    for (position, link) in links.enumerated() {
+      if position > 0 { bytes.append(UInt8(ascii: ".")) }
+      guard let component = unescaped(link) else { return nil }
+      bytes += component
+    }
+    return TensorName(utf8: bytes)
+  }
+
+  private static func escaped(_ component: ArraySlice<UInt8>) -> [UInt8] {
+    guard !component.isEmpty else { return nothing }
+    let isText = String(validating: component, as: UTF8.self) != nil
+    return component.flatMap { byte in
+      switch byte {
+      case 0..<0x20, 0x7F, percent, UInt8(ascii: "/"): percentCode(byte)
+      case 0x80... where !isText: percentCode(byte)
+      default: [byte]
+      }
+    }
+  }
+
+  private static func percentCode(_ byte: UInt8) -> [UInt8] {
+    let digits = Array("0123456789ABCDEF".utf8)
+    return [percent, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+  }
+
+  private static func unescaped(_ link: [UInt8]) -> [UInt8]? {
+    var result: [UInt8] = []
+    var rest = link[...]
+    while let byte = rest.popFirst() {
+      guard byte == percent else {
+        result.append(byte)
+        continue
+      }
+      if rest.first == nothing[1] {
+        rest.removeFirst()
+      } else if let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit)
+      {
+        result.append(high << 4 | low)
+      } else {
+        return nil
+      }
+    }
+    return result
+  }
+
+  private static func digit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,54 @@
+internal import GraftCore
+
+/// A dataset of the layout's own: metadata, a file, a shard's header, the vocabulary.
+struct AttachedDataset {
+  let dataset: PlannedDataset
+  let content: HDF5Attachment
+
+  private init(_ path: String, _ content: HDF5Attachment, dtype: DType = .u8) {
+    dataset = PlannedDataset(
+      links: path.split(separator: "/").map { Array($0.utf8) }, dtype: dtype,
+      dimensions: [content.byteCount / dtype.layout.bytes])
+    self.content = content
+  }
+
+  /// Everything that goes into a file beside the tensors.
+  static func all(
+    metadata: [MetadataEntry], files: [HDF5Attachment], shards: [HDF5Attachment],
+    vocabulary: [[UInt8]]?, _ status: HDF5Status
+  ) throws(StorageError) -> [AttachedDataset] {
+    var result: [AttachedDataset] = []
+    if !metadata.isEmpty {
+      let object = JSONObject(members: metadata.map { ($0.key, .string($0.value)) })
+      let text = JSONValue.object(object).serialized(indent: nil)
+      result.append(
+        AttachedDataset(
+          Reserved.metadata, HDF5Attachment(name: Reserved.metadata, bytes: Array(text.utf8))))
+    }
+    for (folder, attachments) in [(Reserved.shards, shards), (Reserved.files, files)] {
+      let sorted = attachments.sorted {
+        $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
+      }
+      for attachment in sorted {
+        guard Directory.isSafeRelativePath(attachment.name) else {
+          throw StorageError(
+            .refused(policy: "a file name that leaves its directory", found: attachment.name),
+            file: status.file)
+        }
+        result.append(AttachedDataset(folder + "/" + attachment.name, attachment))
+      }
+    }
+    if let vocabulary {
+      var end = 0
+      let ends = vocabulary.flatMap { token in
+        end += token.count
+        return (0..<8).map { UInt8(truncatingIfNeeded: end >> (8 * $0)) }
+      }
+      let bytes = HDF5Attachment(name: "vocabulary", bytes: vocabulary.flatMap { $0 })
+      result.append(AttachedDataset(Reserved.vocabularyBytes, bytes))
+      let table = HDF5Attachment(name: "vocabulary", bytes: ends)
+      result.append(AttachedDataset(Reserved.vocabularyEnds, table, dtype: .u64))
+    }
+    return result
+  }
+}
