@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// libhdf5, entered by one thread at a time.
 ///
-/// Debian builds the library without threads and its state is global, so every call to it, the closing of handles
-/// included, happens inside ``enter(_:)``. Its data pipeline isn't used: chunks go in and out encoded, and
+/// Its state is global and whether it guards it depends on how it was built, so every call, the closing of handles
+/// included, happens inside ``enter(_:)``. The library's data pipeline isn't used: chunks go in and out encoded, and
 /// ``Filter`` encodes and decodes them outside the gate.
 enum HDF5Library {
   private static let gate = Mutex<Void>(())
@@ -17,14 +17,15 @@ enum HDF5Library {
     gate._unsafeLock()
     defer { gate._unsafeUnlock() }
     _ = isPrepared
+    // A build with threads prints errors for each thread that hasn't said otherwise.
+    _ = H5Eset_auto2(defaults, nil, nil)
     return try body()
   }
 
-  /// Opens the library: quiet, without plugins, without clean-up at exit, and with zstd's filter known by number.
+  /// Opens the library: without plugins, without clean-up at exit, and with zstd's filter known by number.
   private static let isPrepared: Bool = {
     H5dont_atexit()
     guard H5open() >= 0 else { return false }
-    _ = H5Eset_auto2(defaults, nil, nil)
     H5PLset_loading_state(0)
     var zstd = unsafe H5Z_class2_t(
       version: H5Z_CLASS_T_VERS, id: Filter.zstdNumber, encoder_present: 1, decoder_present: 1,

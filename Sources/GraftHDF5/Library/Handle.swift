@@ -33,12 +33,10 @@ final class OpenFile: Sendable {
   }
 }
 
-/// The access properties of every file: what it opens closes with it, no locks, no versions after HDF5 1.8.
+/// The access properties of every file: what was opened in it closes with it, and no locks are taken.
 func makeAccessProperties(_ status: HDF5Status) throws(StorageError) -> Handle {
   let access = try status.handle(H5Pcreate(graft_h5p_file_access()), "H5Pcreate")
   try status.done(H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG), "H5Pset_fclose_degree")
   try status.done(H5Pset_file_locking(access.id, false, true), "H5Pset_file_locking")
-  try status.done(
-    H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18), "H5Pset_libver_bounds")
   return access
 }

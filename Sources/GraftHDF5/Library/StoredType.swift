@@ -27,7 +27,7 @@ struct StoredType: Sendable, Equatable {
       }
     guard let dtype else {
       throw StorageError(
-        .unsupported(feature: "HDF5 element type", found: "\(Self.word(for: kind)) of \(size) bytes"),
+        .unsupported(feature: "HDF5 element type (H-7)", found: "\(Self.word(for: kind)) of \(size) bytes"),
         file: status.file, tensor: status.tensor)
     }
     self.dtype = dtype
@@ -97,12 +97,13 @@ struct StoredType: Sendable, Equatable {
     case H5T_INTEGER, H5T_FLOAT: return H5Tget_order(type) == H5T_ORDER_BE
     case H5T_COMPOUND:
       let orders = try (0..<2).map { position throws(StorageError) in
-        H5Tget_order(
-          try status.handle(H5Tget_member_type(type, UInt32(position)), "H5Tget_member_type").id)
+        let member = try status.handle(
+          H5Tget_member_type(type, UInt32(position)), "H5Tget_member_type")
+        return H5Tget_order(member.id)
       }
       guard orders[0] == orders[1] else {
         throw StorageError(
-          .unsupported(feature: "HDF5 element type", found: "a compound of two byte orders"),
+          .unsupported(feature: "HDF5 element type (H-7)", found: "a compound of two byte orders"),
           file: status.file, tensor: status.tensor)
       }
       return orders[0] == H5T_ORDER_BE

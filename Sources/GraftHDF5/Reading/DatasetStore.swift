@@ -123,13 +123,19 @@ final class DatasetStore: Sendable {
     return try HDF5Library.enter { () throws(StorageError) in
       let handle = try status.handle(H5Oopen_by_addr(file.id, dataset.address), "H5Oopen_by_addr")
       var size: hsize_t = 0
-      try status.done(
-        unsafe H5Dget_chunk_storage_size(handle.id, corner, &size), "H5Dget_chunk_storage_size")
+      if unsafe H5Dget_chunk_storage_size(handle.id, corner, &size) < 0 {
+        // The quick question has no answer for a chunk that was never written; the slow one has.
+        var address = graft_h5_no_address()
+        try status.done(
+          unsafe H5Dget_chunk_info_by_coord(handle.id, corner, nil, &address, &size),
+          "H5Dget_chunk_info_by_coord")
+        guard address != graft_h5_no_address() else { return nil }
+      }
       guard size > 0 else { return nil }
       guard let count = Int(exactly: size), count <= input.byteCount else {
         throw StorageError(
           .truncated(
-            part: "chunk", expectedBytes: Int(clamping: size), foundBytes: input.byteCount),
+            part: "chunk (H-12)", expectedBytes: Int(clamping: size), foundBytes: input.byteCount),
           file: input.path, tensor: status.tensor)
       }
       var bytes = [UInt8](repeating: 0, count: count)

@@ -58,7 +58,7 @@ struct StoredDataset: Sendable {
       else {
         throw StorageError(
           .truncated(
-            part: "tensor data", expectedBytes: byteCount,
+            part: "tensor data (H-8)", expectedBytes: byteCount,
             foundBytes: max(0, file.byteCount - Int(clamping: offset))),
           file: file.path, tensor: status.tensor, offset: Int(clamping: offset))
       }
@@ -72,7 +72,7 @@ struct StoredDataset: Sendable {
           fill: try fillValue(properties.id, typeHandle.id, type, status)))
     default:
       throw StorageError(
-        .unsupported(feature: "HDF5 layout", found: "class \(layout.rawValue)"), file: status.file,
+        .unsupported(feature: "HDF5 layout (H-8)", found: "class \(layout.rawValue)"), file: status.file,
         tensor: status.tensor)
     }
   }
@@ -104,7 +104,7 @@ struct StoredDataset: Sendable {
     case H5S_SIMPLE: break
     default:
       throw StorageError(
-        .unsupported(feature: "HDF5 dataspace", found: "no extents"), file: status.file,
+        .unsupported(feature: "HDF5 dataspace (H-8)", found: "no extents"), file: status.file,
         tensor: status.tensor)
     }
     var dimensions = [hsize_t](repeating: 0, count: Int(H5S_MAX_RANK))
@@ -115,7 +115,7 @@ struct StoredDataset: Sendable {
     return try dimensions.prefix(Int(rank)).map { extent throws(StorageError) in
       guard let extent = Int(exactly: extent) else {
         throw StorageError(
-          .overflow(part: "tensor"), file: status.file, tensor: status.tensor)
+          .overflow(part: "tensor (H-8)"), file: status.file, tensor: status.tensor)
       }
       return extent
     }
@@ -131,7 +131,7 @@ struct StoredDataset: Sendable {
     else {
       throw StorageError(
         .limitExceeded(
-          limit: "declared bytes per byte of the file", maximum: HDF5Limits.expansion,
+          limit: "declared bytes per byte of the file (H-8)", maximum: HDF5Limits.expansion,
           found: "\(count) bytes in a file of \(file.byteCount)"),
         file: status.file, tensor: status.tensor)
     }
@@ -142,7 +142,7 @@ struct StoredDataset: Sendable {
     _ factors: [Int], _ status: HDF5Status
   ) throws(StorageError) -> Int {
     do { return try Shape(factors).elementCount } catch {
-      throw StorageError(.overflow(part: "tensor"), file: status.file, tensor: status.tensor)
+      throw StorageError(.overflow(part: "tensor (H-8)"), file: status.file, tensor: status.tensor)
     }
   }
 
@@ -160,7 +160,7 @@ struct StoredDataset: Sendable {
     guard bytes <= HDF5Limits.chunkBytes else {
       throw StorageError(
         .limitExceeded(
-          limit: "bytes of a chunk", maximum: HDF5Limits.chunkBytes, found: "\(bytes)"),
+          limit: "bytes of a chunk (H-9)", maximum: HDF5Limits.chunkBytes, found: "\(bytes)"),
         file: status.file, tensor: status.tensor)
     }
     return ChunkGrid(shape: dimensions, chunk: extents, elementBytes: type.elementBytes)
@@ -172,7 +172,7 @@ struct StoredDataset: Sendable {
     let count = H5Pget_nfilters(properties)
     guard count >= 0, Int(count) <= HDF5Limits.filters else {
       throw StorageError(
-        .limitExceeded(limit: "filters", maximum: HDF5Limits.filters, found: "\(count)"),
+        .limitExceeded(limit: "filters (H-10)", maximum: HDF5Limits.filters, found: "\(count)"),
         file: status.file, tensor: status.tensor)
     }
     var filters: [Filter] = []
@@ -190,7 +190,7 @@ struct StoredDataset: Sendable {
           number: number, parameters: Array(parameters.prefix(min(16, parameterCount))))
       else {
         throw StorageError(
-          .unsupported(feature: "HDF5 filter", found: "number \(number)"), file: status.file,
+          .unsupported(feature: "HDF5 filter (H-10)", found: "number \(number)"), file: status.file,
           tensor: status.tensor, remedy: "store the dataset with gzip, shuffle or zstd")
       }
       filters.append(filter)

@@ -32,14 +32,14 @@ struct Superblock {
     case 2, 3: (sizes, addresses) = (9, 12)
     default:
       throw StorageError(
-        .unsupported(feature: "superblock version", found: "\(version)"), file: file.path,
+        .unsupported(feature: "superblock version (H-2)", found: "\(version)"), file: file.path,
         offset: start + 8)
     }
     let rule = "HDF5 H-2"
     for (position, size) in try file.bytes(at: start + sizes, count: 2).enumerated() {
       guard size == 8 else {
         throw StorageError(
-          .unsupported(feature: "size of addresses", found: "\(size) bytes"), file: file.path,
+          .unsupported(feature: "size of addresses (H-2)", found: "\(size) bytes"), file: file.path,
           offset: start + sizes + position)
       }
     }
@@ -64,7 +64,7 @@ struct Superblock {
     guard let endOffset = Int(exactly: end), endOffset <= file.byteCount else {
       throw StorageError(
         .truncated(
-          part: "HDF5 data", expectedBytes: Int(clamping: end), foundBytes: file.byteCount),
+          part: "HDF5 data (H-2)", expectedBytes: Int(clamping: end), foundBytes: file.byteCount),
         file: file.path, offset: start + addresses + 16)
     }
     guard root < end else {
@@ -72,7 +72,7 @@ struct Superblock {
     }
     if version < 2, try word(3) != .max {
       throw StorageError(
-        .unsupported(feature: "file driver", found: "a driver information block"), file: file.path,
+        .unsupported(feature: "file driver (H-2)", found: "a driver information block"), file: file.path,
         offset: start + addresses + 24)
     }
   }

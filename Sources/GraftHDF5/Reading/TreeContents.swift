@@ -22,7 +22,7 @@ struct OpenTree {
     isOurs = version != nil
     guard version == nil || version == [1] else {
       throw StorageError(
-        .unsupported(feature: "version of the layout", found: "\(version ?? [])"),
+        .unsupported(feature: "version of the layout (H-13)", found: "\(version ?? [])"),
         file: status.file)
     }
     attributes = isOurs ? [] : try Attribute.texts(of: root.id, status)
@@ -87,7 +87,7 @@ struct TreeContents {
     case Reserved.files, Reserved.shards:
       guard Directory.isSafeRelativePath(attachment.name) else {
         throw StorageError(
-          .refused(policy: "a file name that leaves its directory", found: attachment.name),
+          .refused(policy: "a file name that leaves its directory (H-17)", found: attachment.name),
           file: path)
       }
       if folder == Reserved.files { files.append(attachment) } else { shards.append(attachment) }

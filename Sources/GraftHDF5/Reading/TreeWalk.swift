@@ -31,7 +31,7 @@ struct TreeWalk {
   /// Walks everything below a group.
   mutating func walk(_ group: hid_t, links: [[UInt8]] = []) throws(StorageError) {
     guard links.count < HDF5Limits.depth else {
-      throw limit("groups inside groups", HDF5Limits.depth, links)
+      throw limit("groups inside groups (H-5)", HDF5Limits.depth, links)
     }
     guard groups.insert(try address(of: group)).inserted else {
       throw status.malformed(
@@ -40,7 +40,7 @@ struct TreeWalk {
     for link in try self.links(of: group) {
       objectCount += 1
       guard objectCount <= HDF5Limits.objects else {
-        throw limit("objects", HDF5Limits.objects, links)
+        throw limit("objects (H-5)", HDF5Limits.objects, links)
       }
       let path = links + [link.name]
       guard link.isHard else {
@@ -112,9 +112,9 @@ struct TreeWalk {
         }, pointer)
     }
     guard result >= 0 else { throw status.failure("H5Literate") }
-    guard result == 0 else { throw limit("objects", HDF5Limits.objects, []) }
+    guard result == 0 else { throw limit("objects (H-5)", HDF5Limits.objects, []) }
     guard list.links.allSatisfy({ $0.name.count <= HDF5Limits.nameBytes }) else {
-      throw limit("bytes of a name", HDF5Limits.nameBytes, [])
+      throw limit("bytes of a name (H-5)", HDF5Limits.nameBytes, [])
     }
     return list.links
   }

@@ -39,6 +39,9 @@ struct TreeBuilder {
     self.status = status
     self.level = level
     let access = try makeAccessProperties(status)
+    // Since 1.8 every piece of structure has a checksum; nothing later is needed.
+    try status.done(
+      H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18), "H5Pset_libver_bounds")
     try status.done(H5Pset_alignment(access.id, 1, Self.alignment), "H5Pset_alignment")
     try status.done(H5Pset_small_data_block_size(access.id, 0), "H5Pset_small_data_block_size")
     let creation = try Self.properties(graft_h5p_file_create(), status)

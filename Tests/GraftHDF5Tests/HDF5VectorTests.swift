@@ -1,0 +1,74 @@
+import GraftCore
+import GraftHDF5
+import Testing
+
+@Suite struct `HDF5 files of h5py` {
+  @Test func `a tree of every element type, layout and filter reads as h5py wrote it`() throws {
+    let golden = root + "/Fixtures/golden/hdf5/"
+    let reader = try HDF5Reader(path: golden + "tree.h5")
+    let table = try JSONValue.parse(contents(golden + "tree.json"), file: "tree.json").array ?? []
+    #expect(table.count == 43)
+    #expect(
+      reader.metadata == [
+        MetadataEntry(key: "backend", value: "tensorflow"),
+        MetadataEntry(key: "fixed", value: "padded"),
+      ])
+    for (index, expected) in table.enumerated() {
+      let info = try TensorInfo(
+        name: TensorName(expected["name"]?.string ?? ""),
+        dtype: #require(DType(rawValue: expected["dtype"]?.string ?? "")),
+        shape: Shape(expected["shape"]?.array?.compactMap(\.int) ?? []))
+      try #require(reader.tensors[index] == info)
+      let read = try bytes(of: index, reader)
+      #expect(read.map { hexadecimal($0) }.joined() == expected["bytes"]?.string, "\(info.name)")
+      // The same in tiles that fit nothing.
+      let tiled = try stride(from: 0, to: read.count, by: 13).flatMap {
+        try bytes(of: index, in: $0..<min($0 + 13, read.count), reader)
+      }
+      #expect(tiled == read, "\(info.name)")
+    }
+  }
+
+  private func hexadecimal(_ byte: UInt8) -> String {
+    (byte < 16 ? "0" : "") + String(byte, radix: 16)
+  }
+
+  @Test(arguments: try Directory.entries(of: root + "/Formats/hdf5/accept"))
+  func `accepts`(name: String) throws {
+    let reader = try HDF5Reader(path: root + "/Formats/hdf5/accept/" + name)
+    #expect(reader.tensors.map(\.name) == ["x"])
+    #expect(reader.tensors.map(\.shape) == [[4]])
+    let x = try reader.contents(of: 0)
+    #expect((0..<4).map { x.bytes.unsafeLoad(fromByteOffset: 4 * $0, as: Float.self) } == [0, 1, 2, 3])
+  }
+
+  struct Vector: Sendable, CustomTestStringConvertible {
+    let file: String
+    let rule: String
+    var testDescription: String { "\(file) by \(rule)" }
+  }
+
+  static let rejected: [Vector] = {
+    let path = root + "/Formats/hdf5/vectors.json"
+    let table = try? JSONValue.parse(contents(path), file: path).array
+    return (table ?? []).map {
+      Vector(file: $0["file"]?.string ?? "", rule: $0["rule"]?.string ?? "")
+    }
+  }()
+
+  @Test(arguments: rejected)
+  func `rejects`(vector: Vector) throws {
+    let error = #expect(throws: StorageError.self) {
+      let reader = try HDF5Reader(path: root + "/Formats/hdf5/reject/" + vector.file)
+      for index in reader.tensors.indices { _ = try reader.contents(of: index) }
+    }
+    let words = "\(error.map { "\($0.reason)" } ?? "")"
+      .split { !$0.isLetter && !$0.isNumber && $0 != "-" }
+    #expect(words.contains { $0 == vector.rule }, "\(error.map { "\($0)" } ?? "accepted")")
+  }
+
+  @Test func `every rejected file has a vector`() throws {
+    let files = try Directory.entries(of: root + "/Formats/hdf5/reject")
+    #expect(files == Self.rejected.map(\.file).sorted())
+  }
+}
