@@ -15,7 +15,8 @@ import Testing
       tensors = try (object?.members ?? []).filter { $0.key != "__metadata__" }.map { entry in
         let offsets = entry.value["data_offsets"]?.array?.compactMap(\.int) ?? []
         let info = try TensorInfo(
-          name: TensorName(entry.key), dtype: #require(DType(rawValue: entry.value["dtype"]?.string ?? "")),
+          name: TensorName(entry.key),
+          dtype: #require(DType(rawValue: entry.value["dtype"]?.string ?? "")),
           shape: Shape(entry.value["shape"]?.array?.compactMap(\.int) ?? []))
         return (info, header.count + offsets[0]..<header.count + offsets[1])
       }
@@ -73,6 +74,9 @@ import Testing
       }
       #expect(try rebuilt == contents(source + "/" + attachment.name), "\(attachment.name)")
     }
-    #expect(reader.files.map(\.name) + reader.shards.map(\.name) == ["config.json", "generation_config.json"] + shardNames)
+    #expect(
+      reader.files.map(\.name) + reader.shards.map(\.name) == [
+        "config.json", "generation_config.json",
+      ] + shardNames)
   }
 }

@@ -39,7 +39,8 @@ import Testing
     #expect(reader.tensors.map(\.name) == ["x"])
     #expect(reader.tensors.map(\.shape) == [[4]])
     let x = try reader.contents(of: 0)
-    #expect((0..<4).map { x.bytes.unsafeLoad(fromByteOffset: 4 * $0, as: Float.self) } == [0, 1, 2, 3])
+    #expect(
+      (0..<4).map { x.bytes.unsafeLoad(fromByteOffset: 4 * $0, as: Float.self) } == [0, 1, 2, 3])
   }
 
   struct Vector: Sendable, CustomTestStringConvertible {

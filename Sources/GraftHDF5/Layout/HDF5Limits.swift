@@ -10,9 +10,9 @@ enum HDF5Limits {
   static let chunkBytes = 256 << 20
   /// Filters of one dataset.
   static let filters = 8
-  /// A dataset that declares more bytes than this...
+  /// The declared bytes above which a dataset is compared with the size of the file.
   static let sparseBytes = 1 << 30
-  /// ... may declare at most this many for each byte of the file.
+  /// How many bytes such a dataset may declare for each byte of the file.
   static let expansion = 1000
   /// Bytes of the metadata text, and of a text attribute.
   static let textBytes = 256 << 20

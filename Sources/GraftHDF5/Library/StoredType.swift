@@ -27,7 +27,8 @@ struct StoredType: Sendable, Equatable {
       }
     guard let dtype else {
       throw StorageError(
-        .unsupported(feature: "HDF5 element type (H-7)", found: "\(Self.word(for: kind)) of \(size) bytes"),
+        .unsupported(
+          feature: "HDF5 element type (H-7)", found: "\(Self.word(for: kind)) of \(size) bytes"),
         file: status.file, tensor: status.tensor)
     }
     self.dtype = dtype

@@ -34,7 +34,8 @@ final class ChunkCache: Sendable {
       contents.byteCount += bytes.count
       var oldest = 0
       while contents.byteCount > capacity {
-        contents.byteCount -= contents.chunks.removeValue(forKey: contents.order[oldest])?.count ?? 0
+        contents.byteCount -=
+          contents.chunks.removeValue(forKey: contents.order[oldest])?.count ?? 0
         oldest += 1
       }
       contents.order.removeFirst(oldest)

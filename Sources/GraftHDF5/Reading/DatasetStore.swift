@@ -102,7 +102,8 @@ final class DatasetStore: Sendable {
     }
     guard skipped & ~optional == 0 else {
       throw status.malformed(
-        "H-11", expected: "all mandatory filters applied", found: "mask \(skipped) of chunk \(index)")
+        "H-11", expected: "all mandatory filters applied",
+        found: "mask \(skipped) of chunk \(index)")
     }
     guard
       var bytes = Filter.decode(stored, through: filters, skipping: skipped, byteCount: byteCount)

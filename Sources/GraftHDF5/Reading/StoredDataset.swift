@@ -72,7 +72,8 @@ struct StoredDataset: Sendable {
           fill: try fillValue(properties.id, typeHandle.id, type, status)))
     default:
       throw StorageError(
-        .unsupported(feature: "HDF5 layout (H-8)", found: "class \(layout.rawValue)"), file: status.file,
+        .unsupported(feature: "HDF5 layout (H-8)", found: "class \(layout.rawValue)"),
+        file: status.file,
         tensor: status.tensor)
     }
   }

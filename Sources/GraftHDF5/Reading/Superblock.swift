@@ -72,7 +72,8 @@ struct Superblock {
     }
     if version < 2, try word(3) != .max {
       throw StorageError(
-        .unsupported(feature: "file driver (H-2)", found: "a driver information block"), file: file.path,
+        .unsupported(feature: "file driver (H-2)", found: "a driver information block"),
+        file: file.path,
         offset: start + addresses + 24)
     }
   }

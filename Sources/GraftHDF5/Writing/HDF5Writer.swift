@@ -94,7 +94,8 @@ public final class HDF5Writer: CheckpointWriter {
       throw StorageError(
         .truncated(
           part: "tensor being written", expectedBytes: missing.expected, foundBytes: missing.found),
-        file: output.path, tensor: missing.place < tensors.count ? tensors[missing.place].name : nil)
+        file: output.path, tensor: missing.place < tensors.count ? tensors[missing.place].name : nil
+      )
     }
     try file.close(HDF5Status(file: output.path, purpose: .writing))
   }
