@@ -20,7 +20,9 @@ MANIFEST = FIXTURES / "MANIFEST.json"
 
 # folder: generator, where it is not the one named like the area
 GENERATORS = {
-    "golden/model": "generate/model.py",
+    "model": "generate/train_model.py",
+    "text": "generate/text.py",
+    "vectors": "generate/vectors.py",
 }
 PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "numpy", "gguf", "h5py", "hdf5plugin", "gensim", "mergekit"]
 
