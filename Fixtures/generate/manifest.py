@@ -3,7 +3,7 @@
     manifest.py           writes it; needs the packages of the peers' environment only for files that changed
     manifest.py --check   compares the files with it; needs nothing but Python
 
-A file `golden/AREA/...` was made by `generate/AREA.py`; the other folders are listed below.
+A file `golden/AREA/...` was made by `generate/AREA.py` unless a folder of it is listed below.
 """
 
 import argparse
@@ -18,13 +18,15 @@ import sys
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent
 MANIFEST = FIXTURES / "MANIFEST.json"
 
-# folder: generator, where it is not the one named like the area
 GENERATORS = {
+    "golden/safetensors": "generate/formats.py",
+    "golden/shards": "generate/formats.py",
+    "golden/word-vectors": "generate/formats.py",
     "model": "generate/train_model.py",
     "text": "generate/text.py",
     "vectors": "generate/vectors.py",
 }
-PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "numpy", "gguf", "h5py", "hdf5plugin", "gensim", "mergekit"]
+PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "h5py", "hdf5plugin", "gensim", "mergekit"]
 
 
 def generator(path: str) -> str:
