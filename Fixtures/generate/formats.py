@@ -9,10 +9,14 @@ import pathlib
 import shutil
 import struct
 import sys
+from decimal import Decimal, localcontext
+from fractions import Fraction
 from random import Random
 
+import numpy
 import safetensors
 import torch
+from gensim.models import KeyedVectors
 from huggingface_hub import save_torch_state_dict, split_state_dict_into_shards_factory
 from safetensors.torch import save_file
 
@@ -332,9 +336,128 @@ def write_golden_shards():
     dump(folder / "plans.json", rows)
 
 
+# --- word vectors ----------------------------------------------------------------------------------------------------------
+
+
+def word_vector_vectors():
+    """Yields (verdict, name, bytes, rule, byte of the error, format as sniffed or None)."""
+    text, binary, glove = "word2vecText", "word2vecBinary", "glove"
+    one = struct.pack("<2f", 1.0, -2.5)
+    yield "accept", "text", b"2 2\na 1 -2.5\nb 0.1 1e-3\n", None, None, text
+    yield "accept", "text-crlf", b"2 2\r\na 1 2\r\nb 3 4\r\n", None, None, text
+    yield "accept", "text-bom", b"\xef\xbb\xbf1 2\na 1 2\n", None, None, text
+    yield "accept", "text-trailing-space", b"2 2 \na 1 2 \nb 3 4 \n", None, None, text
+    yield "accept", "text-no-final-newline", b"2 2\na 1 2\nb 3 4", None, None, text
+    yield "accept", "text-blank-end", b"1 2\na 1 2\n\n\n", None, None, text
+    yield "accept", "text-nbsp", "2 2\na\u00a0b 1 2\n\u3000 3 4\n".encode(), None, None, text
+    yield "accept", "text-empty-word", b"1 2\n 1 2\n", None, None, text
+    yield "accept", "text-duplicate", b"3 2\na 1 2\nb 3 4\na 5 6\n", None, None, text
+    yield "accept", "text-tabs", b"1 2\na\t1\t2\n", None, None, text
+    yield "accept", "text-numbers", b"4 2\na +1 .5\nb 5. -0\nc 1E2 1e+2\nd 1e-60 0e99\n", None, None, text
+    yield "accept", "text-none", b"0 2\n", None, None, text
+    yield "accept", "glove", b"the 1 2 3\n. . . 4 5 6\n<unk> 7 8 9\n", None, None, glove
+    yield "accept", "glove-spaces-first", b". . . 4 5 6\nthe 1 2 3\nof 1 2 3\n", None, None, glove
+    yield "accept", "binary", b"2 2\na " + one + b"b " + one, None, None, binary
+    yield "accept", "binary-newlines", b"2 2\na " + one + b"\nb " + one + b"\n", None, None, binary
+    yield "accept", "binary-utf8", b"1 2\n" + "日本".encode() + b" " + one, None, None, binary
+
+    for name, header in (("negative", b"-1 5"), ("one-number", b"3"), ("words", b"a b"), ("float", b"1.0 2")):
+        yield "reject", f"header-{name}", header + b"\na 1 2 3 4 5\n", "word-vectors W-4", 0, None
+    yield "reject", "header-dimensions", b"1 65537\na 1\n", "word-vectors W-1", 0, None
+    yield "reject", "header-no-dimensions", b"1 0\na\n", "word-vectors W-1", 0, None
+    yield "reject", "header-many-words", b"999999999999 300\na 1\n", "word-vectors W-1", 0, None
+    yield "reject", "header-count", b"99999999 300\na 1\n", "word-vectors W-2", 13, None
+    yield "reject", "binary-count", b"3 2\na " + one + b"b " + one, "word-vectors W-3", 24, None
+    yield "reject", "text-fewer-rows", b"3 2\na 1 2\nb 1 2\n", "word-vectors W-3", 16, None
+    yield "reject", "text-more-rows", b"1 2\na 1 2\nb 1 2\n", "word-vectors W-3", 10, None
+    yield "reject", "binary-more", b"1 2\na " + one + b"b " + one, "word-vectors W-3", 14, None
+    yield "reject", "text-fewer-columns", b"2 2\na 1 2\nb 3\n", "word-vectors W-4", 10, None
+    yield "reject", "text-more-columns", b"2 2\na 1 2\nb 3 4 5\n", "word-vectors W-4", 10, None
+    yield "reject", "glove-fewer-columns", b"a 1 2 3\nb 1 2\nc 1 2 3\n", "word-vectors W-4", 8, None
+    for name, number in (("nan", "nan"), ("inf", "inf"), ("minus-inf", "-Infinity"), ("huge", "1e999"), ("hex", "0x1p3"), ("comma", "1,5"),
+                         ("exponent", "1e"), ("sign", "-"), ("point", "."), ("two-points", "1.2.3"), ("suffix", "1f"), ("underscore", "1_0")):
+        yield "reject", f"number-{name}", b"2 2\na 1 2\nb 1 " + number.encode() + b"\n", "word-vectors W-5", 14, None
+    yield "reject", "number-first-row", b"1 2\na 1 1,5\n", "word-vectors W-5", 8, None
+    yield "reject", "binary-nan", b"1 2\na " + struct.pack("<2f", 1, float("nan")), "word-vectors W-5", 6, None
+    yield "reject", "utf8", b"2 2\n\xff\xfe 1 2\nb 1 2\n", "word-vectors W-6", 4, None
+    yield "reject", "utf8-overlong", b"2 2\nab 1 2\n\xc0\x80 1 2\n", "word-vectors W-6", 11, None
+    yield "reject", "word-long", b"1 2\n" + b"w" * 65537 + b" 1 2\n", "word-vectors W-7", 4, None
+    yield "reject", "binary-no-space", b"2 2\na " + one + b"bbbbbbbbb", "word-vectors W-8", 14, None
+    yield "reject", "binary-cut", b"2 2\na " + one + b"b " + one[:-1], "word-vectors W-8", 16, None
+    for name, data in (("empty", b""), ("prose", b"It is a truth universally acknowledged\nthat a man\n"), ("zeros", bytes(64)),
+                       ("gzip", b"\x1f\x8b\x08" + bytes(range(64)))):
+        yield "reject", f"neither-{name}", data, "word-vectors W-9", 0, None
+
+
+def write_word_vectors():
+    folder = FORMATS / "word-vectors"
+    for verdict in ("accept", "reject"):
+        fresh(folder / verdict)
+    rows = []
+    for verdict, name, data, rule, at, sniffed in word_vector_vectors():
+        (folder / verdict / name).write_bytes(data)
+        row = {"file": f"{verdict}/{name}", "verdict": verdict}
+        row |= {key: value for key, value in (("rule", rule), ("offset", at), ("format", sniffed)) if value is not None}
+        rows.append(row)
+    dump(folder / "vectors.json", rows)
+
+
+def nearest_float(text):
+    """The bits of the float nearest to a decimal number, ties to even, by exact arithmetic; None when it is infinite."""
+    value = abs(Fraction(text))
+    sign = text.startswith("-") << 31
+    if value >= Fraction(2) ** 128 - Fraction(2) ** 103:
+        return None
+    exponent = -126
+    while value >= Fraction(2) ** (exponent + 1):
+        exponent += 1
+    steps = value / Fraction(2) ** (exponent - 23)
+    whole = steps.numerator // steps.denominator
+    rest = steps - whole
+    if rest > Fraction(1, 2) or (rest == Fraction(1, 2) and whole % 2):
+        whole += 1
+    return sign | (((exponent + 126) << 23) + whole)
+
+
+def decimals():
+    """Decimal numbers around everything that can go wrong: midpoints, subnormals, overflow, long and short spellings."""
+    random = Random(11)
+    yield from ("0", "-0", "1", "0.1", "3.4028234e38", "3.4028235e38", "3.4028236e38", "1.17549435e-38", "1.4e-45", "7e-46", "7.1e-46",
+                "16777217", "16777219", "9007199254740993", "1e22", "1e23", "1e-22", "1e-23", "18446744073709551616", "0." + "0" * 40 + "1", "1" + "0" * 38)
+    for _ in range(300):
+        bits = random.randrange(0x7F7FFFFF)
+        low, high = (Fraction(struct.unpack("<f", struct.pack("<I", b))[0]) for b in (bits, bits + 1))
+        middle = (low + high) / 2
+        for offset in (-1, 0, 1):
+            digits = random.choice((9, 12, 17, 30, 60))
+            with localcontext() as context:
+                context.prec = digits
+                near = Decimal(middle.numerator) / Decimal(middle.denominator)
+                yield f"{near + offset * near * Decimal(10) ** (2 - digits):e}" if offset else f"{near:e}"
+    for _ in range(300):
+        yield f"{'-' * random.randrange(2)}{random.randrange(10 ** random.randrange(1, 12))}.{random.randrange(10 ** random.randrange(1, 12))}"
+
+
+def write_golden_word_vectors():
+    folder = fresh(GOLDEN / "word-vectors")
+    words = ["the", "café", "cafe\u0301", "日本", "a\u00a0b", "😀", "-0.5", "x"]
+    generator = numpy.random.default_rng(3)
+    table = (generator.standard_normal((len(words), 7)) * 10.0 ** generator.integers(-8, 8, (len(words), 7))).astype(numpy.float32)
+    table[0, :3] = [0, -0.0, 1]
+    vectors = KeyedVectors(7)
+    vectors.add_vectors(words, table)
+    vectors.save_word2vec_format(str(folder / "gensim.txt"))
+    vectors.save_word2vec_format(str(folder / "gensim.bin"), binary=True)
+    vectors.save_word2vec_format(str(folder / "glove.txt"), write_header=False)
+    rows = [[text, nearest_float(text)] for text in decimals()]
+    dump(folder / "decimals.json", rows)
+
+
 if __name__ == "__main__":
     assert sys.byteorder == "little"
     write_safetensors()
     write_golden_safetensors()
     write_shard_index()
     write_golden_shards()
+    write_word_vectors()
+    write_golden_word_vectors()

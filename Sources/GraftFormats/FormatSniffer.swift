@@ -1,0 +1,77 @@
+public import GraftCore
+
+/// Tells what a file is by its content; names say nothing.
+public enum FormatSniffer {
+  /// What a file was found to be.
+  public enum Finding: Sendable, Equatable {
+    case safetensors
+    case gguf
+    case hdf5
+    /// The index of a sharded checkpoint.
+    case shardIndex
+    case wordVectors(WordVectorFormat)
+    /// None of these.
+    case unrecognized
+  }
+
+  /// How much of the file is looked at.
+  private static let sampleBytes = 1 << 20
+
+  /// Looks at the beginning of a file.
+  ///
+  /// A finding is a claim, not a verdict: a damaged file is found to be what its reader will say is damaged.
+  /// - Throws: ``StorageError`` when the file can't be read.
+  public static func sniff(path: String) throws(StorageError) -> Finding {
+    let file = try InputFile(path: path)
+    let count = min(file.byteCount, sampleBytes)
+    return try sniff(file.bytes(at: 0, count: count), of: file)
+  }
+
+  private static func sniff(
+    _ bytes: [UInt8], of file: InputFile
+  ) throws(StorageError) -> Finding {
+    if bytes.starts(with: "GGUF".utf8) { return .gguf }
+    if isSafetensors(bytes) { return .safetensors }
+    if try isHDF5(file) { return .hdf5 }
+    if isShardIndex(bytes) { return .shardIndex }
+    let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+    let shape = WordVectorShape(
+      bytes.span, from: start, isWhole: bytes.count == file.byteCount)
+    return shape.map { .wordVectors($0.format) } ?? .unrecognized
+  }
+
+  /// A length that a header may have, and the header's first brace.
+  private static func isSafetensors(_ bytes: [UInt8]) -> Bool {
+    guard bytes.count > 8 else { return false }
+    let length = bytes[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard length <= UInt64(FormatLimits.standard.safetensorsHeaderBytes) else { return false }
+    return firstCharacter(bytes[8...]) == UInt8(ascii: "{")
+  }
+
+  /// HDF5's signature stands at byte 0, 512, 1024 and so on, after a block of the user's.
+  private static func isHDF5(_ file: InputFile) throws(StorageError) -> Bool {
+    let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+    var offset = 0
+    while offset <= file.byteCount - signature.count, offset <= 1 << 20 {
+      if try file.bytes(at: offset, count: signature.count) == signature { return true }
+      offset = max(512, offset * 2)
+    }
+    return false
+  }
+
+  /// An object with the key `weight_map`.
+  private static func isShardIndex(_ bytes: [UInt8]) -> Bool {
+    guard firstCharacter(bytes[...]) == UInt8(ascii: "{") else { return false }
+    var scanner = JSONScanner(bytes, file: "")
+    while let token = try? scanner.next(), token.kind != .end {
+      if token.kind == .key, scanner.depth == 1, scanner.matches(token, "weight_map") {
+        return true
+      }
+    }
+    return false
+  }
+
+  private static func firstCharacter(_ bytes: ArraySlice<UInt8>) -> UInt8? {
+    bytes.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D }
+  }
+}
