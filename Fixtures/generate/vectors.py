@@ -29,7 +29,7 @@ import scripture
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent
 MARKER = "Ġ"
 LEAST_COUNT = 12
-EPOCHS, BATCH, LENGTH, RATE = 3, 16, 256, 2e-2
+EPOCHS, BATCH, LENGTH, RATE = 3, 16, 256, 8e-3
 
 torch.set_num_threads(1)
 
