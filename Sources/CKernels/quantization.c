@@ -48,6 +48,13 @@ RUN void bf16_run(const uint8_t *restrict b, size_t n, float *restrict v) {
 
 // MARK: - Blocks of 32: value i in the low nibble of byte i, value i + 16 in the high one
 
+RUN void nibbles(const uint8_t *restrict packed, uint8_t *restrict low) {
+  for (int i = 0; i < 16; i++) {
+    low[i] = packed[i] & 15;
+    low[i + 16] = packed[i] >> 4;
+  }
+}
+
 // Q4_0: f16 d, 16 bytes of nibbles; d (q - 8).
 static float q4_0_value(const uint8_t *b, int i) {
   int q = i < 16 ? b[2 + i] & 15 : b[2 + i - 16] >> 4;
@@ -55,8 +62,9 @@ static float q4_0_value(const uint8_t *b, int i) {
 }
 RUN void q4_0_block(const uint8_t *restrict b, float *restrict v) {
   float d = half_at(b);
-  for (int i = 0; i < 16; i++) v[i] = d * (float)((b[2 + i] & 15) - 8);
-  for (int i = 0; i < 16; i++) v[i + 16] = d * (float)((b[2 + i] >> 4) - 8);
+  uint8_t q[32];
+  nibbles(b + 2, q);
+  for (int i = 0; i < 32; i++) v[i] = d * (float)(q[i] - 8);
 }
 
 // Q4_1: f16 d, f16 m, 16 bytes of nibbles; d q + m.
@@ -66,8 +74,9 @@ static float q4_1_value(const uint8_t *b, int i) {
 }
 RUN void q4_1_block(const uint8_t *restrict b, float *restrict v) {
   float d = half_at(b), m = half_at(b + 2);
-  for (int i = 0; i < 16; i++) v[i] = d * (float)(b[4 + i] & 15) + m;
-  for (int i = 0; i < 16; i++) v[i + 16] = d * (float)(b[4 + i] >> 4) + m;
+  uint8_t q[32];
+  nibbles(b + 4, q);
+  for (int i = 0; i < 32; i++) v[i] = d * (float)q[i] + m;
 }
 
 // The fifth bit of the 32 values: bit i of a little-endian word.
@@ -83,10 +92,10 @@ static float q5_0_value(const uint8_t *b, int i) {
 }
 RUN void q5_0_block(const uint8_t *restrict b, float *restrict v) {
   float d = half_at(b);
-  uint8_t high[32];
+  uint8_t low[32], high[32];
+  nibbles(b + 6, low);
   fifth_bits(b + 2, high);
-  for (int i = 0; i < 16; i++) v[i] = d * (float)(((b[6 + i] & 15) | high[i]) - 16);
-  for (int i = 0; i < 16; i++) v[i + 16] = d * (float)((b[6 + i] >> 4 | high[i + 16]) - 16);
+  for (int i = 0; i < 32; i++) v[i] = d * (float)((low[i] | high[i]) - 16);
 }
 
 // Q5_1: f16 d, f16 m, u32 fifth bits, 16 bytes of nibbles; d q + m.
@@ -97,10 +106,10 @@ static float q5_1_value(const uint8_t *b, int i) {
 }
 RUN void q5_1_block(const uint8_t *restrict b, float *restrict v) {
   float d = half_at(b), m = half_at(b + 2);
-  uint8_t high[32];
+  uint8_t low[32], high[32];
+  nibbles(b + 8, low);
   fifth_bits(b + 4, high);
-  for (int i = 0; i < 16; i++) v[i] = d * (float)((b[8 + i] & 15) | high[i]) + m;
-  for (int i = 0; i < 16; i++) v[i + 16] = d * (float)(b[8 + i] >> 4 | high[i + 16]) + m;
+  for (int i = 0; i < 32; i++) v[i] = d * (float)(low[i] | high[i]) + m;
 }
 
 // Q8_0: f16 d, 32 signed bytes; q d.

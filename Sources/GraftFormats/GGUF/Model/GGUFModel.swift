@@ -1,0 +1,143 @@
+public import GraftCore
+
+/// A GGUF model shown as the Hugging Face model that it was made from.
+///
+/// The tensors have that model's names, shapes, row order and one dtype; reading them dequantizes. ``files`` are the
+/// configuration and the tokenizer, rebuilt from the metadata. Architectures: llama (with Mistral), qwen2, qwen3.
+public struct GGUFModel: CheckpointReader {
+  /// The checkpoint underneath.
+  public let source: GGUFReader
+  /// Which stored tensor becomes which tensor, in the order of ``tensors``.
+  public let places: [Place]
+  /// The tensors under their new names.
+  public let tensors: [TensorInfo]
+  /// The stored tensors that became part of the configuration instead.
+  public let absorbed: [TensorName]
+  /// `config.json`, `tokenizer.json` and their companions.
+  public let files: [File]
+
+  /// A stored tensor's place in the model.
+  public struct Place: Sendable {
+    /// The tensor's index in the source.
+    public let source: Int
+    /// How its rows were reordered, if they were.
+    public let order: HeadRowOrder?
+  }
+
+  /// A small file of a model directory.
+  public struct File: Sendable {
+    /// The name in the directory.
+    public let name: String
+    /// The content.
+    public let bytes: [UInt8]
+  }
+
+  /// Maps a checkpoint.
+  ///
+  /// - Parameter dtype: What the tensors are read as: f32, bf16 or f16.
+  /// - Throws: ``StorageError`` when the architecture, a tensor or the tokenizer has no counterpart, naming it.
+  public init(_ source: GGUFReader, as dtype: DType = .bf16) throws(StorageError) {
+    let parameters = try GGUFParameters(source)
+    let wanted = parameters.tensors
+    let positions = Dictionary(
+      source.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var places: [Place] = []
+    var tensors: [TensorInfo] = []
+    var used: Set<TensorName> = []
+    for tensor in wanted {
+      guard let index = positions[tensor.source] else {
+        throw StorageError(
+          .malformed(rule: "gguf M-3", expected: "the tensor", found: "none"), file: source.path,
+          tensor: tensor.source)
+      }
+      let info = source.tensors[index]
+      guard info.shape == tensor.shape else {
+        throw StorageError(
+          .malformed(
+            rule: "gguf M-3", expected: "shape \(tensor.shape)", found: info.shape.description),
+          file: source.path, tensor: tensor.source)
+      }
+      used.insert(tensor.source)
+      places.append(Place(source: index, order: tensor.order))
+      do {
+        tensors.append(try TensorInfo(name: tensor.name, dtype: dtype, shape: tensor.shape))
+      } catch {
+        throw StorageError(.overflow(part: "tensor"), file: source.path, tensor: tensor.source)
+      }
+    }
+    let rest = source.tensors.filter { !used.contains($0.name) }.map(\.name)
+    absorbed = rest.filter(GGUFParameters.isAbsorbed)
+    if let stranger = rest.first(where: { !GGUFParameters.isAbsorbed($0) }) {
+      throw StorageError(
+        .unsupported(feature: "tensor (gguf M-3)", found: stranger.description),
+        file: source.path, tensor: stranger)
+    }
+    self.source = source
+    self.places = places
+    self.tensors = tensors
+    let tokenizer = try GGUFTokenizer(source)
+    files = try GGUFModelFiles(source, parameters, tokenizer, dtype: dtype).files
+  }
+
+  /// GGUF.
+  public var format: CheckpointFormat { .gguf }
+
+  /// The path of the source.
+  public var path: String { source.path }
+
+  /// What safetensors files of such models say of themselves.
+  public var metadata: [MetadataEntry] { [MetadataEntry(key: "format", value: "pt")] }
+
+  /// Fills `buffer` with dequantized values, rounded once, rows in the model's order.
+  ///
+  /// - Precondition: `byteOffset` and the buffer's size are whole elements.
+  public func read(_ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan)
+    throws(StorageError)
+  {
+    let info = tensors[tensor]
+    let place = places[tensor]
+    let width = info.dtype.layout.bytes
+    let start = byteOffset / width
+    let elements = start..<start + buffer.byteCount / width
+    guard let order = place.order else {
+      return try source.readValues(place.source, elements, as: info.dtype, into: &buffer)
+    }
+    let columns = info.shape.rank > 1 ? info.shape.columns : 1
+    var next = elements.lowerBound
+    while next < elements.upperBound {
+      let row = next / columns
+      let end = min(elements.upperBound, (row + 1) * columns)
+      let shift = (order.storedRow(of: row) - row) * columns
+      let place = next - elements.lowerBound
+      var part = buffer._mutatingExtracting(place * width..<(place + end - next) * width)
+      try source.readValues(
+        places[tensor].source, next + shift..<end + shift, as: info.dtype, into: &part)
+      next = end
+    }
+  }
+
+  /// Where the bytes lie, for tensors that are stored just as they are shown.
+  public func extent(of tensor: Int) -> FileExtent? {
+    let place = places[tensor]
+    guard place.order == nil, source.tensors[place.source].dtype == tensors[tensor].dtype else {
+      return nil
+    }
+    return source.extent(of: place.source)
+  }
+}
+
+/// How the llama architecture stores the rows of query and key projections.
+///
+/// Rotary embedding turns pairs of a head's rows. The model pairs row i with row i + width/2; GGUF stores the two
+/// beside each other.
+public struct HeadRowOrder: Sendable, Hashable {
+  /// The rows of a head.
+  public let headWidth: Int
+
+  /// The stored row that is a row of the model.
+  public func storedRow(of row: Int) -> Int {
+    let inHead = row % headWidth
+    let half = headWidth / 2
+    return row - inHead + inHead % half * 2 + inHead / half
+  }
+}

@@ -1,0 +1,115 @@
+internal import GraftCore
+
+/// The numbers that describe a model, read from the metadata and checked.
+struct GGUFParameters {
+  enum Architecture: String {
+    case llama, qwen2, qwen3
+  }
+
+  let architecture: Architecture
+  let hidden: Int
+  let intermediate: Int
+  let layers: Int
+  let heads: Int
+  let keyValueHeads: Int
+  let headWidth: Int
+  let vocabulary: Int
+  let context: Int
+  let normEpsilon: Float
+  let ropeTheta: Float
+  let slidingWindow: Int?
+  let ropeScaling: JSONValue?
+  let isTied: Bool
+  let hasAttentionBias: Bool
+
+  /// As many blocks as llama.cpp takes.
+  static let maximumLayers = 512
+
+  init(_ source: GGUFReader) throws(StorageError) {
+    let name = source["general.architecture"]?.string ?? "none"
+    guard let architecture = Architecture(rawValue: name) else {
+      throw StorageError(
+        .unsupported(feature: "architecture (gguf M-1)", found: name), file: source.path,
+        remedy: "architectures that convert: llama, qwen2, qwen3")
+    }
+    let metadata = GGUFArchitectureKeys(source: source, prefix: name + ".")
+    let names = Set(source.tensors.map(\.name))
+    self.architecture = architecture
+    layers = try metadata.integer("block_count", in: 1...Self.maximumLayers)
+    hidden = try metadata.integer("embedding_length", in: 1...1 << 24)
+    intermediate = try metadata.integer("feed_forward_length", in: 1...1 << 28)
+    heads = try metadata.integer("attention.head_count", in: 1...1 << 16)
+    keyValueHeads = try metadata.integer("attention.head_count_kv", in: 1...heads, else: heads)
+    context = try metadata.integer("context_length", in: 1...1 << 40)
+    let rotated = try metadata.integer(
+      "rope.dimension_count", in: 2...1 << 16, else: hidden / heads)
+    headWidth = try metadata.integer("attention.key_length", in: 2...1 << 16, else: rotated)
+    normEpsilon = try metadata.float("attention.layer_norm_rms_epsilon", else: nil)
+    ropeTheta = try metadata.float("rope.freq_base", else: 10000)
+    slidingWindow =
+      metadata["attention.sliding_window"] == nil
+      ? nil : try metadata.integer("attention.sliding_window", in: 0...1 << 40)
+    guard heads % keyValueHeads == 0, headWidth % 2 == 0 else {
+      throw metadata.violation(
+        "attention.head_count", expected: "a multiple of the key-value heads, and an even head",
+        found: "\(heads) heads, \(keyValueHeads) key-value heads, \(headWidth) wide")
+    }
+    guard rotated == headWidth,
+      try metadata.integer("attention.value_length", in: 1...1 << 16, else: headWidth) == headWidth
+    else {
+      throw StorageError(
+        .unsupported(feature: "head (gguf M-2)", found: "key, value and rotary widths that differ"),
+        file: source.path)
+    }
+    guard try metadata.integer("expert_count", in: 0...1 << 16, else: 0) == 0 else {
+      throw StorageError(
+        .unsupported(feature: "model (gguf M-1)", found: "a mixture of experts"), file: source.path)
+    }
+    guard let embedding = source.index(of: "token_embd.weight") else {
+      throw StorageError(
+        .malformed(rule: "gguf M-3", expected: "the tensor", found: "none"), file: source.path,
+        tensor: "token_embd.weight")
+    }
+    vocabulary = source.tensors[embedding].shape.rows
+    isTied = !names.contains("output.weight")
+    hasAttentionBias = names.contains("blk.0.attn_q.bias")
+    ropeScaling = try GGUFRope.scaling(source, metadata, theta: ropeTheta, headWidth: headWidth)
+  }
+}
+
+/// The keys of an architecture.
+struct GGUFArchitectureKeys {
+  let source: GGUFReader
+  let prefix: String
+
+  subscript(_ key: String) -> GGUFValue? { source[prefix + key] }
+
+  /// A whole number within bounds.
+  func integer(
+    _ key: String, in bounds: ClosedRange<Int>, else fallback: Int? = nil
+  ) throws(StorageError) -> Int {
+    if self[key] == nil, let fallback { return fallback }
+    guard let value = self[key]?.int, bounds.contains(value) else {
+      throw violation(
+        key, expected: "an integer from \(bounds.lowerBound) to \(bounds.upperBound)",
+        found: self[key]?.description ?? "none")
+    }
+    return value
+  }
+
+  /// A positive finite number.
+  func float(_ key: String, else fallback: Float?) throws(StorageError) -> Float {
+    if self[key] == nil, let fallback { return fallback }
+    guard case .float32(let value) = self[key], value.isFinite, value > 0 else {
+      throw violation(
+        key, expected: "a positive f32", found: self[key]?.description ?? "none")
+    }
+    return value
+  }
+
+  func violation(_ key: String, expected: String, found: String) -> StorageError {
+    StorageError(
+      .malformed(rule: "gguf M-2", expected: "\(prefix)\(key): \(expected)", found: found),
+      file: source.path)
+  }
+}
