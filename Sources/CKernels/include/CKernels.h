@@ -1,2 +1,5 @@
 #pragma once
+#include "products.h"
 #include "quantization.h"
+#include "softmax.h"
+#include "tile.h"

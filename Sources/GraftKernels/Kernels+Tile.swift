@@ -1,0 +1,122 @@
+internal import CKernels
+package import GraftCore
+
+extension Kernels {
+  /// Runs a fused program; a slice may be both read and written at the same rows.
+  package func run(_ program: TileProgram, _ slices: [MemorySlice]) {
+    precondition(program.bindings.count == slices.count, "a slice for each binding")
+    for (binding, slice) in zip(program.bindings, slices) {
+      precondition(binding.dtype == slice.dtype, "a slice has its binding's dtype")
+      let rows = min(binding.rowModulus, (program.rows - 1) / binding.rowDivisor + 1)
+      let width = binding.width == .columns ? program.columns : 1
+      precondition(
+        program.rows == 0 || slice.shape.elementCount >= rows * width, "a slice covers its rows")
+    }
+    guard program.rows > 0, program.columns > 0 else { return }
+    let plan = plans.plan(program)
+    var steps = plan.steps
+    for load in plan.directLoads {
+      let own = slices[Int(steps[load.step].binding)]
+      if !load.stores.contains(where: { own.overlaps(slices[$0]) }) {
+        steps[load.step].op = UInt8(GRAFT_LOAD_DIRECT.rawValue)
+      }
+    }
+    let job = TileJob(plan: plan, steps: steps, slices: slices, level: level)
+    if plan.columnSums.isEmpty {
+      let tilesPerTask = 16
+      let rowTiles = (plan.rows + plan.tileRows - 1) / plan.tileRows
+      let tiles = rowTiles * plan.tilesPerRow
+      let workers = workers
+      runs(of: tiles, length: tilesPerTask) { range, worker in
+        unsafe job.run(workers[worker], sums: nil) { tile in
+          for index in range {
+            let row = index / plan.tilesPerRow * plan.tileRows
+            let column = index % plan.tilesPerRow * plan.tileColumns
+            tile(
+              row..<min(plan.rows, row + plan.tileRows),
+              column..<min(plan.columns, column + plan.tileColumns))
+          }
+        }
+      }
+    } else {
+      sumColumns(job, slices)
+    }
+  }
+
+  /// Rows go to a fixed number of lanes, each with its own sums; the lanes are added in order.
+  private func sumColumns(_ job: TileJob, _ slices: [MemorySlice]) {
+    let plan = job.plan
+    let lanes = (plan.rows + plan.laneRows - 1) / plan.laneRows
+    let width = plan.columnSums.count * plan.columns
+    let partial = Memory.needed(byteCount: lanes * width * 4)
+    let sums = MemorySlice(partial, dtype: .f32, shape: [lanes, width])
+    let workers = workers
+    pool.run(count: lanes) { lane, worker in
+      let last = min(plan.rows, (lane + 1) * plan.laneRows)
+      unsafe job.run(workers[worker], sums: sums.floats(element: lane * width)) { tile in
+        for row in stride(from: lane * plan.laneRows, to: last, by: plan.tileRows) {
+          for column in stride(from: 0, to: plan.columns, by: plan.tileColumns) {
+            tile(
+              row..<min(last, row + plan.tileRows),
+              column..<min(plan.columns, column + plan.tileColumns))
+          }
+        }
+      }
+    }
+    for lane in 1..<max(lanes, 1) {
+      unsafe graft_add_scaled(
+        level, sums.floats(element: lane * width), 1, sums.floats(element: 0), Int64(width))
+    }
+    for (index, binding) in plan.columnSums.enumerated() {
+      unsafe graft_convert(
+        level, sums.floats(element: index * plan.columns), DType.f32.code,
+        slices[binding].address, slices[binding].code,
+        Int64(min(plan.columns, slices[binding].shape.elementCount)))
+    }
+  }
+}
+
+/// What every task of one run needs.
+private struct TileJob: Sendable {
+  let plan: TilePlan
+  let steps: [graft_tile_step]
+  let slices: [MemorySlice]
+  let level: Int32
+
+  /// Lends `body` a function that runs one tile.
+  func run(
+    _ worker: Worker, sums: UnsafeMutablePointer<Float>?,
+    _ body: (_ tile: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) -> Void
+  ) {
+    let pointers = steps.count + slices.count
+    let room = unsafe worker.reserve(pointers * 8 + 64 + plan.slots * plan.slotStride * 4)
+    let registers = unsafe room.assumingMemoryBound(to: UnsafePointer<Float>?.self)
+    let memory = unsafe (room + steps.count * 8)
+      .assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
+    let scratch = unsafe (room + (pointers * 8 + 63) / 64 * 64)
+      .assumingMemoryBound(to: Float.self)
+    for i in slices.indices { unsafe memory[i] = slices[i].address }
+    for i in steps.indices { unsafe registers[i] = nil }
+    unsafe steps.withUnsafeBufferPointer { steps in
+      unsafe plan.bindings.withUnsafeBufferPointer { bindings in
+        var program = unsafe graft_tile_program(
+          steps: steps.baseAddress, step_count: Int64(steps.count),
+          bindings: bindings.baseAddress, columns: Int64(plan.columns),
+          slot_stride: Int64(plan.slotStride))
+        body { rows, columns in
+          unsafe graft_tile_run(
+            level, &program, memory, Int64(rows.lowerBound), Int64(rows.count),
+            Int64(columns.lowerBound), Int64(columns.count), scratch, registers, sums)
+        }
+      }
+    }
+  }
+}
+
+extension MemorySlice {
+  /// Whether two slices share bytes.
+  fileprivate func overlaps(_ other: MemorySlice) -> Bool {
+    memory === other.memory && byteOffset < other.byteOffset + other.byteCount
+      && other.byteOffset < byteOffset + byteCount
+  }
+}

@@ -1,0 +1,71 @@
+internal import COneDNN
+internal import GraftCore
+
+/// What one thread of the pool owns while it runs a task: scratch memory and its primitives of oneDNN.
+///
+/// Safety: the pool gives a worker's number to one thread at a time and runs one job at a time, so a worker is never
+/// used by two threads at once.
+@safe final class Worker: @unchecked Sendable {
+  /// What scratch is for; each purpose has its own memory.
+  enum Purpose: Int, CaseIterable {
+    /// What a task computes.
+    case task
+    /// Operands of a product, converted.
+    case left, right
+    /// The result of a product before it is converted.
+    case result
+  }
+
+  private var scratch = [Memory?](repeating: nil, count: Purpose.allCases.count)
+  private var primitives: OpaquePointer?
+  private var wasOpened = false
+
+  /// Room for `byteCount` bytes, aligned to a page; what it held before is lost.
+  func reserve(_ byteCount: Int, for purpose: Purpose = .task) -> UnsafeMutableRawPointer {
+    if scratch[purpose.rawValue].map({ $0.byteCount < byteCount }) ?? true {
+      scratch[purpose.rawValue] = nil
+      scratch[purpose.rawValue] = .needed(byteCount: byteCount)
+    }
+    guard let address = unsafe scratch[purpose.rawValue]?.address(at: 0) else {
+      preconditionFailure("scratch has pages")
+    }
+    return unsafe address
+  }
+
+  /// Room for floats.
+  func floats(_ count: Int, for purpose: Purpose = .task) -> UnsafeMutablePointer<Float> {
+    unsafe reserve(count * 4, for: purpose).assumingMemoryBound(to: Float.self)
+  }
+
+  /// The worker's oneDNN primitives, or nil when the library isn't there.
+  var onednn: OpaquePointer? {
+    if !wasOpened {
+      wasOpened = true
+      let room = UnsafeMutableRawPointer.allocate(
+        byteCount: Int(graft_onednn_size()), alignment: 64)
+      let context = OpaquePointer(room)
+      if unsafe graft_onednn_open(context) != 0 {
+        unsafe primitives = context
+      } else {
+        unsafe room.deallocate()
+      }
+    }
+    return unsafe primitives
+  }
+
+  deinit {
+    if let primitives = unsafe primitives {
+      unsafe graft_onednn_close(primitives)
+      unsafe UnsafeMutableRawPointer(primitives).deallocate()
+    }
+  }
+}
+
+extension Memory {
+  /// Scratch that a kernel cannot do without.
+  static func needed(byteCount: Int) -> Memory {
+    do { return try Memory(byteCount: byteCount) } catch {
+      fatalError("no memory for \(byteCount) bytes of scratch")
+    }
+  }
+}
