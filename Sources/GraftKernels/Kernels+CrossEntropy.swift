@@ -56,7 +56,9 @@ extension Kernels {
     }
   }
 
-  /// A task is a run of tokens. It walks the vocabulary, keeping exp(logit − chunk's maximum) of every word in the
+  /// A task is a run of tokens.
+  ///
+  /// It walks the vocabulary, keeping exp(logit − chunk's maximum) of every word in the
   /// precision that the second product takes; then these become the gradient of the logits, and that of x.
   private func crossEntropy(
     _ x: MemorySlice, head: MemorySlice, targets: MemorySlice, losses: MemorySlice,

@@ -2,7 +2,7 @@ internal import CKernels
 package import GraftCore
 
 extension Kernels {
-  /// target[i, :] = table[ids[i], :]
+  /// Copies rows: target[i, :] = table[ids[i], :].
   ///
   /// table: [rows, columns]  ids: [count] i32  target: [count, columns], of any float types
   package func gatherRows(_ table: MemorySlice, ids: MemorySlice, into target: MemorySlice) {
@@ -20,7 +20,7 @@ extension Kernels {
     }
   }
 
-  /// table[ids[i], :] += gradient[i, :], in the order of `i`.
+  /// Adds rows: table[ids[i], :] += gradient[i, :], in the order of `i`.
   ///
   /// gradient: [count, columns]  ids: [count] i32  table: [rows, columns] f32
   package func scatterAddRows(_ gradient: MemorySlice, ids: MemorySlice, into table: MemorySlice) {
