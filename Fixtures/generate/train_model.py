@@ -7,13 +7,14 @@ Run it once, in the background (about half an hour on one core):
 
     python Fixtures/generate/train_model.py --steps 2000
 
-The schedule is flat after its warm-up and falls linearly to zero over the last quarter. The state is saved beside the scratch
-directory's log every 100 steps: a run that was interrupted goes on from there, with the same or another number of steps.
+The schedule is flat after its warm-up and falls linearly to zero over the last quarter. The state is saved in the scratch
+directory every 100 steps: a run that was interrupted goes on from there, with the same or another number of steps.
 """
 
 import argparse
 import json
 import pathlib
+import tempfile
 import time
 
 import torch
@@ -90,7 +91,7 @@ def validation_loss(model: LlamaForCausalLM, stream: torch.Tensor, windows: int 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path("/tmp/graft-model"))
+    parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()) / "graft-model")
     parser.add_argument("--out", type=pathlib.Path, default=FIXTURES / "model")
     arguments = parser.parse_args()
     arguments.scratch.mkdir(parents=True, exist_ok=True)
