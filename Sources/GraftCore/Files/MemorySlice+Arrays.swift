@@ -1,0 +1,47 @@
+extension MemorySlice {
+  /// Copies 32-bit floats into memory of their own.
+  ///
+  /// - Throws: ``StorageError`` when memory runs out.
+  public init(copying elements: [Float], _ shape: Shape) throws(StorageError) {
+    try self.init(copying: elements, dtype: .f32, shape)
+  }
+
+  /// Copies 32-bit integers, such as token ids, into memory of their own.
+  ///
+  /// - Throws: ``StorageError`` when memory runs out.
+  public init(copying elements: [Int32], _ shape: Shape) throws(StorageError) {
+    try self.init(copying: elements, dtype: .i32, shape)
+  }
+
+  private init<Element: BitwiseCopyable>(
+    copying elements: [Element], dtype: DType, _ shape: Shape
+  ) throws(StorageError) {
+    precondition(elements.count == shape.elementCount, "as many elements as the shape has")
+    try self.init(allocating: dtype, shape)
+    replaceBytes(elements.rawBytes)
+  }
+
+  /// Replaces the slice's bytes.
+  ///
+  /// - Precondition: as many bytes as the slice has, and a writable region.
+  public func replaceBytes(_ source: RawSpan) {
+    precondition(source.byteCount == byteCount, "as many bytes as the slice has")
+    memory.withMutableBytes { target in
+      unsafe target.withUnsafeMutableBytes { to in
+        unsafe source.withUnsafeBytes { from in
+          guard let base = to.baseAddress, let start = from.baseAddress else { return }
+          unsafe (base + byteOffset).copyMemory(from: start, byteCount: from.count)
+        }
+      }
+    }
+  }
+
+  /// The elements as 32-bit floats, for small f32 slices such as losses and norms.
+  ///
+  /// - Precondition: the dtype is f32.
+  public func floats() -> [Float] {
+    precondition(dtype == .f32, "32-bit floats")
+    let source = bytes
+    return (0..<shape.elementCount).map { unsafe source.unsafeLoad(fromByteOffset: $0 * 4, as: Float.self) }
+  }
+}

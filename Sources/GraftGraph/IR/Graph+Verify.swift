@@ -1,0 +1,60 @@
+internal import GraftCore
+
+extension Graph {
+  /// Checks what every pass relies on: inputs come earlier, results have the types that the operation gives.
+  ///
+  /// - Throws: ``GraphError`` that names the first broken node.
+  package func verify() throws(GraphError) {
+    for (place, node) in nodes.enumerated() {
+      for input in node.inputs {
+        guard input.node < place, input.result < nodes[input.node].results.count else {
+          throw broken(place, "an input comes later")
+        }
+      }
+      let types = node.inputs.map { type(of: $0) }
+      let isSound: Bool
+      switch node.op {
+      case .parameter, .input, .constant: isSound = types.isEmpty
+      case .unary, .rotateHalf: isSound = types == node.results && types[0].dtype == .f32
+      case .binary:
+        isSound =
+          types.count == 2 && types.allSatisfy { $0.dtype == .f32 }
+          && Shape.broadcast(types[0].shape, types[1].shape) == node.results[0].shape
+      case .select: isSound = types.count == 3 && types.allSatisfy { $0 == node.results[0] }
+      case .cast:
+        isSound = types.count == 1 && types[0].shape == node.results[0].shape
+      case .broadcast:
+        isSound = Shape.broadcast(types[0].shape, node.results[0].shape) == node.results[0].shape
+      case .rowReduce:
+        isSound =
+          types[0].dtype == .f32 && node.results[0].shape.columns == 1
+          && types[0].shape.rows == node.results[0].shape.elementCount
+      case .sumRows:
+        isSound = types[0].dtype == .f32 && node.results[0].shape == [types[0].shape.columns]
+      case .reshape:
+        isSound =
+          types[0].dtype == node.results[0].dtype
+          && types[0].shape.elementCount == node.results[0].shape.elementCount
+      case .matmul(let transposeA, let transposeB):
+        let (a, b) = (types[0].shape, types[1].shape)
+        isSound =
+          a.rank == 2 && b.rank == 2 && a[transposeA ? 0 : 1] == b[transposeB ? 1 : 0]
+          && node.results[0].shape == [a[transposeA ? 1 : 0], b[transposeB ? 0 : 1]]
+      case .attention: isSound = types.count == 3 && node.results[0] == types[0]
+      case .attentionBackward: isSound = types.count == 6 && node.results.count == 3
+      case .cachedAttention: isSound = types.count == 6 && types[5].dtype == .i32
+      case .gather: isSound = types[1].dtype == .i32 && node.results[0].dtype == types[0].dtype
+      case .scatterAdd: isSound = types[1].dtype == .i32 && node.results[0].dtype == .f32
+      case .crossEntropy:
+        isSound = types.count == 3 && types[2].dtype == .i32 && node.results[1] == types[0]
+      case .crossEntropyHeadGradient: isSound = types.count == 4
+      case .assign: isSound = types.count == 2 && types[0] == types[1]
+      }
+      guard isSound else { throw broken(place, "its types don't fit") }
+    }
+  }
+
+  private func broken(_ place: Int, _ what: String) -> GraphError {
+    GraphError(.inconsistent("node \(place), \(nodes[place].op): \(what)"))
+  }
+}

@@ -1,0 +1,90 @@
+package import GraftCore
+package import GraftKernels
+
+/// What a node computes.
+///
+/// Norms, softmax, activations, rotary embedding and the optimizer are compositions of the pointwise operations and
+/// reductions; GEMM, attention, the loss head and row gathers are opaque.
+package enum Op: Sendable, Hashable {
+  // Leaves
+  /// External memory that outlives runs: weights, adapters, optimizer state, caches.
+  case parameter(TensorName)
+  /// External memory that changes from run to run: token ids, positions, step sizes.
+  case input(TensorName)
+  /// One number: [1].
+  case constant(Float)
+
+  // Pointwise, on f32, broadcasting as NumPy does
+  case unary(TileProgram.Unary)
+  case binary(TileProgram.Binary)
+  /// `condition ≠ 0 ? then : otherwise`, on three values of one shape.
+  case select
+  /// To the dtype of the result, rounding to nearest even.
+  case cast
+  /// To the shape of the result, as NumPy broadcasts.
+  case broadcast
+  /// Within each group of `width` columns: (x₁, x₂) → (−x₂, x₁) by halves.
+  case rotateHalf(width: Int)
+
+  // Reductions
+  /// Over the last axis, which stays with extent 1.
+  case rowReduce(TileProgram.Reduction)
+  /// Over all axes but the last: [.., columns] → [columns].
+  case sumRows
+
+  // Views
+  /// The same elements under another shape.
+  case reshape
+
+  // Opaque
+  /// op(a) · op(b); a: [M, K]  b: [K, N] after transposing.
+  case matmul(transposeA: Bool, transposeB: Bool)
+  /// Causal attention: q, k, v → o, log-sum-exp [tokens, heads].
+  case attention(AttentionShape)
+  /// q, k, v, o, log-sum-exp, ∂o → ∂q, ∂k, ∂v.
+  case attentionBackward(AttentionShape)
+  /// q, k, v, key cache, value cache, position [1] → o; appends to the caches.
+  case cachedAttention(AttentionShape)
+  /// table [rows, columns], ids [n] → [n, columns].
+  case gather
+  /// gradient [n, columns], ids [n] → table gradient [rows, columns].
+  case scatterAdd
+  /// x [tokens, hidden], head [vocabulary, hidden], targets [tokens] → losses [tokens], ∂losses[t]/∂x[t] [tokens, hidden].
+  case crossEntropy
+  /// x, head, targets, ∂loss [tokens] → ∂head [vocabulary, hidden].
+  case crossEntropyHeadGradient
+
+  // Effects
+  /// Writes a value into a parameter (first input) at the end of its computation.
+  case assign
+
+  /// The classes that passes tell apart.
+  package enum Kind: Sendable {
+    /// Memory given from outside.
+    case leaf
+    /// A number.
+    case constant
+    /// Runs inside tile programs.
+    case fusible
+    /// The same memory as its input.
+    case view
+    /// A kernel of its own.
+    case opaque
+    /// Changes a parameter.
+    case effect
+  }
+
+  /// The class of the operation.
+  package var kind: Kind {
+    switch self {
+    case .parameter, .input: .leaf
+    case .constant: .constant
+    case .unary, .binary, .select, .cast, .broadcast, .rotateHalf, .rowReduce, .sumRows: .fusible
+    case .reshape: .view
+    case .matmul, .attention, .attentionBackward, .cachedAttention, .gather, .scatterAdd,
+      .crossEntropy, .crossEntropyHeadGradient:
+      .opaque
+    case .assign: .effect
+    }
+  }
+}

@@ -1,0 +1,105 @@
+internal import GraftCore
+
+/// Where every intermediate value lies in the arena.
+public struct MemoryPlan: Sendable {
+  /// One value's place and the steps that it must last for.
+  package struct Buffer: Sendable {
+    package let value: Value
+    package let byteCount: Int
+    package let firstStep: Int
+    package var lastStep: Int
+    package var offset = 0
+  }
+
+  /// The bytes of the arena: the peak of everything that isn't a weight, a parameter or an input.
+  public private(set) var arenaByteCount = 0
+  /// The least that any plan could do: the largest sum of values alive at one step.
+  public private(set) var lowerBoundByteCount = 0
+  package private(set) var buffers: [Buffer]
+  private(set) var offsets: [Value: Int] = [:]
+
+  static let alignment = 64
+
+  /// Places buffers, largest first, each into the smallest gap among those alive at the same time that holds it.
+  package init(_ unplaced: [Buffer], stepCount: Int) {
+    buffers = unplaced
+    var change = [Int](repeating: 0, count: stepCount + 2)
+    for buffer in buffers {
+      change[buffer.firstStep] += Self.padded(buffer.byteCount)
+      change[buffer.lastStep + 1] -= Self.padded(buffer.byteCount)
+    }
+    var alive = 0
+    for delta in change {
+      alive += delta
+      lowerBoundByteCount = max(lowerBoundByteCount, alive)
+    }
+    let order = buffers.indices.sorted { left, right in
+      let (l, r) = (buffers[left], buffers[right])
+      if l.byteCount != r.byteCount { return l.byteCount > r.byteCount }
+      return (l.firstStep, left) < (r.firstStep, right)
+    }
+    var placed: [(range: Range<Int>, first: Int, last: Int)] = []
+    for index in order {
+      let buffer = buffers[index]
+      let size = Self.padded(buffer.byteCount)
+      // `placed` is sorted by offset; gaps lie between the neighbours in time.
+      var best: (gap: Int, offset: Int)?
+      var end = 0
+      for other in placed where other.first <= buffer.lastStep && other.last >= buffer.firstStep {
+        let gap = other.range.lowerBound - end
+        if gap >= size, gap < best?.gap ?? .max { best = (gap, end) }
+        end = max(end, other.range.upperBound)
+      }
+      let offset = best?.offset ?? end
+      buffers[index].offset = offset
+      offsets[buffer.value] = offset
+      arenaByteCount = max(arenaByteCount, offset + size)
+      let entry = (range: offset..<offset + size, first: buffer.firstStep, last: buffer.lastStep)
+      let position = placed.firstIndex { $0.range.lowerBound > offset } ?? placed.endIndex
+      placed.insert(entry, at: position)
+    }
+  }
+
+  private static func padded(_ count: Int) -> Int {
+    (count + alignment - 1) / alignment * alignment
+  }
+}
+
+extension MemoryPlan {
+  /// Plans the memory of a schedule from the exact life of every value.
+  package init(_ graph: Graph, _ schedule: Schedule, used: Set<Value>, outputs: Set<Value>) {
+    var first: [Value: Int] = [:]
+    var last: [Value: Int] = [:]
+    func reads(_ value: Value, _ step: Int) { last[graph.base(of: value)] = step }
+    func writes(_ value: Value, _ step: Int) {
+      guard schedule.assigned[value] == nil, used.contains(value) || value.result == 0 else {
+        return
+      }
+      first[value] = step
+      last[value] = max(last[value] ?? step, step)
+    }
+    for (step, what) in schedule.steps.enumerated() {
+      switch what {
+      case .tiles(let group):
+        for value in group.operands[group.readCount...] { writes(value, step) }
+        for value in group.operands[..<group.readCount] { reads(value, step) }
+      case .kernel(let place):
+        for result in graph.nodes[place].results.indices {
+          writes(Value(node: place, result: result), step)
+        }
+        for input in graph.nodes[place].inputs { reads(input, step) }
+      case .copy(let from, _): reads(from, step)
+      }
+    }
+    for output in outputs { last[graph.base(of: output)] = schedule.steps.count }
+    let buffers = first.sorted {
+      ($0.value, $0.key.node, $0.key.result) < ($1.value, $1.key.node, $1.key.result)
+    }
+    .map { value, step in
+      Buffer(
+        value: value, byteCount: graph.type(of: value).byteCount, firstStep: step,
+        lastStep: last[value] ?? step)
+    }
+    self.init(buffers, stepCount: schedule.steps.count)
+  }
+}

@@ -1,0 +1,133 @@
+internal import GraftCore
+
+/// One step of the compiled program.
+package enum Step: Sendable {
+  /// A fused tile program.
+  case tiles(LoweredGroup)
+  /// An opaque node.
+  case kernel(node: Int)
+  /// Copies a value into a parameter.
+  case copy(from: Value, to: Value)
+}
+
+/// The steps in order, and which steps make and read each value in memory.
+package struct Schedule: Sendable {
+  package private(set) var steps: [Step] = []
+  /// The parameter that a group writes straight into, instead of a buffer, by the written value.
+  package private(set) var assigned: [Value: Value] = [:]
+
+  /// Orders groups and kernels so that each runs once its inputs are there, early nodes first.
+  package init(_ graph: Graph, live: [Bool], fusion: Fusion, outputs: Set<Value>) {
+    let stored = Self.storedNodes(graph, live, fusion, outputs)
+    assigned = Self.directAssignments(graph, live, fusion, outputs)
+    var isDone = [Bool](repeating: false, count: graph.nodes.count)
+    var emitted = [Bool](repeating: false, count: fusion.groups.count)
+    var copies: [Step] = []
+
+    // Depth-first from each node in the graph's order: a group pulls in what all its members need.
+    var stack: [(place: Int, isExpanded: Bool)] = []
+    func members(_ place: Int) -> [Int] {
+      fusion.groupOfNode[place].map { fusion.groups[$0].nodes } ?? [place]
+    }
+    for root in graph.nodes.indices where live[root] && !isDone[root] {
+      stack.append((root, false))
+      while let (place, isExpanded) = stack.popLast() {
+        guard !isDone[place] else { continue }
+        let all = members(place)
+        if !isExpanded {
+          stack.append((place, true))
+          for member in all {
+            for input in graph.nodes[member].inputs
+            where !isDone[input.node] && !all.contains(input.node) {
+              stack.append((input.node, false))
+            }
+          }
+          continue
+        }
+        for member in all { isDone[member] = true }
+        if let group = fusion.groupOfNode[place] {
+          guard !emitted[group] else { continue }
+          emitted[group] = true
+          var lowering = GroupLowering(graph, fusion, group)
+          steps.append(.tiles(lowering.lowered(stored: stored)))
+          continue
+        }
+        let node = graph.nodes[place]
+        switch node.op.kind {
+        case .opaque: steps.append(.kernel(node: place))
+        case .effect:
+          if assigned[graph.base(of: node.inputs[1])] == nil {
+            copies.append(.copy(from: graph.base(of: node.inputs[1]), to: node.inputs[0]))
+          }
+        case .leaf, .constant, .view, .fusible: break
+        }
+      }
+    }
+    steps += copies
+  }
+
+  /// Members of groups that somebody outside reads.
+  private static func storedNodes(
+    _ graph: Graph, _ live: [Bool], _ fusion: Fusion, _ outputs: Set<Value>
+  ) -> Set<Int> {
+    var stored = Set(outputs.map { graph.base(of: $0).node })
+    for (place, node) in graph.nodes.enumerated() where live[place] {
+      let mine = fusion.groupOfNode[place]
+      if node.op.kind == .view || fusion.inlined[place] { continue }
+      for operand in graph.operands(of: place, fusion.inlined)
+      where mine == nil || fusion.groupOfNode[operand.node] != mine {
+        stored.insert(operand.node)
+      }
+    }
+    return stored
+  }
+
+  /// Assigned values that their group can write straight into the parameter: the value is its own memory, and nothing
+  /// but the same group reads the parameter.
+  private static func directAssignments(
+    _ graph: Graph, _ live: [Bool], _ fusion: Fusion, _ outputs: Set<Value>
+  ) -> [Value: Value] {
+    var readers: [Int: Set<Int?>] = [:]
+    for (place, node) in graph.nodes.enumerated()
+    where live[place] && node.op.kind != .effect && node.op.kind != .view && !fusion.inlined[place]
+    {
+      for operand in graph.operands(of: place, fusion.inlined) {
+        readers[operand.node, default: []].insert(fusion.groupOfNode[place])
+      }
+    }
+    var result: [Value: Value] = [:]
+    for place in graph.effects {
+      let (target, value) = (
+        graph.nodes[place].inputs[0], graph.base(of: graph.nodes[place].inputs[1])
+      )
+      guard let group = fusion.groupOfNode[value.node], graph.nodes[value.node].op != .sumRows,
+        result[value] == nil, !outputs.contains(value),
+        (readers[target.node] ?? []).allSatisfy({ $0 == group }),
+        (readers[value.node] ?? []).allSatisfy({ $0 == group })
+      else { continue }
+      result[value] = target
+    }
+    return result
+  }
+}
+
+extension Graph {
+  /// The nodes that outputs and effects need.
+  package func liveNodes(outputs: some Sequence<Value>) -> [Bool] {
+    var live = [Bool](repeating: false, count: nodes.count)
+    var stack = outputs.map(\.node) + effects
+    while let place = stack.popLast() {
+      guard !live[place] else { continue }
+      live[place] = true
+      stack += nodes[place].inputs.map(\.node)
+    }
+    return live
+  }
+
+  /// For each value, whether a live node or an output reads it.
+  package func usedValues(live: [Bool], outputs: Set<Value>) -> Set<Value> {
+    var used = outputs
+    for (place, node) in nodes.enumerated() where live[place] { used.formUnion(node.inputs) }
+    return used
+  }
+}
