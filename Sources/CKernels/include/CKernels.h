@@ -3,3 +3,4 @@
 #include "quantization.h"
 #include "softmax.h"
 #include "tile.h"
+#include "low_rank.h"
