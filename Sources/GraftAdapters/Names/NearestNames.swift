@@ -2,7 +2,7 @@
 ///
 /// Close means a Levenshtein distance of at most a third of the name. Whole paths and last components both count,
 /// so `qproj` finds `q_proj` among `model.layers.0.self_attn.q_proj`.
-func nearestNames(to name: String, among candidates: some Sequence<String>, limit: Int = 3)
+package func nearestNames(to name: String, among candidates: some Sequence<String>, limit: Int = 3)
   -> [String]
 {
   let wanted = Array(name.utf8)

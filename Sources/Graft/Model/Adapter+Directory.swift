@@ -1,0 +1,48 @@
+public import GraftAdapters
+public import GraftCore
+internal import GraftFormats
+
+extension Adapter {
+  /// Writes `adapter_model.safetensors` and `adapter_config.json` into a directory, each whole or not at all.
+  ///
+  /// Other files of the directory stay.
+  /// - Throws: ``StorageError`` when the system can't write.
+  public func write(into directory: String) throws(StorageError) {
+    try Directory.create(directory)
+    let file = try AtomicFile(path: directory + "/" + Adapter.fileName)
+    var tensors: [TensorInfo] = []
+    for tensor in checkpointTensors {
+      tensors.append(
+        try TensorInfo(
+          name: tensor.name, dtype: tensor.value.dtype, shape: tensor.value.shape, in: directory))
+    }
+    let writer = try SafetensorsWriter(
+      tensors, metadata: Adapter.checkpointMetadata, to: file.output)
+    try write(to: writer)
+    try file.commit()
+    try AtomicFile.write(
+      configuration.peftFile, to: directory + "/" + LoRAConfiguration.fileName)
+  }
+
+  /// Gives the tensors to a writer that was told of them.
+  func write(to writer: some CheckpointWriter) throws(StorageError) {
+    let values = Dictionary(
+      uniqueKeysWithValues: checkpointTensors.map { ($0.name, $0.value) })
+    for (index, tensor) in writer.tensors.enumerated() {
+      guard let value = values[tensor.name] else { continue }
+      try writer.write(value.bytes, of: index, at: 0)
+    }
+    try writer.finish()
+  }
+}
+
+extension TensorInfo {
+  /// Describes a tensor of a file.
+  init(name: TensorName, dtype: DType, shape: Shape, in file: String) throws(StorageError) {
+    do {
+      try self.init(name: name, dtype: dtype, shape: shape)
+    } catch {
+      throw StorageError(.overflow(part: "tensor"), file: file, tensor: name)
+    }
+  }
+}

@@ -1,0 +1,57 @@
+public import GraftCore
+package import GraftHDF5
+
+/// A file that belongs to a checkpoint beside its tensors: configuration, tokenizer, licence.
+public struct CompanionFile: Sendable {
+  /// The path relative to the model's directory.
+  public let name: String
+  /// The bytes.
+  package let content: HDF5Attachment
+  /// The file that the bytes are copied from, when they stand in one of their own.
+  package let source: InputFile?
+
+  /// A file beside the weights.
+  init(name: String, file: InputFile) {
+    self.name = name
+    content = HDF5Attachment(name: name, file: file)
+    source = file
+  }
+
+  /// A file inside an HDF5 checkpoint.
+  init(_ attachment: HDF5Attachment) {
+    name = attachment.name
+    content = attachment
+    source = nil
+  }
+
+  /// A file made by a verb.
+  package init(name: String, bytes: [UInt8]) {
+    self.init(HDF5Attachment(name: name, bytes: bytes))
+  }
+
+  /// The size.
+  public var byteCount: Int { content.byteCount }
+
+  /// The largest companion that is taken into memory.
+  static let maximumByteCount = 256 << 20
+
+  /// The bytes.
+  ///
+  /// - Throws: ``StorageError`` when the file can't be read or is too large to be a configuration or tokenizer.
+  public func contents() throws(StorageError) -> [UInt8] {
+    try content.contents(atMost: Self.maximumByteCount, file: source?.path ?? name)
+  }
+
+  /// Writes the file into a directory.
+  func write(into directory: AtomicDirectory) throws(StorageError) {
+    let output = try directory.file(named: name)
+    if let source {
+      try output.copy(from: source, 0..<source.byteCount, to: 0)
+      return
+    }
+    for start in stride(from: 0, to: byteCount, by: 4 << 20) {
+      try output.write(
+        content.bytes(in: start..<min(start + 4 << 20, byteCount)), at: start)
+    }
+  }
+}
