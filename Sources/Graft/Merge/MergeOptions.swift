@@ -1,0 +1,43 @@
+public import GraftCore
+
+/// An adapter and how much of it a merge takes.
+public struct WeightedAdapter: Sendable {
+  /// The adapter.
+  public let checkpoint: OpenedCheckpoint
+  /// The factor of its updates; saved modules are taken whole.
+  public let weight: Double
+
+  /// Opens an adapter.
+  ///
+  /// - Throws: ``StorageError`` when nothing readable stands at the path.
+  public init(path: String, weight: Double = 1) throws(StorageError) {
+    checkpoint = try OpenedCheckpoint(path: path)
+    self.weight = weight
+  }
+}
+
+/// How a merge is done and written.
+public struct MergeOptions: Sendable {
+  /// The dtype of all floating-point tensors; nil keeps the base's.
+  public var dtype: DType?
+  /// The form of the output; nil follows the suffix of its path.
+  public var form: OutputForm?
+  /// Whether the written tensors are read back and compared with the base and the adapters once more.
+  public var verifies = false
+  /// The threads that work on tiles.
+  public var threadCount: Int
+
+  /// Makes options.
+  ///
+  /// - Precondition: the dtype is f16, bf16, f32, f64 or nil, and there is a thread.
+  public init(
+    dtype: DType? = nil, form: OutputForm? = nil, verifies: Bool = false, threadCount: Int = 2
+  ) {
+    precondition(dtype?.isComputableFloat ?? true, "a merge writes floats")
+    precondition(threadCount > 0, "somebody works")
+    self.dtype = dtype
+    self.form = form
+    self.verifies = verifies
+    self.threadCount = threadCount
+  }
+}

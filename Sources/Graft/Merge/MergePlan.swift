@@ -1,0 +1,144 @@
+internal import GraftAdapters
+public import GraftCore
+
+/// What becomes of every tensor of a base when adapters are merged into it: known before anything is written.
+public struct MergePlan: Sendable {
+  /// The tensors, in the order of the base.
+  public let tensors: [Planned]
+  let base: OpenedCheckpoint
+  let adapters: [any CheckpointReader]
+
+  /// One tensor of the result.
+  public struct Planned: Sendable {
+    /// Its position in the base.
+    public let source: Int
+    /// Its name, extents and dtype in the result.
+    public let info: TensorInfo
+    /// The updates that are added to it, in the order of the adapters.
+    let updates: [Update]
+    /// The tensor of an adapter that it is read from instead of the base.
+    let replacement: (adapter: Int, tensor: Int)?
+
+    /// Whether the values come from the base as they are.
+    public var isUntouched: Bool { updates.isEmpty && replacement == nil }
+    /// The ranks of the updates, one for each adapter that has one.
+    public var ranks: [Int] { updates.map(\.module.rank) }
+  }
+
+  /// A low-rank update of a tensor.
+  struct Update: Sendable {
+    let adapter: Int
+    let module: AdapterLayout.Module
+    let scale: Float
+    /// Whether the tensor is the transpose of B · A, as embeddings and GPT-2's weights are.
+    let isTransposed: Bool
+  }
+
+  /// Pairs the tensors of a base with the updates of adapters.
+  ///
+  /// - Throws: ``AdapterError`` when an adapter isn't one, or doesn't fit the base.
+  public init(
+    base: OpenedCheckpoint, adapters: [WeightedAdapter], dtype: DType? = nil
+  ) throws {
+    var pairing = Pairing(base)
+    for (index, adapter) in adapters.enumerated() {
+      let configuration = try adapter.checkpoint.adapterConfiguration()
+      let layout = try AdapterLayout(adapter.checkpoint.reader, configuration)
+      try pairing.add(layout, configuration, of: adapter, number: index)
+    }
+    self.base = base
+    self.adapters = adapters.map(\.checkpoint.reader)
+    tensors = try pairing.planned(dtype: dtype)
+  }
+}
+
+/// The tensors of a base while adapters are added.
+private struct Pairing {
+  let base: OpenedCheckpoint
+  let positions: [TensorName: Int]
+  var updates: [[MergePlan.Update]]
+  var replacements: [(adapter: Int, tensor: Int)?]
+
+  init(_ base: OpenedCheckpoint) {
+    self.base = base
+    let tensors = base.reader.tensors
+    positions = Dictionary(
+      tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    updates = Array(repeating: [], count: tensors.count)
+    replacements = Array(repeating: nil, count: tensors.count)
+  }
+
+  mutating func add(
+    _ layout: AdapterLayout, _ configuration: LoRAConfiguration, of adapter: WeightedAdapter,
+    number: Int
+  ) throws(AdapterError) {
+    let file = adapter.checkpoint.reader.path
+    for saved in layout.savedTensors {
+      let position = try position(of: saved.name, module: saved.name.text, file: file)
+      let value = adapter.checkpoint.reader.tensors[saved.tensor]
+      let target = base.reader.tensors[position]
+      guard value.shape == target.shape else {
+        throw AdapterError(
+          .shapeMismatch(tensor: target.name, expected: target.shape, found: value.shape),
+          file: file)
+      }
+      try checkFloat(value, file: file)
+      guard replacements[position] == nil else {
+        throw AdapterError(.duplicateTensor(name: saved.name), file: file)
+      }
+      replacements[position] = (number, saved.tensor)
+    }
+    for module in layout.modules {
+      let name = TensorName(module.path + ".weight")
+      let position = try position(of: name, module: module.path, file: file)
+      let target = base.reader.tensors[position]
+      try checkFloat(target, file: base.reader.path)
+      let isTransposed = module.kind == .embedding || configuration.isFanInFanOut
+      let product = module.productShape
+      let update: Shape = isTransposed ? [product[1], product[0]] : product
+      guard target.shape == update else {
+        throw AdapterError(
+          .shapeMismatch(tensor: target.name, expected: target.shape, found: update), file: file)
+      }
+      updates[position].append(
+        MergePlan.Update(
+          adapter: number, module: module, scale: Float(module.scaling * adapter.weight),
+          isTransposed: isTransposed))
+    }
+  }
+
+  func planned(dtype: DType?) throws -> [MergePlan.Planned] {
+    try base.reader.tensors.enumerated().map { index, tensor in
+      let target = tensor.dtype.isComputableFloat ? dtype ?? tensor.dtype : tensor.dtype
+      if dtype != nil, tensor.dtype.isBlockQuantized {
+        throw AdapterError(
+          .quantizedBase(tensor: tensor.name, dtype: tensor.dtype), file: base.reader.path)
+      }
+      return MergePlan.Planned(
+        source: index,
+        info: try TensorInfo(
+          name: tensor.name, dtype: target, shape: tensor.shape, in: base.reader.path),
+        updates: updates[index], replacement: replacements[index])
+    }
+  }
+
+  private func position(of name: TensorName, module: String, file: String) throws(AdapterError)
+    -> Int
+  {
+    if let position = positions[name] { return position }
+    let modules = base.reader.tensors.lazy.map(\.name).filter { $0.hasSuffix(".weight") }
+      .map { String($0.text.dropLast(".weight".count)) }
+    throw AdapterError(
+      .moduleNotInBase(module: module, nearest: nearestNames(to: module, among: modules)),
+      file: file)
+  }
+
+  private func checkFloat(_ tensor: TensorInfo, file: String) throws(AdapterError) {
+    if tensor.dtype.isBlockQuantized {
+      throw AdapterError(.quantizedBase(tensor: tensor.name, dtype: tensor.dtype), file: file)
+    }
+    guard tensor.dtype.isComputableFloat else {
+      throw AdapterError(.notFloat(tensor: tensor.name, dtype: tensor.dtype), file: file)
+    }
+  }
+}

@@ -1,0 +1,309 @@
+import Foundation
+import Graft
+import GraftAdapters
+import GraftCore
+import GraftFormats
+import GraftHDF5
+import Testing
+
+struct MergeTests {
+  private let space = Workspace()
+  private let tied = golden("families/llama-tied")
+  private let adapter = golden("lora/llama-tied")
+
+  @discardableResult
+  private func merge(
+    _ base: String, _ adapters: [String], to output: String,
+    _ options: MergeOptions = MergeOptions(verifies: true)
+  ) throws -> MergeReceipt {
+    try Graft.merge(
+      base: OpenedCheckpoint(path: base), adapters: adapters.map { try WeightedAdapter(path: $0) },
+      output: output, options: options)
+  }
+
+  // MARK: - Values
+
+  @Test func `an f32 base agrees with PEFT within two units in the last place`() throws {
+    try merge(tied, [adapter], to: space("out"))
+    let merged = try OpenedCheckpoint(path: space("out")).reader
+    let expected = try SafetensorsReader(path: golden("merge/llama-tied/merged.safetensors"))
+    #expect(expected.tensors.count == 4)
+    for tensor in expected.tensors {
+      let ours = try merged.bits(tensor.name, as: Int32.self)
+      let theirs = try expected.bits(tensor.name, as: Int32.self)
+      let distances = zip(ours, theirs).map { abs(ordered($0) - ordered($1)) }
+      #expect(ours.count == tensor.shape.elementCount)
+      #expect(try #require(distances.max()) <= 2, "\(tensor.name)")
+    }
+  }
+
+  @Test func `a bf16 base becomes the f64 reference rounded once`() throws {
+    try merge(golden("families/llama-bf16"), [adapter], to: space("out"))
+    let merged = try OpenedCheckpoint(path: space("out")).reader
+    let expected = try SafetensorsReader(path: golden("merge/llama-bf16/merged.safetensors"))
+    for tensor in expected.tensors {
+      let ours = try merged.bits(tensor.name, as: Int16.self).map { ordered(Int32($0)) }
+      let theirs = try expected.bits(tensor.name, as: Int16.self).map { ordered(Int32($0)) }
+      let off = zip(ours, theirs).filter { $0 != $1 }
+      #expect(off.allSatisfy { abs($0 - $1) == 1 })
+      #expect(Double(off.count) <= 0.001 * Double(ours.count), "\(tensor.name)")
+    }
+  }
+
+  /// The pattern of a float as a number whose neighbours are the neighbouring floats.
+  private func ordered(_ bits: Int32) -> Int64 {
+    bits < 0 ? -Int64(bits & 0x7FFF_FFFF) : Int64(bits)
+  }
+
+  @Test func `everything that no adapter touches keeps its bytes`() throws {
+    let receipt = try merge(tied, [adapter], to: space("out"))
+    let base = try OpenedCheckpoint(path: tied).reader
+    let merged = try OpenedCheckpoint(path: space("out")).reader
+    #expect(merged.tensors.map(\.name) == base.tensors.map(\.name))
+    let touched = Set(receipt.entries.map(\.name))
+    #expect(touched.count == 4)
+    for tensor in base.tensors {
+      let same = try merged.bytes(tensor.name) == base.bytes(tensor.name)
+      #expect(same == !touched.contains(tensor.name), "\(tensor.name)")
+    }
+    for name in ["config.json", "generation_config.json"] {
+      #expect(
+        FileManager.default.contentsEqual(atPath: tied + "/" + name, andPath: space("out/" + name)))
+    }
+    #expect(
+      try space.names(in: space("out")) == [
+        "config.json", "generation_config.json", "model.safetensors",
+      ])
+  }
+
+  @Test func `the receipt says what happened`() throws {
+    let receipt = try merge(golden("families/llama-bf16"), [adapter], to: space("out"))
+    for entry in receipt.entries {
+      #expect(entry.ranks == [8])
+      #expect(entry.baseNorm > 0 && entry.updateNorm > 0 && entry.roundingError > 0)
+      #expect(entry.roundingError < entry.baseNorm * 0.004)
+      #expect(abs(try #require(entry.survivedFraction) - 1) < 0.1)
+      #expect(entry.changedCount > 0 && entry.changedCount <= entry.elementCount)
+      #expect(entry.notFiniteCount == 0)
+    }
+    #expect(receipt.verifiedByteCount == receipt.entries.reduce(0) { $0 + $1.elementCount * 2 })
+    #expect(receipt.json["tensors"]?.array?.count == 4)
+  }
+
+  @Test(arguments: [1, 2, 5])
+  func `the output doesn't depend on the threads`(threads: Int) throws {
+    try merge(tied, [adapter], to: space("one"), MergeOptions(threadCount: 1))
+    try merge(tied, [adapter], to: space("many"), MergeOptions(threadCount: threads))
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("one/model.safetensors"), andPath: space("many/model.safetensors")))
+  }
+
+  @Test func `weights scale the updates, and two halves make a whole`() throws {
+    try merge(tied, [adapter], to: space("whole"))
+    let half = try WeightedAdapter(path: adapter, weight: 0.5)
+    _ = try Graft.merge(
+      base: OpenedCheckpoint(path: tied), adapters: [half, half], output: space("halves"))
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("whole/model.safetensors"), andPath: space("halves/model.safetensors")))
+  }
+
+  @Test func `ranks and alphas by pattern and rsLoRA take part`() throws {
+    let all = golden("lora/llama-tied-all-linear")
+    let receipt = try merge(tied, [all], to: space("out"))
+    let ranks = Dictionary(uniqueKeysWithValues: receipt.entries.map { ($0.name, $0.ranks) })
+    #expect(ranks.count == 14)
+    #expect(ranks["model.layers.0.self_attn.q_proj.weight"] == [2])
+    #expect(ranks["model.layers.1.mlp.down_proj.weight"] == [7])
+    #expect(ranks["model.layers.0.mlp.down_proj.weight"] == [4])
+  }
+
+  // MARK: - Forms
+
+  @Test func `every container of base and adapter gives the same weights`() throws {
+    let base = try OpenedCheckpoint(path: tied)
+    try merge(tied, [adapter], to: space("plain"))
+    let merged = try OpenedCheckpoint(path: space("plain")).reader
+    try write(base, to: space("base.h5"), .hdf5(.zstd()))
+    try write(OpenedCheckpoint(path: adapter), to: space("adapter.h5"), .hdf5())
+    try write(base, to: space("shards"), .safetensors(maximumShardByteCount: 60_000))
+    #expect(try OpenedCheckpoint(path: space("adapter.h5")).kind == .adapter)
+    #expect(try OpenedCheckpoint(path: space("base.h5")).kind == .model)
+    for (base, output) in [
+      (space("base.h5"), space("out")), (space("base.h5"), space("out.h5")),
+      (space("shards"), space("out2")), (tied, space("out2.h5")),
+      (tied + "/model.safetensors", space("out3")),
+      (space("shards/model.safetensors.index.json"), space("out4")),
+    ] {
+      try merge(base, [space("adapter.h5")], to: output)
+      let again = try OpenedCheckpoint(path: output)
+      #expect(again.file("config.json") != nil, "\(output)")
+      #expect(again.reader.tensors.count == merged.tensors.count)
+      for tensor in merged.tensors {
+        #expect(try again.reader.bytes(tensor.name) == merged.bytes(tensor.name), "\(tensor.name)")
+      }
+    }
+  }
+
+  private func write(_ checkpoint: OpenedCheckpoint, to path: String, _ form: OutputForm) throws {
+    let output = try CheckpointOutput(
+      path: path, form: form, tensors: checkpoint.reader.tensors,
+      metadata: checkpoint.reader.metadata, files: checkpoint.files)
+    for (index, tensor) in output.writer.tensors.enumerated() {
+      let bytes = try checkpoint.reader.bytes(tensor.name)
+      try output.writer.write(bytes.rawBytes, of: index, at: 0)
+    }
+    try output.commit()
+  }
+
+  @Test func `shards on request carry an index`() throws {
+    let form = OutputForm.safetensors(maximumShardByteCount: 100_000)
+    try merge(tied, [adapter], to: space("out"), MergeOptions(form: form))
+    let names = try space.names(in: space("out"))
+    #expect(names.contains("model.safetensors.index.json"))
+    #expect(names.contains("model-00001-of-00003.safetensors"))
+    try merge(tied, [adapter], to: space("one"))
+    let one = try OpenedCheckpoint(path: space("one")).reader
+    let many = try OpenedCheckpoint(path: space("out")).reader
+    for tensor in one.tensors {
+      #expect(try many.bytes(tensor.name) == one.bytes(tensor.name))
+    }
+  }
+
+  @Test func `another dtype is written and named in the configuration`() throws {
+    try merge(tied, [adapter], to: space("out"), MergeOptions(dtype: .bf16, verifies: true))
+    let merged = try OpenedCheckpoint(path: space("out"))
+    #expect(merged.reader.tensors.allSatisfy { $0.dtype == .bf16 })
+    let config = try JSONValue.parse(try merged.requiredFile("config.json"), file: "config.json")
+    #expect(config["dtype"] == "bfloat16")
+  }
+
+  @Test func `the output may be the input`() throws {
+    let model = try space.copy(tied, to: "model")
+    try merge(tied, [adapter], to: space("apart"))
+    try merge(model, [adapter], to: model)
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("apart/model.safetensors"), andPath: model + "/model.safetensors"))
+    #expect(try space.names(in: space.path) == ["apart", "model"])
+  }
+
+  @Test func `an adapter written by Graft reads back the same`() throws {
+    let opened = try OpenedCheckpoint(path: adapter)
+    try opened.adapter().write(into: space("adapter"))
+    let again = try OpenedCheckpoint(path: space("adapter"))
+    #expect(again.kind == .adapter)
+    #expect(try again.adapterConfiguration() == opened.adapterConfiguration())
+    for tensor in opened.reader.tensors {
+      #expect(try again.reader.bytes(tensor.name) == opened.reader.bytes(tensor.name))
+    }
+    try merge(tied, [adapter], to: space("one"))
+    try merge(tied, [space("adapter")], to: space("two"))
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("one/model.safetensors"), andPath: space("two/model.safetensors")))
+  }
+
+  // MARK: - Embeddings and saved modules
+
+  /// An adapter made of tensors.
+  private func adapter(
+    _ tensors: [(String, Shape, [Float])], modulesToSave: [String] = [], rank: Int = 1
+  ) throws -> String {
+    var configuration = LoRAConfiguration(rank: rank, alpha: 2, targetModules: ["x"])
+    configuration.modulesToSave = modulesToSave
+    let path = space("made-\(UUID())")
+    let directory = try AtomicDirectory(path: path)
+    try directory.write(configuration.peftFile, named: LoRAConfiguration.fileName)
+    let writer = try SafetensorsWriter(
+      tensors.map { try TensorInfo(name: TensorName($0.0), dtype: .f32, shape: $0.1) },
+      to: directory.file(named: Adapter.fileName))
+    for (name, _, values) in tensors {
+      let index = try #require(writer.tensors.firstIndex { $0.name == TensorName(name) })
+      try writer.write(values.rawBytes, of: index, at: 0)
+    }
+    try writer.finish()
+    try directory.commit()
+    return path
+  }
+
+  private func floats(_ path: String, _ name: TensorName) throws -> [Float] {
+    try OpenedCheckpoint(path: path).reader.bits(name, as: UInt32.self).map(Float.init(bitPattern:))
+  }
+
+  @Test func `an update of the embedding is the transpose of the product`() throws {
+    let name = TensorName("model.embed_tokens.weight")
+    let shape = try #require(
+      try OpenedCheckpoint(path: tied).reader.tensors.first { $0.name == name }?.shape)
+    let (vocabulary, hidden) = (shape[0], shape[1])
+    let a = (0..<vocabulary).map { Float($0) }
+    let b = (0..<hidden).map { Float($0 % 3) }
+    let made = try adapter([
+      ("base_model.model.model.embed_tokens.lora_embedding_A", [1, vocabulary], a),
+      ("base_model.model.model.embed_tokens.lora_embedding_B", [hidden, 1], b),
+    ])
+    try merge(tied, [made], to: space("out"))
+    let (old, new) = (try floats(tied, name), try floats(space("out"), name))
+    let expected = old.indices.map { old[$0] + 2 * a[$0 / hidden] * b[$0 % hidden] }
+    #expect(new == expected)
+  }
+
+  @Test func `a saved module replaces the base's, and updates add to it`() throws {
+    let name = TensorName("model.norm.weight")
+    let values = (0..<64).map { Float($0) }
+    let made = try adapter(
+      [("base_model.model.model.norm.weight", [64], values)], modulesToSave: ["norm"])
+    let receipt = try merge(tied, [made], to: space("out"))
+    #expect(try floats(space("out"), name) == values)
+    #expect(receipt.entries.map(\.isReplaced) == [true])
+  }
+
+  // MARK: - Refusals
+
+  @Test func `a module that the base hasn't is an error with its neighbours`() throws {
+    let made = try adapter(
+      [
+        ("base_model.model.model.layers.0.self_attn.q_prj.lora_A.weight", [1, 64], []),
+        ("base_model.model.model.layers.0.self_attn.q_prj.lora_B.weight", [64, 1], []),
+      ].map { ($0.0, $0.1, [Float](repeating: 0, count: 64)) })
+    let error = #expect(throws: AdapterError.self) { try merge(tied, [made], to: space("out")) }
+    guard case .moduleNotInBase(let module, let nearest) = error?.reason else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(module == "model.layers.0.self_attn.q_prj")
+    #expect(nearest.first == "model.layers.0.self_attn.q_proj")
+    #expect(try space.names(in: space.path).count == 1)
+  }
+
+  @Test func `an update of another shape is an error with both shapes`() throws {
+    let made = try adapter([
+      ("model.layers.0.self_attn.q_proj.lora_A.weight", [1, 3], [0, 0, 0]),
+      ("model.layers.0.self_attn.q_proj.lora_B.weight", [2, 1], [0, 0]),
+    ])
+    let error = #expect(throws: AdapterError.self) { try merge(tied, [made], to: space("out")) }
+    #expect(
+      error?.reason
+        == .shapeMismatch(
+          tensor: "model.layers.0.self_attn.q_proj.weight", expected: [64, 64], found: [2, 3]))
+  }
+
+  @Test func `a directory that holds something else isn't replaced`() throws {
+    try FileManager.default.createDirectory(
+      atPath: space("home"), withIntermediateDirectories: true)
+    try Data("x".utf8).write(to: URL(filePath: space("home/letter.txt")))
+    #expect(
+      throws: StorageError(
+        .alreadyExists, file: space("home"),
+        remedy: "the directory holds something other than a model; name another one")
+    ) { try merge(tied, [adapter], to: space("home")) }
+    #expect(try space.names(in: space("home")) == ["letter.txt"])
+  }
+
+  @Test func `a model isn't an adapter`() throws {
+    let error = #expect(throws: StorageError.self) { try merge(tied, [tied], to: space("out")) }
+    #expect(error?.reason == .notFound)
+    #expect(error?.file.hasSuffix("adapter_config.json") == true)
+  }
+}
