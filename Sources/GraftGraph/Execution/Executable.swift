@@ -1,0 +1,229 @@
+public import GraftCore
+package import GraftKernels
+
+/// How a graph is compiled.
+public struct CompilerOptions: Sendable, Equatable {
+  /// What the backward pass recomputes.
+  public var recompute: RecomputePolicy
+  /// Whether pointwise chains run as one pass; otherwise op by op, with the same bits.
+  public var fusion: Bool
+
+  /// Describes a compilation.
+  public init(recompute: RecomputePolicy = .none, fusion: Bool = true) {
+    self.recompute = recompute
+    self.fusion = fusion
+  }
+}
+
+/// A graph compiled for one set of shapes: steps, and an arena that holds all intermediate values.
+///
+/// Runs of one executable must not overlap.
+public final class Executable {
+  /// Where intermediate values lie.
+  public let memoryPlan: MemoryPlan
+  package let schedule: Schedule
+  package let graph: Graph
+  private let kernels: Kernels
+  private let arena: Memory
+  private let outputs: [Value: Value]
+  private let used: Set<Value>
+  private let constants: [Value: MemorySlice]
+  /// Fills the arena with NaN before each run and each buffer after its last use, to find reads of dead memory.
+  package var poisonsMemory = false
+  /// Seconds spent in each step, added up over runs, when asked for.
+  package var timings: [Double]?
+
+  /// Compiles a graph.
+  ///
+  /// - Throws: ``GraphError`` when the graph breaks a rule, ``StorageError`` when the arena can't be had.
+  package init(
+    _ source: Graph, outputs requested: [Value], options: CompilerOptions, kernels: Kernels
+  ) throws {
+    try source.verify()
+    let (graph, map) = source.rematerialized(options.recompute)
+    try graph.verify()
+    outputs = Dictionary(
+      requested.map { ($0, map[$0] ?? $0) }, uniquingKeysWith: { first, _ in first })
+    let kept = Set(outputs.values.map { graph.base(of: $0) })
+    let live = graph.liveNodes(outputs: outputs.values)
+    let fusion = Fusion(graph, live: live, outputs: kept, fuses: options.fusion)
+    schedule = Schedule(graph, live: live, fusion: fusion, outputs: kept)
+    used = Set(graph.usedValues(live: live, outputs: kept).map { graph.base(of: $0) })
+    memoryPlan = MemoryPlan(graph, schedule, used: used, outputs: kept)
+    arena = try Memory(byteCount: memoryPlan.arenaByteCount)
+    var constants: [Value: MemorySlice] = [:]
+    for value in used {
+      guard case .constant(let number) = graph.nodes[value.node].op else { continue }
+      constants[value] = try MemorySlice(copying: [number], [1])
+    }
+    self.constants = constants
+    self.graph = graph
+    self.kernels = kernels
+  }
+
+  /// Runs the steps on the memory that names are bound to.
+  ///
+  /// - Throws: ``GraphError`` when a name is unbound or its memory has another dtype or size.
+  public func run(bindings: [TensorName: MemorySlice]) throws(GraphError) {
+    let memory = try resolve(bindings)
+    if poisonsMemory { poison(0..<memoryPlan.arenaByteCount) }
+    for (index, step) in schedule.steps.enumerated() {
+      let began = timings == nil ? nil : ContinuousClock.now
+      execute(step, memory)
+      if let began {
+        timings?[index] += Double((ContinuousClock.now - began) / .nanoseconds(1)) / 1e9
+      }
+      if poisonsMemory {
+        for buffer in memoryPlan.buffers where buffer.lastStep == index {
+          poison(buffer.offset..<buffer.offset + buffer.byteCount)
+        }
+      }
+    }
+  }
+
+  /// The memory of an output after a run.
+  public func output(_ value: Value) -> MemorySlice {
+    guard let mapped = outputs[value] else { preconditionFailure("the value was asked for") }
+    let type = graph.type(of: mapped)
+    let slice = slice(of: graph.base(of: mapped), [:])
+    return MemorySlice(slice.memory, at: slice.byteOffset, dtype: type.dtype, shape: type.shape)
+  }
+
+  // MARK: - Memory
+
+  /// The leaves' memory by node, checked.
+  private func resolve(_ bindings: [TensorName: MemorySlice]) throws(GraphError) -> [Int:
+    MemorySlice]
+  {
+    var memory: [Int: MemorySlice] = [:]
+    for value in used.union(schedule.assigned.values).union(copyTargets) {
+      let node = graph.nodes[value.node]
+      let name: TensorName
+      switch node.op {
+      case .parameter(let parameter): name = parameter
+      case .input(let input): name = input
+      default: continue
+      }
+      guard let slice = bindings[name] else { throw GraphError(.unbound(name)) }
+      let type = node.results[0]
+      guard slice.dtype == type.dtype, slice.shape.elementCount == type.shape.elementCount else {
+        throw GraphError(
+          .bindingMismatch(
+            name, expected: "\(type.dtype) \(type.shape)", found: "\(slice.dtype) \(slice.shape)"))
+      }
+      memory[value.node] = slice
+    }
+    return memory
+  }
+
+  private var copyTargets: [Value] {
+    schedule.steps.compactMap { step in
+      if case .copy(_, let target) = step { target } else { nil }
+    }
+  }
+
+  /// The memory of a value that isn't a view.
+  private func slice(of value: Value, _ leaves: [Int: MemorySlice]) -> MemorySlice {
+    if let leaf = leaves[value.node] { return leaf }
+    if let constant = constants[value] { return constant }
+    if let parameter = schedule.assigned[value], let leaf = leaves[parameter.node] { return leaf }
+    guard let offset = memoryPlan.offsets[value] else {
+      preconditionFailure("\(graph.nodes[value.node].op) has memory")
+    }
+    let type = graph.type(of: value)
+    return MemorySlice(arena, at: offset, dtype: type.dtype, shape: type.shape)
+  }
+
+  private func poison(_ range: Range<Int>) {
+    arena.withMutableBytes { bytes in
+      for offset in stride(from: range.lowerBound, to: range.upperBound - 3, by: 4) {
+        bytes.storeBytes(of: Float.nan, toByteOffset: offset, as: Float.self)
+      }
+    }
+  }
+
+  // MARK: - Steps
+
+  private func execute(_ step: Step, _ leaves: [Int: MemorySlice]) {
+    switch step {
+    case .tiles(let group):
+      kernels.run(group.program, group.operands.map { slice(of: $0, leaves) })
+    case .copy(let from, let to):
+      let source = slice(of: from, leaves)
+      slice(of: to, leaves).replaceBytes(source.bytes)
+    case .kernel(let place): execute(graph.nodes[place], place, leaves)
+    }
+  }
+
+  private func execute(_ node: Node, _ place: Int, _ leaves: [Int: MemorySlice]) {
+    func input(_ index: Int) -> MemorySlice {
+      let value = node.inputs[index]
+      let slice = slice(of: graph.base(of: value), leaves)
+      return MemorySlice(
+        slice.memory, at: slice.byteOffset, dtype: slice.dtype, shape: graph.shape(of: value))
+    }
+    func result(_ index: Int = 0) -> MemorySlice {
+      slice(of: Value(node: place, result: index), leaves)
+    }
+    func resultIfUsed(_ index: Int) -> MemorySlice? {
+      used.contains(Value(node: place, result: index)) ? result(index) : nil
+    }
+    switch node.op {
+    case .matmul(let transposeA, let transposeB):
+      kernels.gemm(
+        input(0), transposed: transposeA, input(1), transposed: transposeB, into: result())
+    case .attention(let shape):
+      kernels.attention(
+        input(0), input(1), input(2), into: result(), logSumExp: resultIfUsed(1), shape: shape)
+    case .attentionBackward(let shape):
+      kernels.attentionBackward(
+        input(0), input(1), input(2), input(3), logSumExp: input(4), outputGradient: input(5),
+        into: result(0), result(1), result(2), shape: shape)
+    case .cachedAttention(let shape):
+      kernels.cachedAttention(
+        input(0), input(1), input(2), keyCache: input(3), valueCache: input(4),
+        position: Int(input(5).firstInt32), into: result(), shape: shape)
+    case .gather: kernels.gatherRows(input(0), ids: input(1), into: result())
+    case .scatterAdd:
+      let table = result()
+      table.fillWithZero()
+      kernels.scatterAddRows(input(0), ids: input(1), into: table)
+    case .crossEntropy:
+      kernels.crossEntropy(
+        input(0), head: input(1), targets: input(2), losses: result(0),
+        xGradient: resultIfUsed(1))
+    case .crossEntropyHeadGradient:
+      kernels.crossEntropyHeadGradient(
+        input(0), head: input(1), targets: input(2), lossGradient: input(3), into: result(),
+        accumulate: false)
+    case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
+      .rowReduce, .sumRows, .reshape, .assign:
+      preconditionFailure("\(node.op) isn't a kernel")
+    }
+  }
+}
+
+extension MemorySlice {
+  fileprivate var firstInt32: Int32 { bytes.unsafeLoadInt32(at: 0) }
+
+  fileprivate func fillWithZero() {
+    memory.withMutableBytes { bytes in
+      var offset = byteOffset
+      let end = byteOffset + byteCount
+      while offset + 8 <= end {
+        bytes.storeBytes(of: 0 as UInt64, toByteOffset: offset, as: UInt64.self)
+        offset += 8
+      }
+      while offset < end {
+        bytes.storeBytes(of: 0 as UInt8, toByteOffset: offset, as: UInt8.self)
+        offset += 1
+      }
+    }
+  }
+}
+
+extension RawSpan {
+  fileprivate func unsafeLoadInt32(at offset: Int) -> Int32 {
+    unsafe unsafeLoad(fromByteOffset: offset, as: Int32.self)
+  }
+}
