@@ -1,9 +1,9 @@
 """GGUF golden files: `golden/gguf`, the vectors of `Formats/gguf`, both small.
 
     blocks.safetensors    for each type T: T.blocks u8 (random and awkward blocks), T.values f32 as `gguf.quants` has them
-    tiny-*.gguf           random little models of three architectures with byte-level and SentencePiece-like vocabularies
-    tiny-*.safetensors    the tensors of the transformers model that the little GGUF was made from
-    tiny-*.ids.json       what `transformers` reads the GGUF's tokenizer as: texts and their ids
+    FAMILY.gguf           the model of `golden/families/FAMILY` in f32, with a little tokenizer: SentencePiece's kind for
+                          the llama architecture, byte-level for the others
+    merges.json           the merges that `transformers` makes of the SentencePiece kind's scores
 
 `--vectors` writes `Formats/gguf/accept`, `Formats/gguf/reject` and `Formats/gguf/vectors.json` (no packages needed).
 """
@@ -219,11 +219,114 @@ def blocks():
     save_file(golden, GOLDEN / "blocks.safetensors")
 
 
+FAMILIES = {"llama-llama3-rope": "llama", "llama-untied-linear-rope": "llama", "llama-head-dim": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+TEXT = "the cat sat on the mat and the other cats sat there, then the hat was on that cat\n" * 3
+
+
+def pieces(byte_level: bool):
+    """A little vocabulary: (tokens, merges) trained on a text."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    if byte_level:
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.BpeTrainer(vocab_size=90, initial_alphabet=["é"], show_progress=False)
+    tokenizer.train_from_iterator([TEXT], trainer)
+    state = json.loads(tokenizer.to_str())["model"]
+    return sorted(state["vocab"], key=state["vocab"].get), [" ".join(m) for m in state["merges"]]
+
+
+def tiny():
+    import math
+    import numpy as np
+    from gguf import GGUFWriter
+    from safetensors.numpy import load_file
+    from transformers.convert_slow_tokenizer import generate_merges
+
+    for family, architecture in FAMILIES.items():
+        folder = HERE.parent / "golden" / "families" / family
+        config = json.loads((folder / "config.json").read_text())
+        rope = config.get("rope_parameters") or {"rope_theta": config["rope_theta"]} | (config.get("rope_scaling") or {})
+        rope.setdefault("rope_type", rope.get("type", "default"))
+        heads, groups = config["num_attention_heads"], config["num_key_value_heads"]
+        width = config.get("head_dim") or config["hidden_size"] // heads
+        w = GGUFWriter(GOLDEN / f"{family}.gguf", architecture)
+        w.add_name(family)
+        w.add_block_count(config["num_hidden_layers"])
+        w.add_context_length(config["max_position_embeddings"])
+        w.add_embedding_length(config["hidden_size"])
+        w.add_feed_forward_length(config["intermediate_size"])
+        w.add_head_count(heads)
+        w.add_head_count_kv(groups)
+        w.add_key_length(width)
+        w.add_value_length(width)
+        w.add_rope_dimension_count(width)
+        w.add_rope_freq_base(rope["rope_theta"])
+        w.add_layer_norm_rms_eps(config["rms_norm_eps"])
+        if rope["rope_type"] == "linear":
+            from gguf import RopeScalingType
+
+            w.add_rope_scaling_type(RopeScalingType.LINEAR)
+            w.add_rope_scaling_factor(rope["factor"])
+        if architecture == "llama":
+            trained, _ = pieces(byte_level=False)
+            tokens = ["<unk>", "<s>", "</s>", "<0x0A>"] + trained
+            scores = [0.0] * 4 + [-float(i) for i in range(len(trained))]
+            w.add_tokenizer_model("llama")
+            w.add_token_list(tokens)
+            w.add_token_scores(scores)
+            w.add_token_types([2, 3, 3, 6] + [1] * len(trained))
+            w.add_add_bos_token(True)
+            merges = generate_merges({t: i for i, t in enumerate(tokens)}, dict(zip(tokens, scores)))
+            (GOLDEN / "merges.json").write_text(json.dumps(merges, ensure_ascii=False) + "\n")
+        else:
+            trained, merges = pieces(byte_level=True)
+            special = ["<|im_start|>", "<think>"]
+            w.add_tokenizer_model("gpt2")
+            w.add_tokenizer_pre("qwen2")
+            w.add_token_list(trained + special)
+            w.add_token_types([1] * len(trained) + [3, 4])
+            w.add_token_merges(merges)
+        w.add_bos_token_id(1)
+        w.add_eos_token_id(2)
+        names = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+                 "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+                 "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+        whole = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight", "lm_head.weight": "output.weight"}
+        for name, value in load_file(folder / "model.safetensors").items():
+            value = value.astype(np.float32)
+            if name in whole:
+                w.add_tensor(whole[name], value)
+                continue
+            _, _, layer, rest = name.split(".", 3)
+            part, suffix = rest.rsplit(".", 1)
+            if architecture == "llama" and part in ("self_attn.q_proj", "self_attn.k_proj"):
+                count = heads if part.endswith("q_proj") else groups
+                value = value.reshape(count, 2, value.shape[0] // count // 2, *value.shape[1:]).swapaxes(1, 2).reshape(value.shape)
+            w.add_tensor(f"blk.{layer}.{names[part]}.{suffix}", np.ascontiguousarray(value))
+        if rope["rope_type"] == "llama3":
+            factors = []
+            for i in range(0, width, 2):
+                length = 2 * math.pi * rope["rope_theta"] ** (i / width)
+                old, low, high = rope["original_max_position_embeddings"], rope["low_freq_factor"], rope["high_freq_factor"]
+                smooth = min(1, max(0, (old / length - low) / (high - low)))
+                factors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
+            w.add_tensor("rope_freqs.weight", np.array(factors, np.float32))
+        w.write_header_to_file()
+        w.write_kv_data_to_file()
+        w.write_tensors_to_file()
+        w.close()
+
+
 def main():
     GOLDEN.mkdir(parents=True, exist_ok=True)
     if "--vectors" in sys.argv:
         return vectors()
     blocks()
+    tiny()
 
 
 if __name__ == "__main__":

@@ -97,7 +97,9 @@ struct GGUFModelFiles {
     if parameters.architecture != .qwen2, !isMistral {
       members.append(("attention_bias", .bool(parameters.hasAttentionBias)))
     }
-    if parameters.architecture == .llama, !isMistral { members.append(("mlp_bias", false)) }
+    if parameters.architecture == .llama, !isMistral {
+      members.append(("mlp_bias", .bool(parameters.hasFeedForwardBias)))
+    }
     if isMistral {
       members.append(("sliding_window", parameters.slidingWindow.map { JSONValue($0) } ?? .null))
     }

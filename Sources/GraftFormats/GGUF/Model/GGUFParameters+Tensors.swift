@@ -64,6 +64,13 @@ extension GGUFParameters {
         tensors.append(tensor("attn_output.bias", "self_attn.o_proj.bias", [hidden]))
       }
     }
+    if hasFeedForwardBias {
+      tensors += [
+        tensor("ffn_gate.bias", "mlp.gate_proj.bias", [intermediate]),
+        tensor("ffn_up.bias", "mlp.up_proj.bias", [intermediate]),
+        tensor("ffn_down.bias", "mlp.down_proj.bias", [hidden]),
+      ]
+    }
     if architecture == .qwen3 {
       tensors += [
         tensor("attn_q_norm.weight", "self_attn.q_norm.weight", [headWidth]),

@@ -21,6 +21,7 @@ struct GGUFParameters {
   let ropeScaling: JSONValue?
   let isTied: Bool
   let hasAttentionBias: Bool
+  let hasFeedForwardBias: Bool
 
   /// As many blocks as llama.cpp takes.
   static let maximumLayers = 512
@@ -73,6 +74,7 @@ struct GGUFParameters {
     vocabulary = source.tensors[embedding].shape.rows
     isTied = !names.contains("output.weight")
     hasAttentionBias = names.contains("blk.0.attn_q.bias")
+    hasFeedForwardBias = architecture == .llama && names.contains("blk.0.ffn_gate.bias")
     ropeScaling = try GGUFRope.scaling(source, metadata, theta: ropeTheta, headWidth: headWidth)
   }
 }
