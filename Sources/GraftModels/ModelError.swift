@@ -31,6 +31,8 @@ public struct ModelError: DiagnosableError, Equatable {
     case tokenOutOfRange(id: Int, vocabularySize: Int)
     /// More tokens than the model was made for.
     case sequenceTooLong(tokens: Int, maximum: Int)
+    /// A file of the model can't be read or isn't well formed.
+    case storage(StorageError)
   }
 
   /// Makes an error.
@@ -45,6 +47,7 @@ public struct ModelError: DiagnosableError, Equatable {
 
   /// The error, taken apart for printing.
   public var diagnosis: Diagnosis {
+    if case .storage(let error) = reason { return error.diagnosis }
     var location = file.escapedForTerminal
     if let tensor { location += ", tensor \(tensor)" }
     switch reason {
@@ -54,7 +57,7 @@ public struct ModelError: DiagnosableError, Equatable {
       location += ", expected \(expected), found \(found)"
     case .unsupported(_, let found): location += ", found \(found.escapedForTerminal)"
     case .unknownArchitecture, .missingKey, .missingTensor, .dtype, .tokenOutOfRange,
-      .sequenceTooLong:
+      .sequenceTooLong, .storage:
       break
     }
     return Diagnosis(kind: .badInput, summary: summary, location: location, remedy: remedy)
@@ -72,6 +75,7 @@ public struct ModelError: DiagnosableError, Equatable {
     case .tokenOutOfRange(let id, let size): "token \(id) is outside the vocabulary of \(size)"
     case .sequenceTooLong(let tokens, let maximum):
       "\(tokens) tokens are more than the model's \(maximum)"
+    case .storage(let error): error.diagnosis.summary
     }
   }
 }
