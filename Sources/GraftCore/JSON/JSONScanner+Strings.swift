@@ -41,9 +41,15 @@ extension JSONScanner {
 
   /// Whether a key or string stands for these bytes.
   public func matches(_ token: JSONToken, _ text: String) -> Bool {
-    token.hasEscapes
-      ? contents(of: token).elementsEqual(text.utf8)
-      : token.range.count == text.utf8.count && bytes[token.range].elementsEqual(text.utf8)
+    guard !token.hasEscapes else { return contents(of: token).elementsEqual(text.utf8) }
+    guard token.range.count == text.utf8.count else { return false }
+    let span = bytes.span
+    var index = token.range.lowerBound
+    for byte in text.utf8 {
+      guard span[index] == byte else { return false }
+      index += 1
+    }
+    return true
   }
 
   /// The text that a key or string stands for.

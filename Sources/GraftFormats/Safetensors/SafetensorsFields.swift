@@ -72,6 +72,7 @@ struct SafetensorsFields {
       throw scanner.violation(rule, expected, at: start.range.lowerBound)
     }
     var result: [Int] = []
+    result.reserveCapacity(4)
     while true {
       let token = try scanner.next()
       guard token.kind != .arrayEnd else { return result }

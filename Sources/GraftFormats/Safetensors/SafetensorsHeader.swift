@@ -59,7 +59,10 @@ struct SafetensorsHeader {
     guard try scanner.next().kind == .objectStart else {
       throw scanner.violation("S-4", "an object of tensors", at: 0)
     }
-    var names = Set<TensorName>(minimumCapacity: min(limits.tensors, bytes.count / 64))
+    // A tensor takes about a hundred bytes of header.
+    let expected = min(limits.tensors, bytes.count / 96)
+    var names = Set<TensorName>(minimumCapacity: expected)
+    entries.reserveCapacity(expected)
     while true {
       let token = try scanner.next()
       guard token.kind == .key else { break }

@@ -78,8 +78,8 @@ public struct WordVectorReader: Sendable {
     let window = input.window
     let bytes = window.span
     let split = WordVectorRow.split(bytes, line, dimensions: dimensions)
-    let fields = WordVectorRow.fieldCount(bytes, line)
-    guard let split, format == .glove || fields <= dimensions + 1 else {
+    guard let split, format == .glove || WordVectorRow.isOneField(bytes, split.word) else {
+      let fields = WordVectorRow.fieldCount(bytes, line)
       throw malformed(
         "W-4", "a word and \(dimensions) numbers", "\(fields) fields", at: start)
     }

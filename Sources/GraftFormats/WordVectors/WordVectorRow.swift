@@ -14,6 +14,7 @@ enum WordVectorRow {
       while index > line.lowerBound, !isBlank(bytes[index - 1]) { index -= 1 }
       guard index < fieldEnd, index > line.lowerBound else { return nil }
     }
+    // One blank ends the word; further ones are the word's own.
     return (line.lowerBound..<index - 1, index..<end)
   }
 
@@ -42,6 +43,11 @@ enum WordVectorRow {
       inField = !isBlank
     }
     return count
+  }
+
+  /// Whether no blank divides a range.
+  static func isOneField(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    range.allSatisfy { !isBlank(bytes[$0]) }
   }
 
   /// The two integers of a header line `V D`; nil when the line is something else.
