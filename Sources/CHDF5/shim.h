@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <zlib.h>
 
+#include "rehearse.h"
+
 // libhdf5 names its types, property classes and flags by macros that open the library on the way; Swift doesn't
 // see macros with calls in them. Each accessor below is one of those names.
 

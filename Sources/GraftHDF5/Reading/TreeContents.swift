@@ -13,6 +13,11 @@ struct OpenTree {
   /// Opens and walks a file; inside ``HDF5Library/enter(_:)``.
   init(_ input: InputFile, _ status: HDF5Status) throws(StorageError) {
     let access = try makeAccessProperties(status)
+    let signal = unsafe graft_rehearse(status.file, access.id, Int32(HDF5Limits.depth))
+    guard signal == 0 else {
+      throw status.malformed(
+        "H-3", expected: "what libhdf5 can open", found: "signal \(signal) when a child opened it")
+    }
     let id = unsafe H5Fopen(status.file, graft_h5f_read_only(), access.id)
     guard id >= 0 else { throw status.failure("H5Fopen") }
     // Until the walk is over the file has an owner that closes it inside the gate.
