@@ -18,8 +18,13 @@ static inline herr_t graft_rehearse_attribute(
     hid_t object, const char *name, const H5A_info_t *info, void *context) {
   (void)info, (void)context;
   hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
-  H5Aget_type(attribute);
-  H5Aget_space(attribute);
+  hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
+  if (H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1) {
+    char *text = NULL;
+    if (H5Tis_variable_str(type) > 0 && H5Aread(attribute, type, &text) >= 0) H5free_memory(text);
+  }
+  H5Sclose(space);
+  H5Tclose(type);
   H5Aclose(attribute);
   return 0;
 }

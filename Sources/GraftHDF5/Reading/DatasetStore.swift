@@ -97,8 +97,13 @@ final class DatasetStore: Sendable {
   ) throws(StorageError) -> [UInt8] {
     let status = HDF5Status(file: input.path, purpose: .reading, tensor: tensor)
     let byteCount = grid.chunkBytes
-    guard let (stored, skipped) = try storedChunk(index, of: grid, in: dataset, status) else {
-      return (0..<byteCount).map { fill[$0 % fill.count] }
+    guard
+      let (stored, skipped) = try storedChunk(
+        index, of: grid, in: dataset, isFiltered: !filters.isEmpty, status)
+    else {
+      return fill.allSatisfy { $0 == 0 }
+        ? [UInt8](repeating: 0, count: byteCount)
+        : (0..<byteCount).map { fill[$0 % fill.count] }
     }
     guard skipped & ~optional == 0 else {
       throw status.malformed(
@@ -118,21 +123,22 @@ final class DatasetStore: Sendable {
 
   /// A chunk as it stands in the file, and which filters it skipped; nil when it was never written.
   private func storedChunk(
-    _ index: Int, of grid: ChunkGrid, in dataset: StoredDataset, _ status: HDF5Status
+    _ index: Int, of grid: ChunkGrid, in dataset: StoredDataset, isFiltered: Bool,
+    _ status: HDF5Status
   ) throws(StorageError) -> (bytes: [UInt8], skipped: UInt32)? {
     let corner = grid.origin(of: index).map { hsize_t($0) }
     return try HDF5Library.enter { () throws(StorageError) in
       let handle = try status.handle(H5Oopen_by_addr(file.id, dataset.address), "H5Oopen_by_addr")
       var size: hsize_t = 0
-      if unsafe H5Dget_chunk_storage_size(handle.id, corner, &size) < 0 {
-        // The quick question has no answer for a chunk that was never written; the slow one has.
+      // The quick question has no answer for a chunk that was never written, and for one without filters the
+      // answer isn't what the library will read; the slow one asks the index.
+      if unsafe !isFiltered || H5Dget_chunk_storage_size(handle.id, corner, &size) < 0 {
         var address = graft_h5_no_address()
         try status.done(
           unsafe H5Dget_chunk_info_by_coord(handle.id, corner, nil, &address, &size),
           "H5Dget_chunk_info_by_coord")
         guard address != graft_h5_no_address() else { return nil }
       }
-      guard size > 0 else { return nil }
       guard let count = Int(exactly: size), count <= input.byteCount else {
         throw StorageError(
           .truncated(
