@@ -90,10 +90,11 @@ static void FN(exponentials)(
     VECTORIZE for (int64_t j = 0; j < n; j++) block[j] = FN(exp)(x[i + j] - m);
     for (int64_t j = n; j < 64; j++) block[j] = 0;
     for (int j = 0; j < 64; j += 16) s += FN(load)(block + j);
+    if (!e) continue;
     if (e_type == GRAFT_BF16) {
       uint16_t *out = (uint16_t *)e + i;
       VECTORIZE for (int64_t j = 0; j < n; j++) out[j] = FN(to_bf16)(block[j]);
-    } else if (e) {
+    } else {
       memcpy((float *)e + i, block, (size_t)n * 4);
     }
   }
