@@ -19,6 +19,7 @@ FIXTURES = pathlib.Path(__file__).resolve().parent.parent
 MANIFEST = FIXTURES / "MANIFEST.json"
 
 GENERATORS = {
+    "golden/tokenizers": "generate/tokenization.py",  # a script named tokenizers.py would hide the package
     "golden/safetensors": "generate/formats.py",
     "golden/shards": "generate/formats.py",
     "golden/word-vectors": "generate/formats.py",
