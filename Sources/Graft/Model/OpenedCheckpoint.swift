@@ -51,7 +51,11 @@ public struct OpenedCheckpoint: Sendable {
   /// What the checkpoint holds, told from its files.
   public var kind: Kind {
     if file(LoRAConfiguration.fileName) != nil { return .adapter }
-    if reader.format == .gguf { return .model }
+    switch reader.format {
+    case .gguf: return .model
+    case .word2vec, .glove: return .embeddings
+    case .safetensors, .hdf5: break
+    }
     let isTable = reader.tensors.count { $0.shape.rank == 2 } == 1
     if isTable, file("tokenizer.json") != nil || vocabulary != nil {
       return .embeddings
@@ -59,8 +63,9 @@ public struct OpenedCheckpoint: Sendable {
     return file("config.json") != nil ? .model : .tensors
   }
 
-  /// The tokens of an embedding table by row, where the file itself holds them.
+  /// The words of an embedding table by row, where the file itself holds them.
   var vocabulary: [[UInt8]]? {
+    if let table = (reader as? EmbeddingCheckpoint)?.table { return table.words.map(Array.init) }
     guard let hdf5 = reader as? HDF5Reader else { return nil }
     return (try? hdf5.vocabulary()) ?? nil
   }
@@ -115,7 +120,7 @@ private func openWeights(inDirectory path: String) throws(StorageError) -> any C
   if indexes.count == 1 { return try openWeights(file: path + "/" + indexes[0]) }
   var weights: [String] = []
   for name in names where Directory.hasFile(at: path + "/" + name) && !name.hasPrefix(".") {
-    if try FileForm(of: InputFile(path: path + "/" + name)) != nil { weights.append(name) }
+    if try holdsTensors(path + "/" + name) { weights.append(name) }
   }
   guard weights.count == 1 else {
     throw StorageError(
@@ -127,36 +132,23 @@ private func openWeights(inDirectory path: String) throws(StorageError) -> any C
 
 /// Opens one file by its content.
 private func openWeights(file path: String) throws(StorageError) -> any CheckpointReader {
-  switch try FileForm(of: InputFile(path: path)) {
+  switch try FormatSniffer.sniff(path: path) {
   case .safetensors: return try SafetensorsReader(path: path)
   case .hdf5: return try HDF5Reader(path: path)
   case .gguf: return try GGUFReader(path: path)
-  case nil where path.hasSuffix(".json"): return try ShardedReader(indexPath: path)
-  case nil:
+  case .shardIndex: return try ShardedReader(indexPath: path)
+  case .wordVectors(let format): return try EmbeddingCheckpoint(path: path, format: format)
+  case .unrecognized:
     throw StorageError(
-      .unrecognized(expected: "safetensors, GGUF, HDF5 or a shard index"), file: path)
+      .unrecognized(expected: "safetensors, GGUF, HDF5, a shard index or word vectors"), file: path)
   }
 }
 
-/// The containers of tensors, told by their first bytes.
-private enum FileForm {
-  case safetensors
-  case hdf5
-  case gguf
-
-  init?(of file: InputFile) throws(StorageError) {
-    let head = try file.bytes(at: 0, count: min(9, file.byteCount))
-    if head.starts(with: Array("GGUF".utf8)) {
-      self = .gguf
-    } else if try HDF5Reader.recognizes(file) {
-      self = .hdf5
-    } else if head.count == 9, head[8] == UInt8(ascii: "{"),
-      head[..<8].reversed().reduce(UInt64(0), { $0 << 8 | UInt64($1) }) < UInt64(file.byteCount)
-    {
-      self = .safetensors
-    } else {
-      return nil
-    }
+/// Whether a file holds tensors, told by its first bytes.
+private func holdsTensors(_ path: String) throws(StorageError) -> Bool {
+  switch try FormatSniffer.sniff(path: path) {
+  case .safetensors, .hdf5, .gguf: true
+  case .shardIndex, .wordVectors, .unrecognized: false
   }
 }
 

@@ -1,0 +1,134 @@
+internal import GraftAdapters
+internal import GraftCore
+internal import GraftKernels
+
+/// The embedding table of a model, row by row.
+struct EmbeddingRows {
+  /// The tensors to change: the table, and the head where it is stored and yet tied.
+  let tensors: [Int]
+  /// The rows of the table.
+  let rowCount: Int
+  private let reader: any CheckpointReader
+  private let info: TensorInfo
+  private static let tileBytes = 4 << 20
+
+  /// The names that embedding tables go by.
+  private static let names: [TensorName] = [
+    "model.embed_tokens.weight", "embed_tokens.weight", "transformer.wte.weight", "wte.weight",
+    "bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight",
+    "token_embd.weight",
+  ]
+  private static let headName: TensorName = "lm_head.weight"
+
+  /// Finds the table and compares it with the vectors.
+  init(of model: OpenedCheckpoint, fitting words: WordTable) throws(StorageError) {
+    let reader = model.reader
+    let places = reader.positions
+    guard let table = Self.names.lazy.compactMap({ places[$0] }).first else {
+      throw StorageError(
+        .unrecognized(expected: "an embedding table such as model.embed_tokens.weight"),
+        file: reader.path)
+    }
+    let info = reader.tensors[table]
+    guard info.shape.rank == 2, info.dtype.isComputableFloat else {
+      throw StorageError(
+        .unsupported(feature: "embedding table", found: "\(info.dtype) \(info.shape)"),
+        file: reader.path, tensor: info.name,
+        remedy: "convert the model to f32, f16 or bf16 first")
+    }
+    let dimensions = words.reader.tensors[words.tensor].shape[1]
+    guard dimensions == info.shape[1] else {
+      throw StorageError(
+        .mismatch(
+          subject: "the dimension of the vectors", expected: "\(info.shape[1]) as in the model",
+          found: "\(dimensions)"),
+        file: words.path, remedy: "take vectors of the model's hidden size")
+    }
+    let config: JSONValue =
+      model.file("config.json") == nil ? .null : try model.json("config.json")
+    let isTied = config["tie_word_embeddings"]?.bool ?? false
+    let head = places[Self.headName].flatMap {
+      isTied && reader.tensors[$0].shape == info.shape ? $0 : nil
+    }
+    tensors = [table] + [head].compactMap { $0 }
+    rowCount = info.shape[0]
+    self.reader = reader
+    self.info = info
+  }
+
+  /// The mean of the rows' Euclidean lengths.
+  func meanRowNorm() throws -> Double {
+    var total = 0.0
+    try forEachTile(of: tensors[0]) { tile, _ in
+      for row in 0..<tile.shape[0] { total += tile.row(row).norm }
+    }
+    return total / Double(max(rowCount, 1))
+  }
+
+  /// Writes the table with some rows replaced by vectors of a given length.
+  func write(
+    _ tensor: Int, replacing rows: [Int: Int], from words: WordTable, norm: Double,
+    to writer: any CheckpointWriter, at place: Int
+  ) throws {
+    let width = info.shape[1]
+    let scaled = try MemorySlice(allocating: .f32, [1, width])
+    try forEachTile(of: tensor) { tile, first in
+      for row in 0..<tile.shape[0] {
+        guard let source = rows[first + row] else { continue }
+        let vector = try words.reader.f32Elements(
+          of: words.tensor, from: source * width, shape: [1, width])
+        let length = vector.norm
+        // A vector without a direction can't be brought to a length; the model's row is better.
+        guard length > 0, length.isFinite else { continue }
+        scaled.fill(vector.floats.map { Float(Double($0) * (norm / length)) })
+        _ = LowRankUpdate.add([], to: scaled, into: tile.row(row))
+      }
+      try writer.write(tile.bytes, of: place, at: first * width * info.dtype.layout.bytes)
+    }
+  }
+
+  private func forEachTile(
+    of tensor: Int, _ body: (_ tile: MemorySlice, _ firstRow: Int) throws -> Void
+  ) throws {
+    let rowBytes = max(info.shape[1] * info.dtype.layout.bytes, 1)
+    let step = max(1, Self.tileBytes / rowBytes)
+    let memory = try Memory(byteCount: min(step, max(rowCount, 1)) * rowBytes)
+    for first in stride(from: 0, to: rowCount, by: step) {
+      let tile = MemorySlice(
+        memory, dtype: info.dtype, shape: [min(step, rowCount - first), info.shape[1]])
+      try reader.read(tensor, at: first * rowBytes, into: tile)
+      try body(tile, first)
+    }
+  }
+}
+
+extension MemorySlice {
+  /// One row of a matrix.
+  fileprivate func row(_ row: Int) -> MemorySlice {
+    MemorySlice(
+      memory, at: byteOffset + row * shape.columns * dtype.layout.bytes, dtype: dtype,
+      shape: [1, shape.columns])
+  }
+
+  /// The Euclidean length of a slice of floats.
+  fileprivate var norm: Double {
+    LowRankUpdate.add([], to: self, into: self).baseSquared.squareRoot()
+  }
+}
+
+extension CheckpointWriter {
+  /// Copies a tensor as it is.
+  func transfer(_ tensor: Int, of reader: any CheckpointReader, to place: Int) throws(StorageError)
+  {
+    if let extent = reader.extent(of: tensor) {
+      try copy(extent, to: place)
+      return
+    }
+    let byteCount = reader.tensors[tensor].byteCount
+    for start in stride(from: 0, to: byteCount, by: 4 << 20) {
+      let tile = try MemorySlice(allocating: .u8, [min(4 << 20, byteCount - start)])
+      try reader.read(tensor, at: start, into: tile)
+      try write(tile.bytes, of: place, at: start)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+internal import GraftAdapters
+public import GraftCore
+internal import GraftKernels
+internal import GraftModels
+
+/// Imports pretrained word vectors into a model's embedding table and writes the model whole.
+///
+/// A token takes the vector of the word that it is spelled like: byte for byte; else when case doesn't count; else
+/// without the mark that begins a word. Each imported row is scaled to the mean length of the table's rows, row by row,
+/// because the length of a word vector tells how frequent the word was where it was trained, and not here. All other rows
+/// are kept; a tied head follows the table.
+/// - Parameters:
+///   - model: A model with `tokenizer.json`.
+///   - vectors: Word vectors, or a table of embeddings in safetensors or HDF5 with its vocabulary.
+///   - output: A directory, or an `.h5` file, which appears complete or not at all.
+///   - report: Where the report is written as JSON, if anywhere.
+/// - Returns: How much of the vocabulary was found.
+/// - Throws: ``StorageError`` when files can't be read or written or the dimensions differ, ``ModelError`` for the tokenizer.
+@discardableResult
+public func warmStart(
+  model: OpenedCheckpoint, vectors: OpenedCheckpoint, output path: String,
+  report reportPath: String? = nil, form: OutputForm? = nil, progress: Progress = .none
+) throws -> WarmStartReport {
+  let tokenizer = try Tokenizer(
+    tokenizerJSON: try model.requiredFile("tokenizer.json"), file: model.path + "/tokenizer.json")
+  let words = try WordTable(vectors, marker: tokenizer.wordStartMarker)
+  let table = try EmbeddingRows(of: model, fitting: words)
+  let join = VocabularyJoin(tokenizer, words, rowCount: table.rowCount)
+  let norm = try table.meanRowNorm()
+  let output = try CheckpointOutput(
+    path: path, form: form ?? OutputForm(for: path), tensors: model.reader.tensors,
+    metadata: model.reader.metadata, files: model.files)
+  for (name, place) in output.writer.positions {
+    guard let source = model.reader.index(of: name) else { continue }
+    if table.tensors.contains(source) {
+      try table.write(
+        source, replacing: join.rows, from: words, norm: norm, to: output.writer, at: place)
+    } else {
+      try output.writer.transfer(source, of: model.reader, to: place)
+    }
+    progress.advance(model.reader.tensors[source].byteCount)
+  }
+  let report = join.report(words, norm)
+  if let reportPath {
+    try AtomicFile.write(Array((report.json.serialized() + "\n").utf8), to: reportPath)
+  }
+  try output.commit()
+  return report
+}
+
+/// Which token takes which vector.
+private struct VocabularyJoin {
+  /// The row of the vectors by row of the table.
+  private(set) var rows: [Int: Int] = [:]
+  private var counts: [WordTable.Rule: Int] = [:]
+  private var tokenCount = 0
+  private var misses: [String] = []
+
+  private static let shownMisses = 20
+
+  init(_ tokenizer: Tokenizer, _ words: WordTable, rowCount: Int) {
+    let marker = tokenizer.wordStartMarker
+    for token in tokenizer.words where Int(token.id) < rowCount {
+      tokenCount += 1
+      if let (row, rule) = words.row(of: token, marker: marker) {
+        rows[Int(token.id)] = row
+        counts[rule, default: 0] += 1
+      } else if misses.count < Self.shownMisses {
+        misses.append(
+          (token.startsWord ? marker : "") + String(decoding: token.text, as: UTF8.self))
+      }
+    }
+  }
+
+  func report(_ words: WordTable, _ norm: Double) -> WarmStartReport {
+    WarmStartReport(
+      tokenCount: tokenCount, wordCount: words.wordCount, usedWordCount: Set(rows.values).count,
+      matched: WordTable.Rule.allCases.map {
+        WarmStartReport.Match(rule: $0.rawValue, count: counts[$0] ?? 0)
+      },
+      misses: misses, rowNorm: norm)
+  }
+}

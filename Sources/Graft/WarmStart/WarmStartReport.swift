@@ -1,0 +1,58 @@
+public import GraftCore
+
+/// How much of a vocabulary found a pretrained vector.
+public struct WarmStartReport: Sendable {
+  /// The tokens that stand for text: all but the special ones.
+  public let tokenCount: Int
+  /// The words of the table.
+  public let wordCount: Int
+  /// The rows of the table that some token took.
+  public let usedWordCount: Int
+  /// The tokens that were found by each rule.
+  public let matched: [Match]
+  /// The first tokens, by id, that found nothing.
+  public let misses: [String]
+  /// The mean length of the model's rows, which imported rows got.
+  public let rowNorm: Double
+
+  /// A rule and its tokens.
+  public struct Match: Sendable, Equatable {
+    /// `exact`, `caseFolded` or `wordStart`.
+    public let rule: String
+    /// The tokens that the rule found a vector for.
+    public let count: Int
+  }
+
+  /// The tokens that were found.
+  public var matchedCount: Int { matched.reduce(0) { $0 + $1.count } }
+  /// The share of the tokens that was found.
+  public var coverage: Double { Double(matchedCount) / Double(max(tokenCount, 1)) }
+
+  /// The report as JSON.
+  public var json: JSONValue {
+    [
+      "tokenCount": JSONValue(tokenCount),
+      "wordCount": JSONValue(wordCount),
+      "usedWordCount": JSONValue(usedWordCount),
+      "matchedCount": JSONValue(matchedCount),
+      "matched": .object(
+        JSONObject(members: matched.map { (key: $0.rule, value: JSONValue($0.count)) })),
+      "coverage": JSONValue(coverage),
+      "rowNorm": JSONValue(rowNorm),
+      "misses": .array(misses.map { .string($0) }),
+    ]
+  }
+}
+
+extension WarmStartReport: CustomStringConvertible {
+  /// The report in a few lines.
+  public var description: String {
+    let percent = (coverage * 1000).rounded() / 10
+    let rules = matched.map { "\($0.rule) \($0.count)" }.joined(separator: ", ")
+    return """
+      \(matchedCount) of \(tokenCount) tokens found a vector (\(percent) %): \(rules)
+      \(usedWordCount) of \(wordCount) words used, rows scaled to length \(rowNorm)
+      without a vector: \(misses.map(\.escapedForTerminal).joined(separator: " "))
+      """
+  }
+}

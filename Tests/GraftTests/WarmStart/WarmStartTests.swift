@@ -1,0 +1,137 @@
+import Foundation
+import Graft
+import GraftCore
+import GraftFormats
+import GraftHDF5
+import GraftModels
+import Testing
+
+struct WarmStartTests {
+  private let space = Workspace()
+  private let model = golden("../model")
+  private let vectors = golden("../vectors/newtestament.bin")
+  private let table: TensorName = "model.embed_tokens.weight"
+
+  private func start(_ vectors: String, _ output: String, report: String? = nil) throws
+    -> WarmStartReport
+  {
+    try warmStart(
+      model: OpenedCheckpoint(path: model), vectors: OpenedCheckpoint(path: vectors),
+      output: output, report: report)
+  }
+
+  private func rows(_ path: String) throws -> [[Float]] {
+    let reader = try OpenedCheckpoint(path: path).reader
+    let values = try reader.bits(table, as: UInt16.self).map {
+      Float(bitPattern: UInt32($0) << 16)
+    }
+    return stride(from: 0, to: values.count, by: 128).map { Array(values[$0..<$0 + 128]) }
+  }
+
+  private func norm(_ row: [Float]) -> Double {
+    row.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+  }
+
+  @Test func `matched rows point like the vectors at the mean row length, others stay`() throws {
+    let report = try start(vectors, space("out"), report: space("report.json"))
+    #expect(report.matchedCount == 718)
+    #expect(report.usedWordCount == 718)
+    let (old, new) = (try rows(model), try rows(space("out")))
+    let mean = old.reduce(0) { $0 + norm($1) } / Double(old.count)
+    #expect(abs(report.rowNorm - mean) < 1e-9 * mean)
+    let words = try EmbeddingTable(path: vectors).words
+    let tokenizer = try Tokenizer(
+      tokenizerJSON: OpenedCheckpoint(path: model).requiredFile("tokenizer.json"), file: "t")
+    let named = try Set(words.map { try #require(tokenizer.id(of: Array("Ġ".utf8) + $0)) })
+    for (id, (before, after)) in zip(old, new).enumerated() {
+      #expect((before == after) == !named.contains(Int32(id)), "token \(id)")
+      if named.contains(Int32(id)) { #expect(abs(norm(after) / mean - 1) < 0.005) }
+    }
+    let json = try JSONValue.parse(
+      InputFile.contents(of: space("report.json"), atMost: 1 << 20), file: "report")
+    #expect(json == report.json)
+  }
+
+  @Test func `the directory is complete and nothing else changes`() throws {
+    _ = try start(vectors, space("out"))
+    let (old, new) = (
+      try OpenedCheckpoint(path: model), try OpenedCheckpoint(path: space("out"))
+    )
+    #expect(old.files.map(\.name) == new.files.map(\.name))
+    for file in old.files {
+      #expect(try new.requiredFile(file.name) == file.contents())
+    }
+    #expect(old.reader.tensors == new.reader.tensors)
+    for tensor in old.reader.tensors where tensor.name != table {
+      #expect(try old.reader.bytes(tensor.name) == new.reader.bytes(tensor.name))
+    }
+  }
+
+  @Test(arguments: ["newtestament-50.w2v.txt", "newtestament-50.glove.txt"])
+  func `text files of vectors are taken alike`(name: String) throws {
+    let report = try start(golden("../vectors/" + name), space("out"))
+    #expect(report.matchedCount >= 50)
+    #expect(report.usedWordCount == 50)
+  }
+
+  /// A table of vectors in safetensors or HDF5.
+  private func table(_ path: String, words: [String], dimensions: Int, hdf5: Bool = true) throws {
+    let values = words.indices.flatMap { word in
+      (0..<dimensions).map { Float(word == $0 ? 3 : 0) }
+    }
+    let file = try AtomicFile(path: path)
+    let info = try TensorInfo(name: "embeddings", dtype: .f32, shape: [words.count, dimensions])
+    let writer = try HDF5Writer(
+      file.output, tensors: [info], vocabulary: words.map { Array($0.utf8) })
+    try writer.write(values.rawBytes, of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+  }
+
+  @Test func `rules are tried in order: bytes, case, word start`() throws {
+    // The vocabulary has both Ġlord and ĠLORD, and pieces that begin no word.
+    let tokenizer = try Tokenizer(
+      tokenizerJSON: OpenedCheckpoint(path: model).requiredFile("tokenizer.json"), file: "t")
+    let ids = try ["Ġlord", "ĠLord", "Ġsaid", "a"].map { try #require(tokenizer.id(of: $0)) }
+    try table(
+      space("words.h5"), words: ["lord", "Ġlord", "SAID", "a"], dimensions: 128)
+    let report = try start(space("words.h5"), space("out"))
+    let new = try rows(space("out"))
+    func direction(_ id: Int32) -> Int? { new[Int(id)].firstIndex { $0 != 0 } }
+    #expect(direction(ids[0]) == 1)  // exact, with its mark
+    #expect(direction(ids[1]) == 1)  // by case, with its mark, before the bare word
+    #expect(direction(ids[2]) == 2)  // by word start, case ignored
+    #expect(direction(ids[3]) == 3)  // exact
+    #expect(report.matched.map(\.rule) == ["exact", "caseFolded", "wordStart"])
+    #expect(report.matched.allSatisfy { $0.count > 0 })
+  }
+
+  @Test func `a table with the model's own tokenizer finds every row`() throws {
+    let opened = try OpenedCheckpoint(path: model)
+    let directory = try AtomicDirectory(path: space("table"))
+    try directory.write(opened.requiredFile("tokenizer.json"), named: "tokenizer.json")
+    let source = try #require(opened.reader.index(of: table))
+    let info = opened.reader.tensors[source]
+    let writer = try SafetensorsWriter(
+      [TensorInfo(name: "embedding.weight", dtype: info.dtype, shape: info.shape)],
+      to: directory.file(named: "model.safetensors"))
+    try writer.copy(try #require(opened.reader.extent(of: source)), to: 0)
+    try writer.finish()
+    try directory.commit()
+    #expect(try OpenedCheckpoint(path: space("table")).kind == .embeddings)
+    let report = try start(space("table"), space("out"))
+    #expect(report.coverage == 1)
+    #expect(report.misses.isEmpty)
+  }
+
+  @Test func `vectors of another dimension are refused with both`() throws {
+    try table(space("words.h5"), words: ["a", "b"], dimensions: 100)
+    #expect(
+      throws: StorageError(
+        .mismatch(
+          subject: "the dimension of the vectors", expected: "128 as in the model", found: "100"),
+        file: space("words.h5"), remedy: "take vectors of the model's hidden size")
+    ) { try start(space("words.h5"), space("out")) }
+    #expect(try space.names(in: space.path) == ["words.h5"])
+  }
+}
