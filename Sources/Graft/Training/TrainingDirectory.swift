@@ -1,0 +1,91 @@
+internal import Foundation
+internal import GraftFormats
+internal import Synchronization
+
+/// An adapter's directory while it is trained: the adapter, `training_log.jsonl`, `training_state/`.
+///
+/// A save writes the state first, as a directory that appears whole; only it is trusted when resuming. The adapter's own files
+/// follow, each appearing whole. The log grows a line a step and is cut back to the state's step on resuming.
+final class TrainingDirectory: Sendable {
+  let path: String
+  private let log: Mutex<FileHandle?>
+
+  static let stateName = "training_state"
+  static let logName = "training_log.jsonl"
+
+  private init(path: String, log: FileHandle?) {
+    self.path = path
+    self.log = Mutex(log)
+  }
+
+  /// Makes the directory for a fresh run.
+  ///
+  /// - Throws: ``TrainingError/Reason/outputExists`` when a run or an adapter is there already.
+  static func create(_ path: String) throws -> TrainingDirectory {
+    if Directory.exists(at: path), try !Directory.entries(of: path).isEmpty {
+      throw TrainingError(
+        .outputExists, file: path, remedy: "choose another --out, or go on with --resume")
+    }
+    try Directory.create(path)
+    return TrainingDirectory(path: path, log: try openLog(path, keeping: []))
+  }
+
+  /// Opens the directory of a run that is to go on, with its state.
+  static func resume(_ path: String) throws -> (TrainingDirectory, TrainingState) {
+    let folder = path + "/" + stateName
+    guard Directory.exists(at: folder) else {
+      throw TrainingError(.noState, file: path, remedy: "start without --resume")
+    }
+    let state = try TrainingState(reading: folder)
+    let lines = try keptLines(path, upTo: state.position.step)
+    return (TrainingDirectory(path: path, log: try openLog(path, keeping: lines)), state)
+  }
+
+  /// Appends a step to the log.
+  func append(_ record: StepRecord) throws {
+    let line = record.json.serialized(indent: nil) + "\n"
+    try log.withLock { try $0?.write(contentsOf: Data(line.utf8)) }
+  }
+
+  /// Saves the state and the adapter.
+  func save(_ state: TrainingState, adapter: Adapter) throws {
+    try log.withLock { try $0?.synchronize() }
+    try state.write(to: path + "/" + Self.stateName)
+    try adapter.write(into: path)
+  }
+
+  // MARK: - Log
+
+  private static func keptLines(_ path: String, upTo step: Int) throws -> [String] {
+    let name = path + "/" + logName
+    guard Directory.hasFile(at: name) else { return [] }
+    let text = String(
+      decoding: try InputFile.contents(of: name, atMost: 1 << 30), as: UTF8.self)
+    return text.split(separator: "\n").map(String.init).filter { line in
+      guard let record = try? JSONValue.parse(Array(line.utf8), file: name) else { return false }
+      return (record["step"]?.int).map { $0 <= step } ?? false
+    }
+  }
+
+  private static func openLog(_ path: String, keeping lines: [String]) throws -> FileHandle? {
+    let name = path + "/" + logName
+    try AtomicFile.write(Array(lines.map { $0 + "\n" }.joined().utf8), to: name)
+    let handle = FileHandle(forWritingAtPath: name)
+    try handle?.seekToEnd()
+    return handle
+  }
+}
+
+extension StepRecord {
+  /// One line of `training_log.jsonl`, with the contract's keys.
+  var json: JSONValue {
+    var members: [(key: String, value: JSONValue)] = [
+      ("step", JSONValue(step)), ("loss", JSONValue(loss)),
+      ("learningRate", JSONValue(learningRate)),
+      ("gradientNorm", JSONValue(gradientNorm)), ("tokensPerSecond", JSONValue(tokensPerSecond)),
+      ("tokenCount", JSONValue(tokenCount)), ("peakBytes", JSONValue(peakBytes)),
+    ]
+    if let validationLoss { members.append(("validationLoss", JSONValue(validationLoss))) }
+    return .object(JSONObject(members: members))
+  }
+}

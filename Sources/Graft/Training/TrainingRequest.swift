@@ -1,0 +1,64 @@
+/// Everything that training an adapter is told.
+public struct TrainingRequest: Sendable {
+  /// How the base is adapted.
+  public var adapter: LoRAConfiguration
+  /// Text or JSON-lines files to train on.
+  public var data: [String]
+  /// The directory that the adapter is written to.
+  public var output: String
+  /// Steps, batches, learning rate and the rest.
+  public var settings: TrainingSettings
+  /// Passes over the data instead of a number of steps.
+  public var epochs: Double?
+  /// Files whose loss is reported during and after the run.
+  public var validation: [String]
+  /// The form of the data files; nil tells it by content.
+  public var form: TokenizedText.Form?
+  /// Whether prompts are read without being predicted.
+  public var masksPrompt: Bool
+  /// Whether to go on from the last save in `output`.
+  public var resumes: Bool
+  /// An adapter to go on from, instead of a fresh one.
+  public var initialAdapter: String?
+
+  /// Describes a run.
+  public init(
+    adapter: LoRAConfiguration, data: [String], output: String,
+    settings: TrainingSettings = TrainingSettings(), epochs: Double? = nil,
+    validation: [String] = [], form: TokenizedText.Form? = nil, masksPrompt: Bool = false,
+    resumes: Bool = false, initialAdapter: String? = nil
+  ) {
+    self.adapter = adapter
+    self.data = data
+    self.output = output
+    self.settings = settings
+    self.epochs = epochs
+    self.validation = validation
+    self.form = form
+    self.masksPrompt = masksPrompt
+    self.resumes = resumes
+    self.initialAdapter = initialAdapter
+  }
+}
+
+/// What is known before the first step.
+public struct TrainingSummary: Sendable {
+  /// Modules with an adapter.
+  public let moduleCount: Int
+  /// Trained values.
+  public let parameterCount: Int
+  /// Windows in the data.
+  public let windowCount: Int
+  /// Steps of the run.
+  public let stepCount: Int
+  /// The step that a resumed run goes on from; 0 for a fresh one.
+  public let firstStep: Int
+  /// Bytes of activations, their gradients and scratch: the arena.
+  public let arenaBytes: Int
+  /// Bytes of adapter, gradients and optimizer state.
+  public let stateBytes: Int
+  /// Bytes of weights mapped from files.
+  public let mappedBytes: Int
+  /// Bytes of weights converted into memory.
+  public let convertedBytes: Int
+}

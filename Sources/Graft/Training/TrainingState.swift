@@ -1,0 +1,95 @@
+internal import GraftFormats
+
+/// What a killed run needs to go on as if nothing had happened.
+///
+/// `training_state/state.safetensors` holds adapter values and moments in f32; `state.json` the position and the settings that must
+/// not change.
+struct TrainingState: Sendable {
+  let position: TrainingPosition
+  /// The settings that decide the run's numbers, by name.
+  let fingerprint: [(name: String, value: String)]
+  let tensors: [(name: TensorName, value: MemorySlice)]
+
+  private static let tensorFile = "state.safetensors"
+  private static let positionFile = "state.json"
+
+  init(
+    position: TrainingPosition, fingerprint: [(name: String, value: String)],
+    tensors: [(name: TensorName, value: MemorySlice)]
+  ) {
+    self.position = position
+    self.fingerprint = fingerprint
+    self.tensors = tensors
+  }
+
+  /// Reads the state of a run.
+  init(reading folder: String) throws {
+    let name = folder + "/" + Self.positionFile
+    let json = try JSONValue.parse(try InputFile.contents(of: name, atMost: 1 << 20), file: name)
+    func number(_ key: String) throws -> Int {
+      guard let value = json[key]?.int, value >= 0 else {
+        throw TrainingError(
+          .stateMismatch(
+            setting: "training state", expected: "\(key) as a number",
+            found: json[key]?.serialized(indent: nil) ?? "nothing"), file: name)
+      }
+      return value
+    }
+    position = TrainingPosition(
+      step: try number("step"), windowsTaken: try number("windowsTaken"),
+      tokenCount: try number("tokenCount"))
+    fingerprint = (json["settings"]?.object?.members ?? []).map { ($0.key, $0.value.string ?? "") }
+    let reader = try SafetensorsReader(path: folder + "/" + Self.tensorFile)
+    tensors = try reader.tensors.indices.map { index in
+      (reader.tensors[index].name, try reader.contents(of: index))
+    }
+  }
+
+  /// Writes the state as a directory that appears whole.
+  func write(to path: String) throws {
+    let directory = try AtomicDirectory(path: path)
+    let infos = try tensors.map {
+      try TensorInfo(name: $0.name, dtype: .f32, shape: $0.value.shape)
+    }
+    let writer = try SafetensorsWriter(infos, to: try directory.file(named: Self.tensorFile))
+    let values = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.value) })
+    for (index, info) in writer.tensors.enumerated() {
+      guard let value = values[info.name] else { continue }
+      try writer.write(value.bytes, of: index, at: 0)
+    }
+    try writer.finish()
+    let settings = fingerprint.map { (key: $0.name, value: JSONValue.string($0.value)) }
+    let json = JSONValue.object(
+      JSONObject(members: [
+        ("step", JSONValue(position.step)), ("windowsTaken", JSONValue(position.windowsTaken)),
+        ("tokenCount", JSONValue(position.tokenCount)),
+        ("settings", .object(JSONObject(members: settings))),
+      ]))
+    try directory.write(Array(json.serialized().utf8), named: Self.positionFile)
+    try directory.commit()
+  }
+
+  /// Puts the saved values back into a run's tensors.
+  ///
+  /// - Throws: ``TrainingError/Reason/stateMismatch(setting:expected:found:)`` when the run isn't the saved one.
+  func restore(_ target: TrainableTensors, fingerprint current: [(name: String, value: String)])
+    throws
+  {
+    let saved = Dictionary(fingerprint.map { ($0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
+    for (name, value) in current where saved[name] != value {
+      throw TrainingError(
+        .stateMismatch(setting: name, expected: saved[name] ?? "nothing", found: value),
+        remedy: "resume with the options of the saved run")
+    }
+    let values = Dictionary(tensors.map { ($0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
+    for (name, slice) in target.stateTensors {
+      guard let value = values[name], value.shape == slice.shape, value.dtype == .f32 else {
+        throw TrainingError(
+          .stateMismatch(
+            setting: "set of trained tensors", expected: "\(name) \(slice.shape)",
+            found: values[name].map { "\($0.dtype) \($0.shape)" } ?? "nothing"))
+      }
+      slice.replaceBytes(value.bytes)
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import ArgumentParser
+import Foundation
+
+/// The root command: parses, prints and sets the exit status; every verb is a function of the library.
+struct GraftCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "graft",
+    abstract: "Adapt pretrained models: import embeddings, train adapters, merge, export.",
+    version: "graft \(version)",
+    subcommands: [
+      InspectVerb.self, VerifyVerb.self, DiffVerb.self, ConvertVerb.self, WarmStartVerb.self,
+      TrainVerb.self, EvaluateVerb.self, GenerateVerb.self, MergeVerb.self,
+    ])
+
+  /// The version that `--version` and written files name.
+  static let version = "0.1.0"
+}
+
+/// The entry point, which maps every way to end to the contract's exit statuses.
+@main
+enum EntryPoint {
+  static func main() {
+    Interruption.watch()
+    do {
+      var command = try GraftCommand.parseAsRoot()
+      try command.run()
+    } catch {
+      exit(ErrorPrinter.report(error))
+    }
+  }
+}

@@ -1,4 +1,0 @@
-@main
-struct GraftCommandMain {
-  static func main() {}
-}

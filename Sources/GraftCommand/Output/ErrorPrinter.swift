@@ -1,0 +1,83 @@
+import ArgumentParser
+import Foundation
+import GraftCore
+
+/// The exit statuses of the contract.
+enum ExitStatus: Int32 {
+  case done = 0
+  case difference = 1
+  case usage = 2
+  case badInput = 3
+  case inputOutput = 4
+  case memory = 5
+  case nonFinite = 6
+  case interrupted = 130
+
+  init(_ kind: Diagnosis.Kind) {
+    switch kind {
+    case .usage: self = .usage
+    case .badInput: self = .badInput
+    case .inputOutput: self = .inputOutput
+    case .memory: self = .memory
+    case .nonFinite: self = .nonFinite
+    case .interrupted: self = .interrupted
+    }
+  }
+}
+
+/// A check found a difference or a defect; the report is printed already.
+struct CheckFailed: Error {}
+
+/// The one place where errors become text and an exit status.
+enum ErrorPrinter {
+  /// Prints an error (or a request for help) and gives the status to exit with.
+  static func report(_ error: any Error) -> Int32 {
+    if error is CheckFailed { return ExitStatus.difference.rawValue }
+    if let error = error as? any DiagnosableError {
+      print(error.diagnosis)
+      return ExitStatus(error.diagnosis.kind).rawValue
+    }
+    let message = GraftCommand.fullMessage(for: error)
+    if GraftCommand.exitCode(for: error).isSuccess {
+      Standard.output(message)
+      return ExitStatus.done.rawValue
+    }
+    Standard.error(usageLines(message))
+    return ExitStatus.usage.rawValue
+  }
+
+  private static func print(_ diagnosis: Diagnosis) {
+    var lines = ["error: " + diagnosis.summary]
+    if let location = diagnosis.location { lines.append("  " + location) }
+    if let remedy = diagnosis.remedy { lines.append("  " + remedy) }
+    Standard.error(lines.joined(separator: "\n"))
+  }
+
+  /// The parser's message in the contract's form: what is wrong, then how to get help.
+  private static func usageLines(_ message: String) -> String {
+    let lines = message.split(separator: "\n", omittingEmptySubsequences: true).map(String.init)
+    let first = lines.first ?? "wrong usage"
+    let body = first.hasPrefix("Error: ") ? String(first.dropFirst(7)) : first
+    let usage = lines.first { $0.hasPrefix("Usage: ") }
+    return (["error: " + body] + [usage.map { "  " + $0 }, "  see graft --help"].compactMap { $0 })
+      .joined(separator: "\n")
+  }
+}
+
+/// The standard streams.
+enum Standard {
+  /// Prints a line to standard output.
+  static func output(_ text: String) {
+    FileHandle.standardOutput.write(Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
+  }
+
+  /// Prints text to standard output as it is, for streams.
+  static func stream(_ text: String) {
+    FileHandle.standardOutput.write(Data(text.utf8))
+  }
+
+  /// Prints a line to standard error.
+  static func error(_ text: String) {
+    FileHandle.standardError.write(Data((text + "\n").utf8))
+  }
+}

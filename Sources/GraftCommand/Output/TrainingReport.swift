@@ -1,0 +1,67 @@
+import Foundation
+import Graft
+import Synchronization
+
+/// Tells on standard error how training goes.
+final class TrainingReport: Sendable {
+  private struct State {
+    var display: ProgressDisplay?
+    var last: StepRecord?
+    var stepCount = 0
+  }
+
+  private let isQuiet: Bool
+  private let state = Mutex(State())
+
+  init(isQuiet: Bool) { self.isQuiet = isQuiet }
+
+  /// Says what will be done, before the first step.
+  func start(_ summary: TrainingSummary) {
+    state.withLock { $0.stepCount = summary.stepCount }
+    guard !isQuiet else { return }
+    Standard.error(
+      """
+      adapter: \(summary.moduleCount) modules, \(Quantity.count(summary.parameterCount)) parameters
+      memory: weights \(Quantity.bytes(summary.mappedBytes)) mapped, \
+      \(Quantity.bytes(summary.convertedBytes)) converted; \
+      activations \(Quantity.bytes(summary.arenaBytes)); \
+      adapter and optimizer \(Quantity.bytes(summary.stateBytes))
+      data: \(Quantity.count(summary.windowCount)) windows; \
+      steps \(summary.firstStep + 1) to \(summary.stepCount)
+      """)
+  }
+
+  /// Shows a finished step.
+  func step(_ record: StepRecord) {
+    state.withLock { state in
+      let first = state.last == nil
+      state.last = record
+      let perStep = first ? record.tokenCount / record.step : 1
+      if state.display == nil {
+        state.display = ProgressDisplay(
+          "training", total: (state.stepCount - record.step + 1) * max(perStep, 1), unit: .tokens,
+          isQuiet: isQuiet)
+      }
+      let note = String(
+        format: "step %d of %d  loss %.4f", record.step, state.stepCount, record.loss)
+      state.display?.advance(by: record.tokenCount / record.step, note: note)
+      if let loss = record.validationLoss, !isQuiet {
+        state.display?.finish()
+        Standard.error(
+          String(format: "step %d: validation loss %.4f", record.step, loss))
+      }
+    }
+  }
+
+  /// Says where the adapter is.
+  func finish(output: String) {
+    state.withLock { state in
+      state.display?.finish()
+      guard let last = state.last else { return }
+      Standard.output(
+        String(
+          format: "%d steps, loss %.4f, %.0f tokens/s, peak %@: ", last.step, last.loss,
+          last.tokensPerSecond, Quantity.bytes(last.peakBytes)) + output)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import ArgumentParser
+import Foundation
+import Graft
+
+/// `graft evaluate`: the loss on a text.
+struct EvaluateVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate", abstract: "Measure the loss of a model, with or without adapters.",
+    discussion: """
+      The text is cut into consecutive windows of --sequence-length tokens; each predicts its \
+      second to last tokens.
+      """)
+
+  @Argument(help: "The model: a model directory or one file.")
+  var model: String
+
+  @Option(name: .long, help: "An adapter to attach; may be given several times.")
+  var adapter: [String] = []
+
+  @Option(name: .long, parsing: .upToNextOption, help: "Text or JSON-lines files.")
+  var data: [String]
+
+  @Option(name: .long, help: "Tokens in a window.")
+  var sequenceLength = 512
+
+  @Option(name: .long, help: "Windows in a batch.")
+  var batchSize = 4
+
+  @Flag(name: .long, help: "Print one JSON object.")
+  var json = false
+
+  @OptionGroup(title: "Data")
+  var dataOptions: DataOptions
+
+  @OptionGroup(title: "Computation")
+  var compute: ComputeOptions
+
+  @OptionGroup
+  var common: CommonOptions
+
+  func validate() throws {
+    if sequenceLength < 2 { throw ValidationError("--sequence-length is at least 2") }
+    if batchSize < 1 { throw ValidationError("--batch-size is at least 1") }
+  }
+
+  func run() throws {
+    let model = try compute.model(model, common)
+    let adapters = try adapter.map { try OpenedCheckpoint(path: $0).adapter() }
+    var display: ProgressDisplay?
+    let result = try model.evaluate(
+      data, adapters: adapters, form: dataOptions.format?.form,
+      masksPrompt: dataOptions.maskPrompt, sequenceLength: sequenceLength, batchSize: batchSize
+    ) { tokens in
+      let shown = ProgressDisplay(
+        "evaluating", total: tokens, unit: .tokens, isQuiet: common.quiet)
+      display = shown
+      return shown.progress
+    }
+    display?.finish()
+    if json {
+      Standard.output(
+        JSONValue.object(
+          JSONObject(members: [
+            ("loss", JSONValue(result.loss)), ("perplexity", JSONValue(result.perplexity)),
+            ("tokenCount", JSONValue(result.tokenCount)),
+            ("tokensPerSecond", JSONValue(result.tokensPerSecond)),
+          ])
+        ).serialized())
+    } else {
+      Standard.output(
+        String(
+          format: "loss %.4f nats per token, perplexity %.2f, ", result.loss, result.perplexity)
+          + "\(Quantity.count(result.tokenCount)) tokens")
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Graft
+
+/// `graft generate`: text that goes on from a prompt.
+struct GenerateVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "generate", abstract: "Continue a prompt, with or without adapters.")
+
+  @Argument(help: "The model: a model directory or one file.")
+  var model: String
+
+  @Option(name: .long, help: "An adapter to attach; may be given several times.")
+  var adapter: [String] = []
+
+  @Option(name: .long, help: "The text to go on from.")
+  var prompt: String
+
+  @Option(name: .long, help: "The most tokens to add.")
+  var maxTokens = 128
+
+  @Option(name: .long, help: "0 takes the likeliest token each time.")
+  var temperature: Float = 0
+
+  @Option(name: .long, help: "Choose among the likeliest tokens of this total probability.")
+  var topP: Float = 1
+
+  @Option(name: .long, help: "Decides the random choices.")
+  var seed: UInt64 = 0
+
+  @Flag(name: .long, help: "Print one JSON object with token ids instead of streaming text.")
+  var json = false
+
+  @OptionGroup(title: "Computation")
+  var compute: ComputeOptions
+
+  @OptionGroup
+  var common: CommonOptions
+
+  func validate() throws {
+    if maxTokens < 1 { throw ValidationError("--max-tokens is at least 1") }
+    if !(temperature >= 0 && temperature.isFinite) {
+      throw ValidationError("--temperature is 0 or more")
+    }
+    if !(topP > 0 && topP <= 1) { throw ValidationError("--top-p is above 0 and at most 1") }
+  }
+
+  func run() throws {
+    let model = try compute.model(model, common)
+    let adapters = try adapter.map { try OpenedCheckpoint(path: $0).adapter() }
+    let result = try model.generate(
+      prompt, adapters: adapters, maximumTokens: maxTokens,
+      sampler: Sampler(temperature: temperature, topP: topP, seed: seed)
+    ) { piece in
+      if !json { Standard.stream(piece) }
+    }
+    if json {
+      Standard.output(
+        JSONValue.object(
+          JSONObject(members: [
+            ("text", .string(result.text)),
+            ("tokens", .array(result.tokens.map { JSONValue($0) })),
+            ("promptTokens", .array(result.promptTokens.map { JSONValue($0) })),
+            ("endedByModel", .bool(result.endedByModel)),
+            ("tokensPerSecond", JSONValue(result.tokensPerSecond)),
+          ])
+        ).serialized())
+    } else {
+      Standard.stream("\n")
+    }
+  }
+}

@@ -1,0 +1,105 @@
+package import GraftCore
+internal import GraftGraph
+package import GraftKernels
+
+/// Continues a prompt token by token, with keys and values kept in caches.
+///
+/// The prompt runs through a graph of its own length, each further token through a graph of one; both share the
+/// caches, which hold `capacity` tokens.
+package final class Generator {
+  private let model: LlamaGraph
+  private let kernels: Kernels
+  private let capacity: Int
+  private var bindings: [TensorName: MemorySlice]
+  private let position: MemorySlice
+  private let tables: (cosine: MemorySlice, sine: MemorySlice)
+  private var stepGraph: Compiled?
+  /// Tokens in the caches.
+  package private(set) var length = 0
+
+  private struct Compiled {
+    let executable: Executable
+    let logits: Value
+    let ids: MemorySlice
+    /// The row of the last token: [1], i32.
+    let last: MemorySlice
+  }
+
+  private static let lastRow: TensorName = "input.last"
+
+  /// Allocates caches for `capacity` tokens.
+  package init(
+    _ model: LlamaGraph, adapters: [TensorName: MemorySlice], capacity: Int, kernels: Kernels
+  ) throws {
+    self.model = model
+    self.kernels = kernels
+    self.capacity = capacity
+    let configuration = model.configuration
+    bindings = model.weights.tensors
+    bindings.merge(adapters) { _, new in new }
+    let cache: Shape = [
+      capacity, configuration.keyValueHeadCount * configuration.headDimension,
+    ]
+    for layer in 0..<configuration.layerCount {
+      bindings[LlamaGraph.Input.keyCache(layer)] = try MemorySlice(
+        allocating: model.precision.dtype, cache)
+      bindings[LlamaGraph.Input.valueCache(layer)] = try MemorySlice(
+        allocating: model.precision.dtype, cache)
+    }
+    position = try MemorySlice(allocating: .i32, [1])
+    bindings[LlamaGraph.Input.position] = position
+    tables = try configuration.rotary.tables(count: capacity)
+  }
+
+  /// Reads tokens and gives the logits that follow the last of them: [vocabulary], f32.
+  ///
+  /// - Throws: ``ModelError`` when the caches are full or a token is unknown.
+  package func read(_ tokens: [Int32]) throws -> [Float] {
+    guard length + tokens.count <= capacity else {
+      throw ModelError(
+        .sequenceTooLong(tokens: length + tokens.count, maximum: capacity), file: "the prompt",
+        remedy: "give a shorter prompt or a smaller --max-tokens")
+    }
+    let vocabulary = model.configuration.vocabularySize
+    for token in tokens where token < 0 || Int(token) >= vocabulary {
+      throw ModelError(
+        .tokenOutOfRange(id: Int(token), vocabularySize: vocabulary), file: "the prompt")
+    }
+    let compiled = try compiled(for: tokens.count)
+    compiled.ids.replaceBytes(tokens.rawBytes)
+    position.replaceBytes([Int32(length)].rawBytes)
+    var run = bindings
+    run[LlamaGraph.Input.tokens] = compiled.ids
+    run[Self.lastRow] = compiled.last
+    run[LlamaGraph.Input.cosine] = rows(tables.cosine, count: tokens.count)
+    run[LlamaGraph.Input.sine] = rows(tables.sine, count: tokens.count)
+    try compiled.executable.run(bindings: run)
+    length += tokens.count
+    return compiled.executable.output(compiled.logits).floats()
+  }
+
+  /// The tables' rows for the positions that come next.
+  private func rows(_ table: MemorySlice, count: Int) -> MemorySlice {
+    let width = table.shape.columns
+    return MemorySlice(
+      table.memory, at: table.byteOffset + length * width * 4, dtype: .f32, shape: [count, width])
+  }
+
+  private func compiled(for count: Int) throws -> Compiled {
+    if count == 1, let stepGraph { return stepGraph }
+    var graph = Graph()
+    let hidden = model.hiddenStates(in: &graph, .continued(sequence: count, capacity: capacity))
+    let last = graph.gather(hidden, graph.input(Self.lastRow, .i32, [1]))
+    let head = model.head(in: &graph)
+    let logits = graph.matmul(last, transposed: false, head, transposed: true, dtype: .f32)
+    let executable = try Executable(
+      graph, outputs: [logits], options: CompilerOptions(recompute: .none, fusion: true),
+      kernels: kernels)
+    let compiled = Compiled(
+      executable: executable, logits: logits,
+      ids: try MemorySlice(allocating: .i32, [count]),
+      last: try MemorySlice(copying: [Int32(count - 1)], [1]))
+    if count == 1 { stepGraph = compiled }
+    return compiled
+  }
+}

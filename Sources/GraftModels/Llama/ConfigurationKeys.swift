@@ -1,0 +1,66 @@
+internal import GraftCore
+
+/// Typed access to the keys of a `config.json`, with errors that name file and key.
+struct ConfigurationKeys {
+  let json: JSONValue
+  let file: String
+
+  init(_ json: JSONValue, file: String) {
+    self.json = json
+    self.file = file
+  }
+
+  func isPresent(_ key: String) -> Bool { json[key].map { $0 != .null } ?? false }
+
+  /// A positive integer below 2³¹, so that products of two never overflow.
+  func positive(_ key: String, default fallback: Int? = nil) throws(ModelError) -> Int {
+    guard isPresent(key), let value = json[key] else {
+      guard let fallback else { throw missing(key) }
+      return fallback
+    }
+    guard let number = value.int, number > 0, number <= Int(Int32.max) else {
+      throw invalid(key, expected: "a positive integer", found: value.serialized(indent: nil))
+    }
+    return number
+  }
+
+  func number(_ key: String, default fallback: Double? = nil) throws(ModelError) -> Double {
+    guard isPresent(key), let value = json[key] else {
+      guard let fallback else { throw missing(key) }
+      return fallback
+    }
+    guard let number = value.double, number.isFinite else {
+      throw invalid(key, expected: "a number", found: value.serialized(indent: nil))
+    }
+    return number
+  }
+
+  func flag(_ key: String, default fallback: Bool) throws(ModelError) -> Bool {
+    guard isPresent(key), let value = json[key] else { return fallback }
+    guard let flag = value.bool else {
+      throw invalid(key, expected: "true or false", found: value.serialized(indent: nil))
+    }
+    return flag
+  }
+
+  /// A token id, a list of them, or nothing.
+  func tokens(_ key: String) throws(ModelError) -> [Int] {
+    guard isPresent(key), let value = json[key] else { return [] }
+    let values = value.array ?? [value]
+    let tokens = values.compactMap(\.int)
+    guard tokens.count == values.count else {
+      throw invalid(key, expected: "token ids", found: value.serialized(indent: nil))
+    }
+    return tokens
+  }
+
+  func missing(_ key: String) -> ModelError { ModelError(.missingKey(key), file: file) }
+
+  func invalid(_ key: String, expected: String, found: String) -> ModelError {
+    ModelError(.invalidValue(key: key, expected: expected, found: found), file: file)
+  }
+
+  func unsupported(_ feature: String, found: String) -> ModelError {
+    ModelError(.unsupported(feature: feature, found: found), file: file)
+  }
+}

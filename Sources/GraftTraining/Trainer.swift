@@ -1,0 +1,184 @@
+internal import GraftCore
+package import GraftGraph
+package import GraftKernels
+package import GraftModels
+
+/// One optimizer step, compiled: forward and backward, the gradients' norm, the update.
+///
+/// Three graphs share the trained tensors: the step adds a batch's gradients to the accumulators; the norm is read
+/// before anything is changed, so that a value that isn't finite stops the run with the last good state; the update clips, applies
+/// AdamW in place and clears the accumulators.
+package final class Trainer {
+  /// What one step did.
+  package struct Outcome: Sendable, Equatable {
+    /// Mean nats per predicted token.
+    package let loss: Double
+    /// The norm of all gradients together, before clipping.
+    package let gradientNorm: Double
+    /// Predicted tokens.
+    package let targetCount: Int
+  }
+
+  private enum Input {
+    static let targets: TensorName = "input.targets"
+    static let lossScale: TensorName = "input.lossScale"
+    static let gradientScale: TensorName = "input.gradientScale"
+  }
+
+  package let trainable: TrainableTensors
+  private let settings: TrainingSettings
+  private let step: Executable
+  private let losses: Value
+  private let norm: Executable
+  private let squares: Value
+  private let update: Executable
+  private var bindings: [TensorName: MemorySlice]
+  private let ids: MemorySlice
+  private let targets: MemorySlice
+  private let lossScale: MemorySlice
+  private let gradientScale: MemorySlice
+  private let scalars: [(input: AdamW.Input, slice: MemorySlice)]
+
+  /// Bytes of the arenas: activations, their gradients and scratch.
+  package var arenaByteCount: Int {
+    step.memoryPlan.arenaByteCount + norm.memoryPlan.arenaByteCount
+      + update.memoryPlan.arenaByteCount
+  }
+
+  /// The compiled forward and backward pass, for reports.
+  package var stepExecutable: Executable { step }
+
+  /// Compiles a run for a model whose adapters are `trainable`.
+  ///
+  /// - Throws: ``GraphError`` when a trainable tensor has no path to the loss, ``StorageError`` without memory.
+  package init(
+    _ model: LlamaGraph, trainable: TrainableTensors, settings: TrainingSettings, kernels: Kernels
+  ) throws {
+    self.trainable = trainable
+    self.settings = settings
+    let options = CompilerOptions(recompute: settings.recompute, fusion: settings.fusion)
+    let tokens = settings.batchSize * settings.sequenceLength
+
+    let forward = try Self.stepGraph(model, trainable, settings)
+    losses = forward.losses
+    step = try Executable(forward.graph, outputs: [losses], options: options, kernels: kernels)
+
+    var normGraph = Graph()
+    squares = Self.squaredNorm(trainable, in: &normGraph)
+    norm = try Executable(normGraph, outputs: [squares], options: options, kernels: kernels)
+
+    let updateGraph = Self.updateGraph(trainable, settings.optimizer)
+    update = try Executable(updateGraph, outputs: [], options: options, kernels: kernels)
+
+    ids = try MemorySlice(allocating: .i32, [tokens])
+    targets = try MemorySlice(allocating: .i32, [tokens])
+    lossScale = try MemorySlice(allocating: .f32, [1])
+    gradientScale = try MemorySlice(allocating: .f32, [1])
+    scalars = try AdamW.Input.allCases.map { ($0, try MemorySlice(allocating: .f32, [1])) }
+    let tables = try model.configuration.rotary.tables(count: settings.sequenceLength)
+    bindings = model.weights.tensors
+    bindings.merge(trainable.bindings) { _, new in new }
+    bindings[LlamaGraph.Input.tokens] = ids
+    bindings[LlamaGraph.Input.cosine] = tables.cosine
+    bindings[LlamaGraph.Input.sine] = tables.sine
+    bindings[Input.targets] = targets
+    bindings[Input.lossScale] = lossScale
+    bindings[Input.gradientScale] = gradientScale
+    for (input, slice) in scalars { bindings[input.name] = slice }
+  }
+
+  /// Runs one optimizer step over the batches of an accumulation.
+  ///
+  /// - Throws: ``TrainingError/Reason/nonFinite(step:quantity:)`` before anything is changed.
+  package func run(_ batches: [Batch], step number: Int) throws -> Outcome {
+    let count = batches.reduce(0) { $0 + $1.targetCount }
+    lossScale.replaceBytes([1 / Float(max(count, 1))].rawBytes)
+    var loss = 0.0
+    for batch in batches {
+      ids.replaceBytes(batch.ids.rawBytes)
+      targets.replaceBytes(batch.targets.rawBytes)
+      try step.run(bindings: bindings)
+      loss += step.output(losses).floats().reduce(0.0) { $0 + Double($1) }
+    }
+    loss /= Double(max(count, 1))
+    guard loss.isFinite else {
+      throw TrainingError(.nonFinite(step: number, quantity: "loss"), remedy: Self.remedy)
+    }
+    let length = try gradientNorm()
+    guard length.isFinite else {
+      throw TrainingError(.nonFinite(step: number, quantity: "gradient"), remedy: Self.remedy)
+    }
+    try apply(step: number, norm: length)
+    return Outcome(loss: loss, gradientNorm: length, targetCount: count)
+  }
+
+  private static let remedy = "lower --learning-rate, or go on from the last save with --resume"
+
+  /// The norm of all accumulated gradients together.
+  package func gradientNorm() throws -> Double {
+    try norm.run(bindings: bindings)
+    return Double(norm.output(squares).floats()[0]).squareRoot()
+  }
+
+  private func apply(step number: Int, norm length: Double) throws {
+    let clip = settings.clipNorm.map { min(1, $0 / (length + 1e-6)) } ?? 1
+    gradientScale.replaceBytes([Float(clip)].rawBytes)
+    let rate = settings.schedule.rate(at: number - 1)
+    for (input, slice) in scalars {
+      let value = settings.optimizer.value(of: input, learningRate: rate, step: number)
+      slice.replaceBytes([value].rawBytes)
+    }
+    try update.run(bindings: bindings)
+  }
+
+  // MARK: - Graphs
+
+  private static func stepGraph(
+    _ model: LlamaGraph, _ trainable: TrainableTensors, _ settings: TrainingSettings
+  ) throws -> (graph: Graph, losses: Value) {
+    var graph = Graph()
+    let arrangement = LlamaGraph.Arrangement.sequences(
+      batch: settings.batchSize, sequence: settings.sequenceLength)
+    let hidden = model.hiddenStates(in: &graph, arrangement)
+    let tokens = settings.batchSize * settings.sequenceLength
+    let targets = graph.input(Input.targets, .i32, [tokens])
+    let losses = graph.crossEntropy(hidden, head: model.head(in: &graph), targets: targets)
+    let scale = graph.input(Input.lossScale, .f32, [1])
+    let mean = graph.multiply(graph.sumRows(graph.reshape(losses, [tokens, 1])), scale)
+    let values = trainable.entries.map { graph.parameter($0.name, .f32, $0.value.shape) }
+    let gradients = try graph.gradients(of: mean, withRespectTo: values)
+    for (entry, gradient) in zip(trainable.entries, gradients) {
+      let sum = graph.parameter(
+        TrainableTensors.gradientName(entry.name), .f32, entry.value.shape)
+      graph.assign(sum, graph.add(sum, gradient))
+    }
+    return (graph, losses)
+  }
+
+  private static func squaredNorm(
+    _ trainable: TrainableTensors, in graph: inout Graph
+  ) -> Value {
+    var total = graph.constant(0)
+    for entry in trainable.entries {
+      let gradient = graph.parameter(
+        TrainableTensors.gradientName(entry.name), .f32, entry.value.shape)
+      let rows = graph.reshape(
+        graph.rowSum(graph.square(gradient)), [entry.value.shape.rows, 1])
+      total = graph.add(total, graph.sumRows(rows))
+    }
+    return total
+  }
+
+  private static func updateGraph(_ trainable: TrainableTensors, _ optimizer: AdamW) -> Graph {
+    var graph = Graph()
+    let scale = graph.input(Input.gradientScale, .f32, [1])
+    for entry in trainable.entries {
+      let shape = entry.value.shape
+      let sum = graph.parameter(TrainableTensors.gradientName(entry.name), .f32, shape)
+      optimizer.update(
+        entry.name, shape: shape, gradient: graph.multiply(sum, scale), in: &graph)
+      graph.assign(sum, graph.multiply(sum, graph.constant(0)))
+    }
+    return graph
+  }
+}

@@ -1,0 +1,79 @@
+public import GraftCore
+
+/// Why training can't start, go on or be resumed.
+public struct TrainingError: DiagnosableError, Equatable {
+  /// What is wrong.
+  public var reason: Reason
+  /// The file concerned, if one is.
+  public var file: String?
+  /// The line of the file, counted from 1, if one is.
+  public var line: Int?
+  /// What the user can do.
+  public var remedy: String?
+
+  /// The kinds of failure.
+  public enum Reason: Sendable, Equatable {
+    /// The data holds fewer tokens than one window.
+    case tooLittleData(tokens: Int, needed: Int)
+    /// A line of a JSON-lines file isn't what the format asks for.
+    case badExample(expected: String, found: String)
+    /// The saved state was written by a run with other settings.
+    case stateMismatch(setting: String, expected: String, found: String)
+    /// There is nothing to resume.
+    case noState
+    /// The output holds another run already.
+    case outputExists
+    /// A setting is out of range.
+    case invalidSetting(name: String, expected: String, found: String)
+    /// The loss or the gradient is NaN or infinite.
+    case nonFinite(step: Int, quantity: String)
+    /// The user interrupted the run; its state is saved.
+    case interrupted(step: Int)
+  }
+
+  /// Makes an error.
+  public init(_ reason: Reason, file: String? = nil, line: Int? = nil, remedy: String? = nil) {
+    self.reason = reason
+    self.file = file
+    self.line = line
+    self.remedy = remedy
+  }
+
+  /// The error, taken apart for printing.
+  public var diagnosis: Diagnosis {
+    var place = file?.escapedForTerminal
+    if let line { place = (place ?? "") + ", line \(line)" }
+    switch reason {
+    case .badExample(let expected, let found), .stateMismatch(_, let expected, let found),
+      .invalidSetting(_, let expected, let found):
+      let detail = "expected \(expected), found \(found.escapedForTerminal)"
+      place = place.map { "\($0), \(detail)" } ?? detail
+    case .tooLittleData, .noState, .outputExists, .nonFinite, .interrupted: break
+    }
+    return Diagnosis(kind: kind, summary: summary, location: place, remedy: remedy)
+  }
+
+  private var kind: Diagnosis.Kind {
+    switch reason {
+    case .nonFinite: .nonFinite
+    case .interrupted: .interrupted
+    case .invalidSetting: .usage
+    case .outputExists: .inputOutput
+    case .tooLittleData, .badExample, .stateMismatch, .noState: .badInput
+    }
+  }
+
+  private var summary: String {
+    switch reason {
+    case .tooLittleData(let tokens, let needed):
+      "too little data: \(tokens) tokens, one window needs \(needed)"
+    case .badExample: "a line of the training data can't be used"
+    case .stateMismatch(let setting, _, _): "the saved run used another \(setting)"
+    case .noState: "nothing to resume: no training state here"
+    case .outputExists: "the output directory holds another run"
+    case .invalidSetting(let name, _, _): "\(name) is out of range"
+    case .nonFinite(let step, let quantity): "the \(quantity) is not finite at step \(step)"
+    case .interrupted(let step): "interrupted after step \(step); the state is saved"
+    }
+  }
+}

@@ -1,0 +1,96 @@
+public import GraftGraph
+
+/// What a run does, apart from the model, the adapter and the data.
+public struct TrainingSettings: Sendable, Equatable {
+  /// Optimizer steps.
+  public var steps: Int
+  /// Windows in one run of the graph.
+  public var batchSize: Int
+  /// Tokens in a window.
+  public var sequenceLength: Int
+  /// Batches whose gradients are summed before a step.
+  public var accumulation: Int
+  /// The peak learning rate.
+  public var learningRate: Double
+  /// The course of the learning rate.
+  public var decay: LearningRateSchedule.Decay
+  /// Steps of linear warm-up.
+  public var warmupSteps: Int
+  /// The optimizer.
+  public var optimizer: AdamW
+  /// The largest norm of all gradients together; nil leaves them alone.
+  public var clipNorm: Double?
+  /// Decides the adapter's initialization and the order of the data.
+  public var seed: UInt64
+  /// Whether windows are shuffled anew each epoch.
+  public var shuffles: Bool
+  /// What is recomputed in the backward pass instead of being kept.
+  public var recompute: RecomputePolicy
+  /// Whether pointwise chains run fused.
+  public var fusion: Bool
+  /// Steps between validations; nil validates at the end only.
+  public var evaluateEvery: Int?
+  /// Steps between saves; nil saves at the end only.
+  public var saveEvery: Int?
+
+  /// Describes a run; the defaults suit a small adapter on a CPU.
+  public init(
+    steps: Int = 100, batchSize: Int = 4, sequenceLength: Int = 512, accumulation: Int = 1,
+    learningRate: Double = 1e-3, decay: LearningRateSchedule.Decay = .cosine, warmupSteps: Int = 0,
+    optimizer: AdamW = AdamW(), clipNorm: Double? = 1, seed: UInt64 = 0, shuffles: Bool = true,
+    recompute: RecomputePolicy = .none, fusion: Bool = true, evaluateEvery: Int? = nil,
+    saveEvery: Int? = nil
+  ) {
+    self.steps = steps
+    self.batchSize = batchSize
+    self.sequenceLength = sequenceLength
+    self.accumulation = accumulation
+    self.learningRate = learningRate
+    self.decay = decay
+    self.warmupSteps = warmupSteps
+    self.optimizer = optimizer
+    self.clipNorm = clipNorm
+    self.seed = seed
+    self.shuffles = shuffles
+    self.recompute = recompute
+    self.fusion = fusion
+    self.evaluateEvery = evaluateEvery
+    self.saveEvery = saveEvery
+  }
+
+  /// The learning rate over the run.
+  public var schedule: LearningRateSchedule {
+    LearningRateSchedule(
+      peak: learningRate, decay: decay, warmupSteps: warmupSteps, totalSteps: steps)
+  }
+
+  /// Checks every setting against its range.
+  ///
+  /// - Throws: ``TrainingError`` that names the first setting out of range.
+  public func validate() throws(TrainingError) {
+    let positive = [
+      ("steps", steps), ("batch-size", batchSize), ("accumulate", accumulation),
+      ("evaluate-every", evaluateEvery ?? 1), ("save-every", saveEvery ?? 1),
+    ]
+    for (name, value) in positive where value < 1 {
+      throw invalid(name, "a positive number", "\(value)")
+    }
+    guard sequenceLength >= 2 else {
+      throw invalid("sequence-length", "at least 2", "\(sequenceLength)")
+    }
+    guard warmupSteps >= 0 else { throw invalid("warmup", "0 or more steps", "\(warmupSteps)") }
+    guard learningRate > 0, learningRate.isFinite else {
+      throw invalid("learning-rate", "a positive number", "\(learningRate)")
+    }
+    guard optimizer.weightDecay >= 0, optimizer.weightDecay.isFinite else {
+      throw invalid("weight-decay", "0 or more", "\(optimizer.weightDecay)")
+    }
+    if let clipNorm, !(clipNorm > 0) {
+      throw invalid("clip-norm", "a positive number", "\(clipNorm)")
+    }
+  }
+
+  private func invalid(_ name: String, _ expected: String, _ found: String) -> TrainingError {
+    TrainingError(.invalidSetting(name: name, expected: expected, found: found))
+  }
+}
