@@ -111,8 +111,8 @@ let package = Package(
     .testTarget(
       name: "GraftTests",
       dependencies: [
-        "Graft", "GraftCore", "GraftFormats", "GraftHDF5", "GraftModels", "GraftAdapters",
-        "GraftTraining",
+        "Graft", "GraftCore", "GraftKernels", "GraftGraph", "GraftFormats", "GraftHDF5",
+        "GraftModels", "GraftAdapters", "GraftTraining",
       ],
       swiftSettings: testing),
     .testTarget(

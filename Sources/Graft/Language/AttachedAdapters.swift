@@ -48,7 +48,7 @@ package struct AttachedAdapters: Sendable {
         guard let target = modules[module.path] else {
           throw AdapterError(
             .moduleNotInBase(
-              module: module.path, nearest: nearestNames(to: module.path, in: base.map(\.path))))
+              module: module.path, nearest: nearestNames(to: module.path, among: base.map(\.path))))
         }
         let expected: Shape = [target.outputWidth, target.inputWidth]
         let found: Shape = [module.b.shape[0], module.a.shape[1]]

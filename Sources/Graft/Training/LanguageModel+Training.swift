@@ -62,13 +62,16 @@ extension LanguageModel {
   ) throws -> TokenizedText {
     var text = TokenizedText()
     for file in files {
-      let bytes = try InputFile.contents(of: file, atMost: TokenizedText.maximumFileBytes)
+      let bytes = try InputFile.contents(of: file, atMost: Self.maximumDataBytes)
       try text.append(
         bytes, file: file, form: form, tokenizer: tokenizer, endToken: endToken,
         masksPrompt: masksPrompt)
     }
     return text
   }
+
+  /// The largest data file that is read: tokens are kept in memory.
+  private static let maximumDataBytes = 4 << 30
 
   private func startingAdapter(_ request: TrainingRequest, seed: UInt64) throws -> Adapter {
     if let path = request.initialAdapter {

@@ -1,0 +1,77 @@
+import Graft
+import GraftFormats
+import GraftGraph
+import GraftKernels
+import Testing
+
+/// Logits of tiny random models of each family member, beside transformers' (Fixtures/golden/families).
+struct FamilyLogitsTests {
+  static let members = [
+    "llama-tied", "llama-untied-linear-rope", "llama-llama3-rope", "llama-head-dim", "mistral",
+    "qwen2", "qwen3",
+  ]
+
+  @Test(arguments: members)
+  func `f32 logits equal transformers' within 1e-3`(member: String) throws {
+    #expect(try largestDifference(member, .f32) <= 1e-3)
+  }
+
+  @Test func `bf16 weights give the logits of the same weights in f32`() throws {
+    #expect(try largestDifference("llama-bf16", .f32) <= 1e-3)
+  }
+
+  /// The largest absolute difference of logits over two sequences of 48 tokens.
+  private func largestDifference(_ member: String, _ precision: ComputePrecision) throws -> Float {
+    let folder = Fixture.path("golden/families/\(member)")
+    let opened = try OpenedCheckpoint(path: folder + "/model.safetensors")
+    let configuration = try LlamaConfiguration(
+      try JSONValue.parse(
+        try InputFile.contents(of: folder + "/config.json", atMost: 1 << 20), file: "config.json"),
+      file: "config.json")
+    let kernels = Kernels(pool: ThreadPool(threadCount: 2))
+    let weights = try ModelWeights(
+      opened.reader, needed: configuration.tensors, precision: precision, kernels: kernels)
+    let golden = try SafetensorsReader(path: folder + "/golden.safetensors")
+    let ids = try golden.tensor("input_ids")
+    let expected = try golden.tensor("logits").floats()
+    let (batch, sequence) = (ids.shape[0], ids.shape[1])
+
+    let model = LlamaGraph(configuration, weights: weights, precision: precision)
+    var graph = Graph()
+    let hidden = model.hiddenStates(in: &graph, .sequences(batch: batch, sequence: sequence))
+    let logits = graph.matmul(
+      hidden, transposed: false, model.head(in: &graph), transposed: true, dtype: .f32)
+    let executable = try Executable(
+      graph, outputs: [logits], options: CompilerOptions(), kernels: kernels)
+    var bindings = weights.tensors
+    let tables = try configuration.rotary.tables(count: sequence)
+    bindings[LlamaGraph.Input.tokens] = ids
+    bindings[LlamaGraph.Input.cosine] = tables.cosine
+    bindings[LlamaGraph.Input.sine] = tables.sine
+    try executable.run(bindings: bindings)
+    let found = executable.output(logits).floats()
+    return zip(found, expected).map { abs($0 - $1) }.max() ?? .infinity
+  }
+}
+
+/// Files under Fixtures.
+enum Fixture {
+  static func path(_ name: String, file: String = #filePath) -> String {
+    let root = file.components(before: "/Tests/GraftTests/")
+    return root + "/Fixtures/" + name
+  }
+}
+
+extension String {
+  fileprivate func components(before part: String) -> String {
+    guard let range = firstRange(of: part) else { return "." }
+    return String(self[..<range.lowerBound])
+  }
+}
+
+extension SafetensorsReader {
+  /// A tensor of a golden file, whole.
+  func tensor(_ name: TensorName) throws -> MemorySlice {
+    try contents(of: try #require(index(of: name)))
+  }
+}
