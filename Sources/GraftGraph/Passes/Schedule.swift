@@ -29,7 +29,10 @@ package struct Schedule: Sendable {
     func members(_ place: Int) -> [Int] {
       fusion.groupOfNode[place].map { fusion.groups[$0].nodes } ?? [place]
     }
-    for root in graph.nodes.indices where live[root] && !isDone[root] {
+    for root in graph.nodes.indices
+    where live[root] && !isDone[root] && !fusion.inlined[root]
+      && graph.nodes[root].op.kind != .view
+    {
       stack.append((root, false))
       while let (place, isExpanded) = stack.popLast() {
         guard !isDone[place] else { continue }
@@ -37,9 +40,9 @@ package struct Schedule: Sendable {
         if !isExpanded {
           stack.append((place, true))
           for member in all {
-            for input in graph.nodes[member].inputs
-            where !isDone[input.node] && !all.contains(input.node) {
-              stack.append((input.node, false))
+            for operand in graph.operands(of: member, fusion.inlined)
+            where !isDone[operand.node] && !all.contains(operand.node) {
+              stack.append((operand.node, false))
             }
           }
           continue
