@@ -8,8 +8,7 @@ struct GraftCommand: ParsableCommand {
     abstract: "Adapt pretrained models: import embeddings, train adapters, merge, export.",
     version: "graft \(version)",
     subcommands: [
-      InspectVerb.self, VerifyVerb.self, DiffVerb.self, ConvertVerb.self, WarmStartVerb.self,
-      TrainVerb.self, EvaluateVerb.self, GenerateVerb.self, MergeVerb.self,
+      TrainVerb.self, EvaluateVerb.self, GenerateVerb.self,
     ])
 
   /// The version that `--version` and written files name.
