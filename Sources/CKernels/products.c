@@ -6,10 +6,10 @@
 #define BODY "products_body.h"
 #include "lanes/levels.h"
 
-void graft_rows_by_rows(
-  int level, const float *a, int64_t a_stride, const float *b, int64_t b_stride, float *y,
-  int64_t y_stride, int64_t m, int64_t n, int64_t k, float scale, int accumulate) {
-  DISPATCH(rows_by_rows, a, a_stride, b, b_stride, y, y_stride, m, n, k, scale, accumulate)
+void graft_few_rows(
+  int level, const float *a, int64_t m, const void *b, int b_is_bf16, float *y, int64_t y_stride,
+  int64_t n, int64_t k, float scale, int accumulate) {
+  DISPATCH(few_rows, a, m, b, b_is_bf16, y, y_stride, n, k, scale, accumulate)
 }
 
 void graft_add_scaled(int level, const float *x, float factor, float *y, int64_t count) {
