@@ -39,7 +39,7 @@ final class ProgressDisplay: Sendable {
   }
 
   /// The callback that the library's verbs take.
-  var progress: Progress { Progress { [self] done in advance(by: done) } }
+  var progress: GraftCore.Progress { GraftCore.Progress { [self] done in advance(by: done) } }
 
   /// Counts work as done and shows it when it is time.
   func advance(by done: Int, note: String = "") {

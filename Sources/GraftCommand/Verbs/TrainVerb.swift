@@ -47,7 +47,7 @@ struct TrainVerb: ParsableCommand {
   @Option(
     name: .long,
     help: "What is recomputed in the backward pass instead of being kept: none or block.")
-  var recompute = RecomputePolicy.none
+  var recompute = RecomputeOption.none
 
   @Flag(name: .long, help: "Run the graph op by op, for comparison.")
   var noFusion = false
@@ -80,16 +80,38 @@ struct TrainVerb: ParsableCommand {
     TrainingSettings(
       steps: schedule.steps, batchSize: schedule.batchSize,
       sequenceLength: schedule.sequenceLength, accumulation: schedule.accumulate,
-      learningRate: schedule.learningRate, decay: schedule.schedule,
+      learningRate: schedule.learningRate, decay: schedule.schedule.decay,
       warmupSteps: schedule.warmup, optimizer: AdamW(weightDecay: schedule.weightDecay),
       clipNorm: schedule.clipNorm > 0 ? schedule.clipNorm : nil, seed: seed,
-      shuffles: !noShuffle, recompute: recompute, fusion: !noFusion,
+      shuffles: !noShuffle, recompute: recompute.policy, fusion: !noFusion,
       evaluateEvery: evaluateEvery, saveEvery: saveEvery)
   }
 }
 
-extension RecomputePolicy: ExpressibleByArgument {}
-extension LearningRateSchedule.Decay: ExpressibleByArgument {}
+/// What `--recompute` takes.
+enum RecomputeOption: String, ExpressibleByArgument, CaseIterable {
+  case none, block
+
+  var policy: RecomputePolicy {
+    switch self {
+    case .none: .none
+    case .block: .block
+    }
+  }
+}
+
+/// What `--schedule` takes.
+enum ScheduleOption: String, ExpressibleByArgument, CaseIterable {
+  case cosine, linear, constant
+
+  var decay: LearningRateSchedule.Decay {
+    switch self {
+    case .cosine: .cosine
+    case .linear: .linear
+    case .constant: .constant
+    }
+  }
+}
 
 /// What the adapter is like.
 struct AdapterOptions: ParsableArguments {
@@ -167,7 +189,7 @@ struct ScheduleOptions: ParsableArguments {
   var learningRate = 1e-3
 
   @Option(name: .long, help: "Course of the learning rate after the warm-up.")
-  var schedule = LearningRateSchedule.Decay.cosine
+  var schedule = ScheduleOption.cosine
 
   @Option(name: .long, help: "Steps of linear warm-up.")
   var warmup = 0
