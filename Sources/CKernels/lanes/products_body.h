@@ -20,6 +20,8 @@ INLINE void FN(few_rows_of)(
       lanes s[4] = {};
       for (int64_t p = 0; p < whole; p += 16) {
         lanes v = FN(load)(x + p);
+        if (is_bf16 && i == 0)
+          for (int c = 0; c < 4; c++) __builtin_prefetch(half[c] + 4 * k + p);
         for (int c = 0; c < 4; c++)
           s[c] = FN(fma_lanes)(v, is_bf16 ? FN(load_bf16)(half[c] + p) : FN(load)(full[c] + p), s[c]);
       }

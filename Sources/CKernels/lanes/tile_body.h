@@ -251,6 +251,9 @@ static void FN(run)(
         int64_t length = b->is_one_wide ? 1 : p->columns;
         int64_t first = (s->form & GRAFT_PER_ROW) ? row * length : 0;
         y = (float *)memory[s->binding] + first + (b->is_one_wide ? 0 : column);
+        // The next tile follows in memory; fetch it while this one is worked on.
+        if (s->form == GRAFT_FULL)
+          for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(y + count + j, 0, 2);
         break;
       }
       case GRAFT_LOAD:
