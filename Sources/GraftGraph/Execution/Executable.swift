@@ -21,6 +21,8 @@ public struct CompilerOptions: Sendable, Equatable {
 public final class Executable {
   /// Where intermediate values lie.
   public let memoryPlan: MemoryPlan
+  /// What compiling came to.
+  public let report: CompilationReport
   package let schedule: Schedule
   package let graph: Graph
   private let kernels: Kernels
@@ -48,6 +50,7 @@ public final class Executable {
     let live = graph.liveNodes(outputs: outputs.values)
     let fusion = Fusion(graph, live: live, outputs: kept, fuses: options.fusion)
     schedule = Schedule(graph, live: live, fusion: fusion, outputs: kept)
+    report = CompilationReport(schedule, live: live)
     used = Set(graph.usedValues(live: live, outputs: kept).map { graph.base(of: $0) })
     memoryPlan = MemoryPlan(graph, schedule, used: used, outputs: kept)
     arena = try Memory(byteCount: memoryPlan.arenaByteCount)

@@ -185,12 +185,13 @@ extension Graph {
 
   // MARK: - Effects
 
-  /// Writes a value into a parameter when the graph runs.
+  /// Writes a computed value into a parameter when the graph has run; readers see what was there before.
   public mutating func assign(_ target: Value, _ value: Value) {
     precondition(type(of: target) == type(of: value), "an assignment keeps the type")
     guard case .parameter = nodes[target.node].op else {
       preconditionFailure("only parameters are assigned to")
     }
+    precondition(nodes[base(of: value).node].op.kind != .leaf, "a computed value is assigned")
     _ = add(.assign, [target, value], [])
   }
 }

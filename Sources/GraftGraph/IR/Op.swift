@@ -87,4 +87,15 @@ package enum Op: Sendable, Hashable {
     case .assign: .effect
     }
   }
+
+  /// Whether the kernel can leave out a result that nobody reads.
+  package func canOmit(result: Int) -> Bool {
+    switch self {
+    case .attention, .crossEntropy: result == 1
+    case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
+      .rowReduce, .sumRows, .reshape, .matmul, .attentionBackward, .cachedAttention, .gather,
+      .scatterAdd, .crossEntropyHeadGradient, .assign:
+      false
+    }
+  }
 }

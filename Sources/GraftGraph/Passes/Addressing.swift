@@ -8,7 +8,7 @@ struct Addressing: Hashable {
   let rowModulus: Int
 
   /// Whether element (row, column) of the iteration is element (row, column), or (row), of the operand.
-  func isNatural(rows: Int, columns: Int) -> Bool { rowDivisor == 1 && rowModulus == .max }
+  var isNatural: Bool { rowDivisor == 1 && rowModulus == .max }
 
   /// Finds the address pattern of an operand of shape `operand` that is broadcast to `shape`, whose elements are the
   /// iteration's rows × columns, or its rows alone; nil when no single divisor and modulus describe it.

@@ -94,23 +94,28 @@ private struct BackwardPass {
       guard active[inputs[i].node] else { return }
       add(rule(&graph), to: inputs[i], in: &graph)
     }
-    func pointwise(_ i: Int, _ graph: inout Graph, _ rule: (inout Graph) -> Value) {
+    /// The same for operations that broadcast their inputs.
+    func pointwise(
+      _ i: Int, _ graph: inout Graph, _ rule: (inout Graph) -> Value
+    ) throws(GraphError) {
       guard active[inputs[i].node] else { return }
-      let full = graph.shape(of: y)
       let cotangent = rule(&graph)
-      add(
-        graph.sum(cotangent, of: full, to: graph.shape(of: inputs[i])), to: inputs[i], in: &graph)
+      let summed = graph.sum(cotangent, of: graph.shape(of: y), to: graph.shape(of: inputs[i]))
+      guard let summed else {
+        throw GraphError(.notDifferentiable(operation: "broadcasting along a middle axis"))
+      }
+      add(summed, to: inputs[i], in: &graph)
     }
     switch node.op {
     case .parameter, .input, .constant: break
     case .unary(let operation):
-      pointwise(0, &graph) { graph in
+      try pointwise(0, &graph) { graph in
         graph.multiply(g(&graph), graph.derivative(of: operation, at: inputs[0], y))
       }
     case .binary(let operation):
       for i in 0..<2 {
         guard let rule = graph.partial(operation, i, inputs[0], inputs[1]) else { continue }
-        pointwise(i, &graph) { graph in rule(&graph, g(&graph)) }
+        try pointwise(i, &graph) { graph in rule(&graph, g(&graph)) }
       }
     case .select:
       let zero = graph.broadcast(graph.constant(0), to: graph.shape(of: y))
@@ -118,7 +123,7 @@ private struct BackwardPass {
       give(1, &graph) { $0.select(inputs[0], then: full, otherwise: zero) }
       give(2, &graph) { $0.select(inputs[0], then: zero, otherwise: full) }
     case .cast: give(0, &graph) { _ in raw }
-    case .broadcast: pointwise(0, &graph) { g(&$0) }
+    case .broadcast: try pointwise(0, &graph) { g(&$0) }
     case .rotateHalf(let width):
       give(0, &graph) { graph in
         let full = graph.broadcast(g(&graph), to: graph.shape(of: y))
@@ -234,8 +239,10 @@ extension Graph {
     }
   }
 
-  /// Sums a cotangent of shape `full` (or smaller, broadcasting) down to the shape of a broadcast input.
-  fileprivate mutating func sum(_ cotangent: Value, of full: Shape, to target: Shape) -> Value {
+  /// Sums a cotangent of shape `full`, or smaller and broadcasting, down to the shape of a broadcast input.
+  ///
+  /// The input may have been repeated along the last axis and along outer axes; nil for an axis between.
+  fileprivate mutating func sum(_ cotangent: Value, of full: Shape, to target: Shape) -> Value? {
     guard target != full else { return cotangent }
     var g = broadcast(cotangent, to: full)
     if target.elementCount == 1 {
@@ -244,9 +251,10 @@ extension Graph {
     }
     if target.columns == 1 && full.columns != 1 { g = rowSum(g) }
     let kept = shape(of: g)
-    if target.elementCount == kept.elementCount { return reshape(g, target) }
-    precondition(
-      target.elementCount == kept.columns, "the gradient of a broadcast over inner axes")
-    return reshape(sumRows(g), target)
+    let inner = zip(kept.dimensions.reversed(), target.dimensions.reversed())
+      .prefix { $0 == $1 }.reduce(1) { $0 * $1.0 }
+    guard inner == target.elementCount else { return nil }
+    if inner == kept.elementCount { return reshape(g, target) }
+    return reshape(sumRows(reshape(g, [kept.elementCount / inner, inner])), target)
   }
 }

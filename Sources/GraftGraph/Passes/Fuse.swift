@@ -12,147 +12,141 @@ package struct FusionGroup: Sendable {
 
 /// Which nodes run together.
 package struct Fusion: Sendable {
-  /// The groups.
-  package var groups: [FusionGroup] = []
+  /// The groups; one that was merged into another is empty.
+  package private(set) var groups: [FusionGroup] = []
   /// The group of each node; nil for nodes that aren't fusible, or are computed wherever they are used.
-  package var groupOfNode: [Int?]
+  package private(set) var groupOfNode: [Int?]
+  /// Nodes that every user computes for itself: widening casts.
+  package private(set) var inlined: [Bool]
 
   /// The largest number of nodes in a group: registers of a tile program are cache.
   static let maximumNodes = 96
 
   /// Forms groups; without `fuses` every node is one.
   ///
-  /// A node joins a group that makes or reads one of its inputs when their iteration spaces agree and no path
-  /// leads out of the group and back.
-  /// Nodes join only inside their phase, so that no tile program ties early memory to late work.
+  /// Each node begins as a group and merges with those that make or read one of its inputs, when the iteration
+  /// spaces agree and no path leads out of the merged group and back. Groups stay inside their phase, so that no
+  /// tile program ties early memory to late work.
   package init(_ graph: Graph, live: [Bool], outputs: Set<Value>, fuses: Bool) {
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     inlined = graph.inlinedNodes(live: live, outputs: outputs)
     var readers: [Value: [Int]] = [:]
     for (place, node) in graph.nodes.enumerated()
     where live[place] && node.op.kind == .fusible && !inlined[place] {
-      let space = IterationSpace(graph, place)
-      var joined: Int?
-      if fuses {
-        for candidate in candidates(for: node, graph, readers) {
-          if let merged = canJoin(place, space, candidate, graph) {
-            groups[candidate].nodes.append(place)
-            groups[candidate].rows = merged.rows
-            groups[candidate].columns = merged.columns
-            joined = candidate
-            break
-          }
-        }
-      }
-      if joined == nil {
-        groups.append(FusionGroup(nodes: [place], rows: space.rows, columns: space.columns))
-        joined = groups.count - 1
-      }
-      groupOfNode[place] = joined
-      for input in graph.operands(of: place, inlined) where readers[input]?.last != joined {
-        readers[input, default: []].append(joined ?? 0)
+      let shape = graph.iterationShape(of: place)
+      groups.append(FusionGroup(nodes: [place], rows: shape.rows, columns: shape.columns))
+      groupOfNode[place] = groups.count - 1
+      let operands = graph.operands(of: place, inlined)
+      if fuses { mergeNeighbours(of: place, operands, graph, readers) }
+      for operand in operands where graph.shape(of: operand).elementCount > 1 {
+        readers[operand, default: []].append(place)
       }
     }
   }
 
-  /// Nodes that every user computes for itself: widening casts and expressions of parameters alone.
-  package private(set) var inlined: [Bool]
+  // MARK: - Merging
 
-  // MARK: - Joining
-
-  /// Groups that make or read an input of the node, latest first.
-  private func candidates(
-    for node: Node, _ graph: Graph, _ readers: [Value: [Int]]
-  ) -> [Int] {
-    var found: Set<Int> = []
-    func visit(_ value: Value) {
-      let base = graph.base(of: value)
-      if let group = groupOfNode[base.node] {
-        found.insert(group)
-      } else if graph.nodes[base.node].op.kind == .fusible {
-        for input in graph.nodes[base.node].inputs { visit(input) }
+  /// Merges a new node's group with the groups that make or read its operands, latest first.
+  private mutating func mergeNeighbours(
+    of place: Int, _ operands: [Value], _ graph: Graph, _ readers: [Value: [Int]]
+  ) {
+    var neighbours: Set<Int> = []
+    for operand in operands {
+      if let maker = groupOfNode[operand.node] { neighbours.insert(maker) }
+      for reader in readers[operand] ?? [] {
+        if let group = groupOfNode[reader] { neighbours.insert(group) }
       }
-      for group in readers[base] ?? [] { found.insert(group) }
     }
-    for input in node.inputs { visit(input) }
-    return found.filter { graph.nodes[groups[$0].nodes[0]].phase == node.phase }.sorted(by: >)
+    for neighbour in neighbours.sorted(by: >) {
+      guard let own = groupOfNode[place], own != neighbour, !groups[neighbour].nodes.isEmpty,
+        let space = mergedSpace(own, neighbour, graph)
+      else { continue }
+      for node in groups[own].nodes { groupOfNode[node] = neighbour }
+      groups[neighbour] = FusionGroup(
+        nodes: (groups[neighbour].nodes + groups[own].nodes).sorted(), rows: space.rows,
+        columns: space.columns)
+      groups[own].nodes = []
+    }
   }
 
-  private func canJoin(
-    _ place: Int, _ space: IterationSpace, _ candidate: Int, _ graph: Graph
-  ) -> (rows: Int, columns: Int)? {
-    let group = groups[candidate]
-    guard group.nodes.count < Self.maximumNodes,
-      let merged = space.merged(with: group, graph),
-      !dependsOnGroup(place, candidate, graph)
+  /// The iteration space of two groups together; nil when they can't be one.
+  private func mergedSpace(_ a: Int, _ b: Int, _ graph: Graph) -> IterationSpace? {
+    let (one, other) = (groups[a], groups[b])
+    guard graph.nodes[one.nodes[0]].phase == graph.nodes[other.nodes[0]].phase,
+      one.nodes.count + other.nodes.count <= Self.maximumNodes,
+      let space = IterationSpace(merging: one, other)
     else { return nil }
-    // A column sum is complete only after the whole program.
-    for input in graph.nodes[place].inputs {
-      let base = graph.base(of: input)
-      if groupOfNode[base.node] == candidate, graph.nodes[base.node].op == .sumRows { return nil }
-    }
-    let widened = FusionGroup(nodes: group.nodes, rows: merged.rows, columns: merged.columns)
-    for member in group.nodes + [place] {
-      guard isExpressible(member, in: widened, candidate, joining: place, graph) else { return nil }
-    }
-    return merged
-  }
-
-  /// Whether all operands of a member can be addressed in the group's iteration space.
-  private func isExpressible(
-    _ member: Int, in group: FusionGroup, _ index: Int, joining: Int, _ graph: Graph
-  ) -> Bool {
-    let node = graph.nodes[member]
-    let full = graph.iterationShape(of: member)
-    func visit(_ value: Value, _ shape: Shape) -> Bool {
-      guard
-        let address = Addressing(
-          of: graph.shape(of: value), broadcastTo: shape, rows: group.rows, columns: group.columns)
-      else { return false }
-      let base = graph.base(of: value)
-      let isMember = groupOfNode[base.node] == index || base.node == joining
-      if isMember {
-        return address.isNatural(rows: group.rows, columns: group.columns)
-      }
-      let maker = graph.nodes[base.node]
-      if groupOfNode[base.node] == nil, maker.op.kind == .fusible, base.node < member {
-        guard value == base || address.isNatural(rows: group.rows, columns: group.columns) else {
-          return false
+    for (index, partner) in [(a, b), (b, a)] {
+      let isSameSpace =
+        groups[index].rows == space.rows && groups[index].columns == space.columns
+      for member in groups[index].nodes {
+        guard isSameSpace || graph.runs(member, over: space) else { return nil }
+        let shape = graph.iterationShape(of: member)
+        for input in graph.nodes[member].inputs
+        where !isSameSpace || groupOfMaker(of: input, graph) == partner {
+          guard isExpressible(input, in: shape, over: space, [a, b], graph) else { return nil }
         }
-        return maker.inputs.allSatisfy { visit($0, shape) }
       }
-      return true
     }
-    return node.inputs.allSatisfy { visit($0, full) }
+    return leadsBack(from: a, to: b, graph) || leadsBack(from: b, to: a, graph) ? nil : space
   }
 
-  /// Whether an input of the node comes, outside the group, from something that depends on the group.
+  /// The group that makes a value, seen through views and inlined casts.
+  private func groupOfMaker(of value: Value, _ graph: Graph) -> Int? {
+    var base = graph.base(of: value)
+    while inlined[base.node] { base = graph.base(of: graph.nodes[base.node].inputs[0]) }
+    return groupOfNode[base.node]
+  }
+
+  /// Whether an operand can be addressed in an iteration space, or is a register of one of the groups.
   ///
-  /// A path through views and inlined casts alone stays inside: they are computed by their user.
-  private func dependsOnGroup(_ place: Int, _ candidate: Int, _ graph: Graph) -> Bool {
-    let first = groups[candidate].nodes[0]
+  /// A column sum is complete only after its whole program, so nobody inside can read it.
+  private func isExpressible(
+    _ value: Value, in shape: Shape, over space: IterationSpace, _ inside: [Int], _ graph: Graph
+  ) -> Bool {
+    let base = graph.base(of: value)
+    if graph.nodes[base.node].op.kind == .constant { return true }
+    guard
+      let address = Addressing(
+        of: graph.shape(of: value), broadcastTo: shape, rows: space.rows, columns: space.columns)
+    else { return false }
+    if let maker = groupOfNode[base.node], inside.contains(maker) {
+      return address.isNatural && graph.nodes[base.node].op != .sumRows
+    }
+    guard inlined[base.node] else { return true }
+    return (value == base || address.isNatural)
+      && isExpressible(graph.nodes[base.node].inputs[0], in: shape, over: space, inside, graph)
+  }
+
+  /// Whether a path goes from one group through other steps to another group.
+  ///
+  /// Phases are stretches of the graph's order, so that a path between two groups of a phase stays in it.
+  private func leadsBack(from source: Int, to target: Int, _ graph: Graph) -> Bool {
+    let phase = graph.nodes[groups[source].nodes[0]].phase
     var seen: Set<Int> = []
-    var outside: [Int] = []
-    func visitInside(_ node: Int) {
-      if groupOfNode[node] == candidate { return }
-      switch graph.nodes[node].op.kind {
-      case .view: for input in graph.nodes[node].inputs { visitInside(input.node) }
-      case .fusible where groupOfNode[node] == nil:
-        for input in graph.nodes[node].inputs { visitInside(input.node) }
-      case .fusible, .opaque: outside.append(node)
-      case .leaf, .constant, .effect: break
+    var stack: [Int] = []
+    /// Steps that an input comes from: what views and inlined casts stand for.
+    func visit(_ input: Value) {
+      var base = graph.base(of: input)
+      while inlined[base.node] { base = graph.base(of: graph.nodes[base.node].inputs[0]) }
+      guard graph.nodes[base.node].phase == phase, seen.insert(base.node).inserted else { return }
+      stack.append(base.node)
+    }
+    // Direct edges are no obstacle: they become registers.
+    for member in groups[target].nodes {
+      for input in graph.nodes[member].inputs
+      where groupOfMaker(of: input, graph).map({ $0 != source && $0 != target }) ?? true {
+        visit(input)
       }
     }
-    for input in graph.nodes[place].inputs { visitInside(input.node) }
-    while let node = outside.popLast() {
-      if groupOfNode[node] == candidate { return true }
-      guard seen.insert(node).inserted else { continue }
-      let members = groupOfNode[node].map { groups[$0].nodes } ?? [node]
-      guard let last = members.last, last > first else { continue }
-      for member in members {
-        seen.insert(member)
-        outside += graph.nodes[member].inputs.map(\.node)
+    while let node = stack.popLast() {
+      let group = groupOfNode[node]
+      if group == source { return true }
+      let members = group.map { groups[$0].nodes } ?? [node]
+      if let first = members.first, group != nil, first != node, !seen.insert(first).inserted {
+        continue
       }
+      for member in members { for input in graph.nodes[member].inputs { visit(input) } }
     }
     return false
   }

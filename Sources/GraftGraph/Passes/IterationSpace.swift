@@ -1,42 +1,27 @@
 internal import GraftCore
 internal import GraftKernels
 
-/// The rows and columns that a fusible node runs over.
+/// The rows and columns that a group's instructions run over.
 struct IterationSpace {
-  let place: Int
   let rows: Int
   let columns: Int
 
-  init(_ graph: Graph, _ place: Int) {
-    let shape = graph.iterationShape(of: place)
-    self.place = place
-    rows = shape.rows
-    columns = shape.columns
-  }
-
-  /// The space that a group and the node can share; nil when there is none.
+  /// The space that two groups can share; nil when there is none.
   ///
-  /// Spaces of equal size meet at the finer columns, when every member can do with them; one value a row joins the rows.
-  func merged(with group: FusionGroup, _ graph: Graph) -> (rows: Int, columns: Int)? {
-    let size = rows * columns
-    let groupSize = group.rows * group.columns
-    var target: (rows: Int, columns: Int)
-    if size == groupSize {
-      let finer = min(columns, group.columns)
-      guard finer > 0 else { return columns == group.columns ? (rows, columns) : nil }
-      target = (size / finer, finer)
-    } else if columns == 1, rows == group.rows {
-      target = (group.rows, group.columns)
-    } else if group.columns == 1, group.rows == rows {
-      target = (rows, columns)
+  /// Spaces of equal size meet at the finer columns; one value a row joins the rows.
+  init?(merging one: FusionGroup, _ other: FusionGroup) {
+    let size = one.rows * one.columns
+    if size == other.rows * other.columns {
+      let finer = min(one.columns, other.columns)
+      guard finer > 0 else { return nil }
+      rows = size / finer
+      columns = finer
+    } else if one.columns == 1 || other.columns == 1, one.rows == other.rows {
+      rows = one.rows
+      columns = max(one.columns, other.columns)
     } else {
       return nil
     }
-    if size == groupSize, rows != group.rows, columns != 1, group.columns == 1 {
-      target = (rows, columns)
-    }
-    for member in group.nodes + [place] where !graph.runs(member, over: target) { return nil }
-    return target
   }
 }
 
@@ -54,7 +39,7 @@ extension Graph {
   }
 
   /// Whether a node can run in an iteration space.
-  fileprivate func runs(_ place: Int, over space: (rows: Int, columns: Int)) -> Bool {
+  func runs(_ place: Int, over space: IterationSpace) -> Bool {
     let shape = iterationShape(of: place)
     let isFull = shape.elementCount == space.rows * space.columns
     let isRowWise = shape.columns == 1 && shape.rows == space.rows

@@ -55,7 +55,7 @@ struct GroupLowering {
       if node.op == .sumRows {
         let register = operand(node.inputs[0], in: graph.iterationShape(of: place))
         let binding = TileProgram.Binding(
-          dtype: .f32, width: group.columns == 1 ? .one : .columns, rowModulus: 1)
+          dtype: .f32, width: .columns, rowModulus: 1)
         writes.append((Value(node: place), binding, { .columnSum(register, binding: $0) }))
         continue
       }

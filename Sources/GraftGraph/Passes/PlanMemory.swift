@@ -72,9 +72,9 @@ extension MemoryPlan {
     var last: [Value: Int] = [:]
     func reads(_ value: Value, _ step: Int) { last[graph.base(of: value)] = step }
     func writes(_ value: Value, _ step: Int) {
-      guard schedule.assigned[value] == nil, used.contains(value) || value.result == 0 else {
-        return
-      }
+      guard schedule.assigned[value] == nil,
+        used.contains(value) || !graph.nodes[value.node].op.canOmit(result: value.result)
+      else { return }
       first[value] = step
       last[value] = max(last[value] ?? step, step)
     }
