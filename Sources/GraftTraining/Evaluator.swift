@@ -50,8 +50,8 @@ package final class Evaluator {
     for start in stride(from: 0, to: windows.count, by: batchSize) {
       let chosen = start..<min(start + batchSize, windows.count)
       let batch = Batch(windows, chosen, size: batchSize)
-      ids.replaceBytes(batch.ids.rawBytes)
-      targets.replaceBytes(batch.targets.rawBytes)
+      ids.replaceElements(batch.ids)
+      targets.replaceElements(batch.targets)
       try executable.run(bindings: bindings)
       sum += executable.output(losses).floats().reduce(0.0) { $0 + Double($1) }
       count += batch.targetCount

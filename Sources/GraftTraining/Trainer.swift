@@ -92,11 +92,11 @@ package final class Trainer {
   /// - Throws: ``TrainingError/Reason/nonFinite(step:quantity:)`` before anything is changed.
   package func run(_ batches: [Batch], step number: Int) throws -> Outcome {
     let count = batches.reduce(0) { $0 + $1.targetCount }
-    lossScale.replaceBytes([1 / Float(max(count, 1))].rawBytes)
+    lossScale.replaceElements([1 / Float(max(count, 1))])
     var loss = 0.0
     for batch in batches {
-      ids.replaceBytes(batch.ids.rawBytes)
-      targets.replaceBytes(batch.targets.rawBytes)
+      ids.replaceElements(batch.ids)
+      targets.replaceElements(batch.targets)
       try step.run(bindings: bindings)
       loss += step.output(losses).floats().reduce(0.0) { $0 + Double($1) }
     }
@@ -122,11 +122,11 @@ package final class Trainer {
 
   private func apply(step number: Int, norm length: Double) throws {
     let clip = settings.clipNorm.map { min(1, $0 / (length + 1e-6)) } ?? 1
-    gradientScale.replaceBytes([Float(clip)].rawBytes)
+    gradientScale.replaceElements([Float(clip)])
     let rate = settings.schedule.rate(at: number - 1)
     for (input, slice) in scalars {
       let value = settings.optimizer.value(of: input, learningRate: rate, step: number)
-      slice.replaceBytes([value].rawBytes)
+      slice.replaceElements([value])
     }
     try update.run(bindings: bindings)
   }

@@ -18,22 +18,31 @@ extension MemorySlice {
   ) throws(StorageError) {
     precondition(elements.count == shape.elementCount, "as many elements as the shape has")
     try self.init(allocating: dtype, shape)
-    replaceBytes(elements.rawBytes)
+    replaceElements(elements)
+  }
+
+  /// Replaces the slice's elements.
+  ///
+  /// - Precondition: as many bytes as the slice has, and a writable region.
+  public func replaceElements<Element: BitwiseCopyable>(_ elements: [Element]) {
+    unsafe elements.withUnsafeBytes { source in unsafe replaceBytes(source) }
   }
 
   /// Replaces the slice's bytes.
   ///
   /// - Precondition: as many bytes as the slice has, and a writable region.
   public func replaceBytes(_ source: RawSpan) {
-    precondition(source.byteCount == byteCount, "as many bytes as the slice has")
-    memory.withMutableBytes { target in
-      unsafe target.withUnsafeMutableBytes { to in
-        unsafe source.withUnsafeBytes { from in
-          guard let base = to.baseAddress, let start = from.baseAddress else { return }
-          unsafe (base + byteOffset).copyMemory(from: start, byteCount: from.count)
-        }
-      }
+    unsafe source.withUnsafeBytes { source in unsafe replaceBytes(source) }
+  }
+
+  private func replaceBytes(_ source: UnsafeRawBufferPointer) {
+    precondition(source.count == byteCount && memory.isWritable, "as many bytes as the slice has")
+    guard let target = unsafe memory.address(at: byteOffset), let start = source.baseAddress else {
+      return
     }
+    unsafe target.copyMemory(from: start, byteCount: source.count)
+    // The copy goes through an address: the owner must live until it is done.
+    withExtendedLifetime(memory) {}
   }
 
   /// The elements as 32-bit floats, for small f32 slices such as losses and norms.
@@ -42,6 +51,8 @@ extension MemorySlice {
   public func floats() -> [Float] {
     precondition(dtype == .f32, "32-bit floats")
     let source = bytes
-    return (0..<shape.elementCount).map { unsafe source.unsafeLoad(fromByteOffset: $0 * 4, as: Float.self) }
+    return (0..<shape.elementCount).map {
+      unsafe source.unsafeLoad(fromByteOffset: $0 * 4, as: Float.self)
+    }
   }
 }

@@ -66,8 +66,8 @@ package final class Generator {
         .tokenOutOfRange(id: Int(token), vocabularySize: vocabulary), file: "the prompt")
     }
     let compiled = try compiled(for: tokens.count)
-    compiled.ids.replaceBytes(tokens.rawBytes)
-    position.replaceBytes([Int32(length)].rawBytes)
+    compiled.ids.replaceElements(tokens)
+    position.replaceElements([Int32(length)])
     var run = bindings
     run[LlamaGraph.Input.tokens] = compiled.ids
     run[Self.lastRow] = compiled.last
