@@ -6,16 +6,19 @@ import GraftKernels
 struct Example {
   var graph = Graph()
   private(set) var elements: [TensorName: [Double]] = [:]
-  private var types: [TensorName: (dtype: DType, shape: Shape)] = [:]
+  private(set) var types: [TensorName: (dtype: DType, shape: Shape)] = [:]
+  /// Whether parameters get elements; large graphs that are only compiled need none.
+  var fillsParameters = true
 
   /// A parameter whose element `i` is offset + scale · sin(0.7·i + 1.3·n), n counting parameters from 0.
   mutating func parameter(
     _ name: TensorName, _ shape: Shape, _ dtype: DType = .f32, scale: Double = 1,
     offset: Double = 0
   ) -> Value {
-    if elements[name] == nil {
+    if types[name] == nil {
       let phase = 1.3 * Double(types.count)
-      elements[name] = (0..<shape.elementCount).map { i in
+      let count = fillsParameters ? shape.elementCount : 0
+      elements[name] = (0..<count).map { i in
         let x = Float(offset + scale * sine(0.7 * Double(i) + phase))
         return Double(dtype == .bf16 ? x.roundedToBF16 : x)
       }

@@ -125,4 +125,14 @@ struct TinyLlama {
     let delta = example.graph.matmul(scaled, transposed: false, b, transposed: true, dtype: .f32)
     return example.graph.add(example.graph.cast(y, to: .f32), delta)
   }
+
+  /// The extents of SmolLM2-135M, 4 × 512 tokens, in bf16 with adapters of rank 8; without elements.
+  static func smolLM2() throws -> TinyLlama {
+    try TinyLlama(.bf16) { model in
+      model.example.fillsParameters = false
+      (model.batch, model.sequence, model.hidden) = (4, 512, 576)
+      (model.heads, model.groups, model.width) = (9, 3, 64)
+      (model.intermediate, model.vocabulary, model.rank, model.layers) = (1536, 49152, 8, 30)
+    }
+  }
 }

@@ -1,0 +1,27 @@
+import GraftCore
+import GraftGraph
+import GraftKernels
+import Testing
+
+/// Plans of a real model's training step.
+struct ScaleTests {
+  @Test(arguments: RecomputePolicy.allCases)
+  func `the arena of a 30-block decoder is within 3 % of the least possible`(
+    _ recompute: RecomputePolicy
+  ) throws {
+    let model = try TinyLlama.smolLM2()
+    let executable = try Executable(
+      model.example.graph, outputs: model.outputs, options: CompilerOptions(recompute: recompute),
+      kernels: Kernels(pool: ThreadPool(threadCount: 1)))
+    let plan = executable.memoryPlan
+    #expect(plan.arenaByteCount * 100 <= plan.lowerBoundByteCount * 103)
+    for (index, buffer) in plan.buffers.enumerated() {
+      for other in plan.buffers[..<index]
+      where other.firstStep <= buffer.lastStep && buffer.firstStep <= other.lastStep {
+        #expect(
+          other.offset + other.byteCount <= buffer.offset
+            || buffer.offset + buffer.byteCount <= other.offset)
+      }
+    }
+  }
+}
