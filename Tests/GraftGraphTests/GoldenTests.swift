@@ -1,0 +1,27 @@
+import GraftCore
+import GraftGraph
+import Testing
+
+/// The small decoder against PyTorch: Fixtures/generate/graph.py.
+struct GoldenTests {
+  @Test func `a decoder's losses and gradients are PyTorch's, interpreted and compiled`() throws {
+    let golden = try Self.golden()
+    let model = try TinyLlama()
+    let exact = try model.example.interpret(model.outputs, rounding: .none)
+    let compiled = try model.example.run(model.outputs)
+    let losses = try #require(golden["losses"]?.array).compactMap(\.double)
+    #expect(distance(exact[0], losses) < 1e-6)
+    #expect(distance(compiled[0], losses) < 1e-5)
+    for (index, name) in model.adapters.enumerated() {
+      let gradient = try #require(golden["gradients"]?[name.text]?.array).compactMap(\.double)
+      #expect(distance(exact[index + 1], gradient) < 1e-6, "\(name)")
+      #expect(distance(compiled[index + 1], gradient) < 2e-5, "\(name)")
+    }
+  }
+
+  private static func golden() throws -> JSONValue {
+    let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    let path = "/\(root)/Fixtures/golden/graph/decoder.json"
+    return try JSONValue.parse(try InputFile.contents(of: path, atMost: 1 << 20), file: path)
+  }
+}
