@@ -1,0 +1,97 @@
+internal import GraftCore
+
+/// What bits of a dtype are NaN or infinite: those that, flipped and masked, reach a limit.
+struct NonFiniteTest<Bits: FixedWidthInteger & UnsignedInteger & SIMDScalar> {
+  let flip: Bits
+  let mask: Bits
+  let limit: Bits
+  /// The one masked value that is an infinity, where the dtype has them.
+  let infinity: Bits?
+
+  init(flip: Bits = 0, mask: Bits, limit: Bits, infinity: Bits? = nil) {
+    self.flip = flip
+    self.mask = mask
+    self.limit = limit
+    self.infinity = infinity
+  }
+
+  func classify(_ bits: Bits) -> (isNaN: Bool, isInfinite: Bool) {
+    let value = (bits ^ flip) & mask
+    let isInfinite = value == infinity
+    return (value >= limit && !isInfinite, isInfinite)
+  }
+}
+
+/// NaNs and infinities among a tensor's elements.
+struct NonFiniteCount: Equatable, Sendable {
+  var nanCount = 0
+  var infinityCount = 0
+  /// The first such element.
+  var first: Int?
+
+  var isEmpty: Bool { first == nil }
+
+  static func += (left: inout NonFiniteCount, right: NonFiniteCount) {
+    left.nanCount += right.nanCount
+    left.infinityCount += right.infinityCount
+    left.first = [left.first, right.first].compactMap { $0 }.min()
+  }
+
+  /// Counts in stored bytes; elements are numbered from `start` on.
+  init(in bytes: RawSpan, of dtype: DType, from start: Int) {
+    switch dtype {
+    case .f16:
+      scan(bytes, start, NonFiniteTest<UInt16>(mask: 0x7FFF, limit: 0x7C00, infinity: 0x7C00))
+    case .bf16:
+      scan(bytes, start, NonFiniteTest<UInt16>(mask: 0x7FFF, limit: 0x7F80, infinity: 0x7F80))
+    case .f32, .c64:
+      scan(
+        bytes, start,
+        NonFiniteTest<UInt32>(mask: 0x7FFF_FFFF, limit: 0x7F80_0000, infinity: 0x7F80_0000))
+    case .f64:
+      let limit: UInt64 = 0x7FF0_0000_0000_0000
+      scan(bytes, start, NonFiniteTest<UInt64>(mask: ~(1 << 63), limit: limit, infinity: limit))
+    case .f8E5M2: scan(bytes, start, NonFiniteTest<UInt8>(mask: 0x7F, limit: 0x7C, infinity: 0x7C))
+    case .f8E4M3: scan(bytes, start, NonFiniteTest<UInt8>(mask: 0x7F, limit: 0x7F))
+    case .f8E8M0: scan(bytes, start, NonFiniteTest<UInt8>(mask: 0xFF, limit: 0xFF))
+    case .f8E4M3FNUZ, .f8E5M2FNUZ:
+      scan(bytes, start, NonFiniteTest<UInt8>(flip: 0x7F, mask: 0xFF, limit: 0xFF))
+    case .bool, .f4, .f6E2M3, .f6E3M2, .u8, .i8, .i16, .u16, .i32, .u32, .i64, .u64, .q4_0, .q4_1,
+      .q5_0, .q5_1, .q8_0, .q2K, .q3K, .q4K, .q5K, .q6K:
+      break
+    }
+  }
+
+  init() {}
+
+  /// Whole registers first: only those with a hit are looked at one by one.
+  private mutating func scan<Bits: BitwiseCopyable>(
+    _ bytes: RawSpan, _ start: Int, _ test: NonFiniteTest<Bits>
+  ) {
+    typealias Lanes = SIMD16<Bits>
+    let size = MemoryLayout<Bits>.size
+    let count = bytes.byteCount / size
+    let (flip, mask) = (Lanes(repeating: test.flip), Lanes(repeating: test.mask))
+    let limit = Lanes(repeating: test.limit)
+    let block = 256
+    for from in stride(from: 0, to: count, by: block) {
+      let end = min(from + block, count)
+      if end - from == block {
+        var highest = Lanes.zero
+        for at in stride(from: from, to: end, by: 16) {
+          let value = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at * size, as: Lanes.self)
+          let magnitude = (value ^ flip) & mask
+          highest.replace(with: magnitude, where: magnitude .> highest)
+        }
+        if !any(highest .>= limit) { continue }
+      }
+      for at in from..<end {
+        let bits = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at * size, as: Bits.self)
+        let (isNaN, isInfinite) = test.classify(bits)
+        guard isNaN || isInfinite else { continue }
+        if isNaN { nanCount += 1 } else { infinityCount += 1 }
+        if first == nil { first = start + at }
+      }
+    }
+  }
+}

@@ -1,0 +1,212 @@
+internal import GraftAdapters
+public import GraftCore
+internal import GraftFormats
+internal import GraftModels
+internal import Synchronization
+
+/// Checks a checkpoint from its structure to its last element.
+///
+/// Structure and index; every tensor of the architecture with the shape that `config.json` says; tied tensors; NaN and
+/// infinity; of an adapter its factors, and with a base that it fits. Tensors are read by tiles.
+/// - Parameters:
+///   - path: A model, adapter or table of any format.
+///   - base: The model that an adapter is for.
+/// - Throws: ``StorageError`` when files can't be read or are of no known format; what is wrong inside is in the result.
+public func verify(
+  _ path: String, base: String? = nil, threadCount: Int = 2, progress: Progress = .none
+) throws -> Verification {
+  var result = Verification(path: path)
+  var opened: OpenedCheckpoint?
+  try result.check("structure") { _ in opened = try OpenedCheckpoint(path: path) }
+  guard let checkpoint = opened else { return result }
+  if let sharded = checkpoint.reader as? ShardedReader {
+    result.checks.append("index of \(sharded.shards.count) shards")
+  }
+  switch checkpoint.kind {
+  case .adapter: try result.checkAdapter(checkpoint, base: base)
+  case .model: try result.checkArchitecture(of: checkpoint)
+  case .embeddings: result.checkVocabulary(of: checkpoint)
+  case .tensors: break
+  }
+  try result.checkValues(of: checkpoint, threadCount: threadCount, progress)
+  return result
+}
+
+extension Verification {
+  // MARK: - Structure
+
+  fileprivate mutating func checkAdapter(_ checkpoint: OpenedCheckpoint, base: String?) throws {
+    try check("adapter configuration and factors") { _ in
+      _ = try AdapterLayout(checkpoint.reader, try checkpoint.adapterConfiguration())
+    }
+    guard let base else {
+      omissions.append("fit to the base: no base was given")
+      return
+    }
+    let model = try OpenedCheckpoint(path: base)
+    try check("fit to the base") { _ in
+      _ = try MergePlan(base: model, adapters: [WeightedAdapter(path: checkpoint.path)])
+    }
+  }
+
+  fileprivate mutating func checkArchitecture(of checkpoint: OpenedCheckpoint) throws {
+    if let source = checkpoint.reader as? GGUFReader {
+      try checkUnlessUnsupported("tensors and shapes against the metadata") { _ in
+        _ = try GGUFModel(source, as: .f32)
+      }
+      return
+    }
+    try checkUnlessUnsupported("tensors and shapes against config.json") { result in
+      let file = checkpoint.path + "/config.json"
+      let configuration = try LlamaConfiguration(
+        try checkpoint.json("config.json"), file: file)
+      result.compare(checkpoint.reader, with: configuration)
+    }
+  }
+
+  /// What this program doesn't know isn't a defect.
+  private mutating func checkUnlessUnsupported(
+    _ name: String, _ body: (inout Verification) throws -> Void
+  ) throws {
+    do {
+      try check(name, body)
+      guard let last = defects.last, last.problem.hasPrefix("unknown architecture") else { return }
+      defects.removeLast()
+      omissions.append("\(name): \(last.problem)")
+    } catch let error as StorageError {
+      guard case .unsupported(let feature, let found) = error.reason else { throw error }
+      omissions.append("\(name): unsupported \(feature), \(found.escapedForTerminal)")
+    }
+  }
+
+  private mutating func compare(
+    _ reader: any CheckpointReader, with configuration: LlamaConfiguration
+  ) {
+    let places = reader.positions
+    for wanted in configuration.tensors {
+      guard let place = places[wanted.name] else {
+        defects.append(
+          Defect(
+            file: reader.path, tensor: wanted.name,
+            "missing, expected \(wanted.shape) by config.json"))
+        continue
+      }
+      let found = reader.tensors[place].shape
+      guard found != wanted.shape else { continue }
+      defects.append(
+        Defect(
+          file: reader.extent(of: place)?.file.path ?? reader.path, tensor: wanted.name,
+          offset: reader.extent(of: place)?.range.lowerBound,
+          "expected \(wanted.shape) by config.json, found \(found)"))
+    }
+  }
+
+  fileprivate mutating func checkVocabulary(of checkpoint: OpenedCheckpoint) {
+    guard let words = checkpoint.vocabulary,
+      let table = checkpoint.reader.tensors.first(where: { $0.shape.rank == 2 })
+    else { return }
+    checks.append("vocabulary against rows")
+    if words.count != table.shape[0] {
+      defects.append(
+        Defect(
+          file: checkpoint.path, tensor: table.name,
+          "\(table.shape[0]) rows for \(words.count) words"))
+    }
+  }
+
+  // MARK: - Values
+
+  /// Reads every element.
+  fileprivate mutating func checkValues(
+    of checkpoint: OpenedCheckpoint, threadCount: Int, _ progress: Progress
+  ) throws {
+    let reader = checkpoint.reader
+    let tiles = reader.tensors.indices.flatMap {
+      TensorTile.all(of: reader.tensors[$0], at: $0)
+    }
+    let counts = Mutex([NonFiniteCount](repeating: NonFiniteCount(), count: reader.tensors.count))
+    let failures = Mutex<[Int: any Error]>([:])
+    try shareOut(tiles.count, threadCount: threadCount, worker: { try TileReader() }) {
+      item, worker in
+      let tile = tiles[item]
+      let dtype = reader.tensors[tile.tensor].dtype
+      // A tensor that can't be read is one defect, however many tiles it has.
+      guard failures.withLock({ $0[tile.tensor] == nil }) else { return }
+      do {
+        let isQuantized = dtype.isBlockQuantized
+        let slice =
+          isQuantized ? try worker.values(of: tile, reader) : try worker.bytes(of: tile, reader)
+        let count = NonFiniteCount(
+          in: slice.bytes, of: isQuantized ? .f64 : dtype,
+          from: dtype == .c64 ? tile.elements.lowerBound * 2 : tile.elements.lowerBound)
+        if !count.isEmpty { counts.withLock { $0[tile.tensor] += count } }
+      } catch {
+        failures.withLock { $0[tile.tensor] = error }
+      }
+      progress.advance(tile.bytes(in: dtype).count)
+    }
+    for (tensor, info) in reader.tensors.enumerated() {
+      if let error = failures.withLock({ $0[tensor] }) {
+        guard let defect = Defect(error, in: reader.path) else { throw error }
+        defects.append(defect)
+      }
+      let count = counts.withLock { $0[tensor] }
+      if !count.isEmpty { defects.append(Self.defect(of: count, in: reader, tensor: tensor)) }
+      byteCount += info.byteCount
+    }
+    tensorCount = reader.tensors.count
+    checks.append("NaN and infinity in every element")
+    try checkTies(of: checkpoint)
+  }
+
+  private static func defect(
+    of count: NonFiniteCount, in reader: any CheckpointReader, tensor: Int
+  ) -> Defect {
+    let info = reader.tensors[tensor]
+    let extent = reader.extent(of: tensor)
+    let first = count.first ?? 0
+    let elementBytes = info.dtype == .c64 ? 4 : info.dtype.layout.bytes
+    let element = info.dtype.isBlockQuantized ? first / info.dtype.layout.elements : first
+    return Defect(
+      file: extent?.file.path ?? reader.path, tensor: info.name,
+      offset: extent.map { $0.range.lowerBound + element * elementBytes },
+      "\(count.nanCount) NaN and \(count.infinityCount) infinite of \(info.shape.elementCount) elements, the first at element \(first)"
+    )
+  }
+
+  /// A stored copy of a tied tensor must be the tensor.
+  private mutating func checkTies(of checkpoint: OpenedCheckpoint) throws {
+    guard checkpoint.kind == .model, checkpoint.file("config.json") != nil else { return }
+    let reader = checkpoint.reader
+    let places = reader.positions
+    for tie in checkpoint.ties(try checkpoint.json("config.json")) {
+      let stored = tie.compactMap { places[$0] }
+      guard stored.count == 2 else { continue }
+      checks.append("tied tensors")
+      let (first, copy) = (stored[0], stored[1])
+      if try !reader.hasSameValues(first, copy) {
+        defects.append(
+          Defect(
+            file: reader.extent(of: copy)?.file.path ?? reader.path,
+            tensor: reader.tensors[copy].name, offset: reader.extent(of: copy)?.range.lowerBound,
+            "config.json ties it to \(tie[0]), and its values are others"))
+      }
+    }
+  }
+}
+
+extension CheckpointReader {
+  /// Whether two tensors have the same dtype, shape and bytes.
+  fileprivate func hasSameValues(_ first: Int, _ second: Int) throws -> Bool {
+    let (left, right) = (tensors[first], tensors[second])
+    guard left.dtype == right.dtype, left.shape == right.shape else { return false }
+    let (one, other) = (try TileReader(), try TileReader())
+    for (tile, twin) in zip(
+      TensorTile.all(of: left, at: first), TensorTile.all(of: right, at: second))
+    {
+      let (a, b) = (try one.bytes(of: tile, self), try other.bytes(of: twin, self))
+      if !a.bytes.isSame(as: b.bytes) { return false }
+    }
+    return true
+  }
+}
