@@ -21,7 +21,7 @@ public func merge(
   let form = options.form ?? OutputForm(for: path)
   let output = try CheckpointOutput(
     path: path, form: form, tensors: plan.tensors.map(\.info), metadata: plan.metadata,
-    files: try plan.companions(dtype: options.dtype))
+    files: try base.files(declaring: options.dtype))
   var run = MergeRun(plan, threadCount: form.isOrdered ? 1 : options.threadCount)
   try run.write(to: output.writer, progress)
   try output.commit()
@@ -49,40 +49,5 @@ extension MergePlan {
     let kept = base.reader.format == .gguf ? [] : base.reader.metadata
     return kept.contains { $0.key == "format" }
       ? kept : kept + [MetadataEntry(key: "format", value: "pt")]
-  }
-
-  /// The base's companions; a new dtype is written into `config.json`.
-  func companions(dtype: DType?) throws(StorageError) -> [CompanionFile] {
-    guard let name = dtype?.configurationName else { return base.files }
-    var files: [CompanionFile] = []
-    for file in base.files {
-      guard file.name == "config.json", let config = try base.json(file.name).object else {
-        files.append(file)
-        continue
-      }
-      let members = config.members.map { member -> (key: String, value: JSONValue) in
-        ["dtype", "torch_dtype"].contains(member.key)
-          ? (member.key, .string(name)) : member
-      }
-      let text = JSONValue.object(JSONObject(members: members)).serialized() + "\n"
-      files.append(CompanionFile(name: file.name, bytes: Array(text.utf8)))
-    }
-    return files
-  }
-}
-
-extension DType {
-  /// The dtype's name in `config.json`.
-  fileprivate var configurationName: String? {
-    switch self {
-    case .f16: "float16"
-    case .bf16: "bfloat16"
-    case .f32: "float32"
-    case .f64: "float64"
-    case .bool, .f4, .f6E2M3, .f6E3M2, .u8, .i8, .f8E5M2, .f8E4M3, .f8E8M0, .f8E4M3FNUZ,
-      .f8E5M2FNUZ, .i16, .u16, .i32, .u32, .c64, .i64, .u64, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0,
-      .q2K, .q3K, .q4K, .q5K, .q6K:
-      nil
-    }
   }
 }

@@ -72,7 +72,7 @@ package struct CheckpointOutput: Sendable {
 }
 
 /// Refuses to replace a directory that doesn't look like a checkpoint.
-private func checkReplaceable(_ path: String) throws(StorageError) {
+func checkReplaceable(_ path: String) throws(StorageError) {
   guard Directory.exists(at: path) else {
     if Directory.hasFile(at: path) {
       throw StorageError(.alreadyExists, file: path, remedy: "name a directory that isn't there")

@@ -13,7 +13,7 @@ struct EmbeddingRows {
   private static let tileBytes = 4 << 20
 
   /// The names that embedding tables go by.
-  private static let names: [TensorName] = [
+  static let names: [TensorName] = [
     "model.embed_tokens.weight", "embed_tokens.weight", "transformer.wte.weight", "wte.weight",
     "bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight",
     "token_embd.weight",

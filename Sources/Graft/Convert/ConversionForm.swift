@@ -1,0 +1,48 @@
+public import GraftCore
+public import GraftFormats
+public import GraftHDF5
+
+/// In what form a conversion writes.
+public enum ConversionForm: Sendable, Equatable {
+  /// A directory with safetensors and the other files; above the limit in shards with an index.
+  case directory(maximumShardByteCount: Int? = nil)
+  /// One safetensors file, tensors only.
+  case safetensorsFile
+  /// One HDF5 file with everything inside.
+  case hdf5(HDF5Compression = .none)
+  /// A table of vectors with its words.
+  case wordVectors(WordVectorFormat)
+
+  /// The form that a path's suffix asks for.
+  public init(for path: String) {
+    let name = path.lowercased()
+    if name.hasSuffix(".h5") || name.hasSuffix(".hdf5") {
+      self = .hdf5()
+    } else if name.hasSuffix(".safetensors") {
+      self = .safetensorsFile
+    } else {
+      self = .directory()
+    }
+  }
+}
+
+/// How a conversion is done.
+public struct ConversionOptions: Sendable {
+  /// The form; nil follows the suffix of the target.
+  public var form: ConversionForm?
+  /// The dtype of all floats; nil keeps each, and makes quantized ones bf16.
+  public var dtype: DType?
+  /// The threads that work on tiles.
+  public var threadCount: Int
+
+  /// Makes options.
+  ///
+  /// - Precondition: the dtype is f16, bf16, f32 or nil, and there is a thread.
+  public init(form: ConversionForm? = nil, dtype: DType? = nil, threadCount: Int = 2) {
+    precondition(dtype?.isComputableFloat ?? true, "a conversion writes floats")
+    precondition(threadCount > 0, "somebody works")
+    self.form = form
+    self.dtype = dtype
+    self.threadCount = threadCount
+  }
+}

@@ -1,0 +1,86 @@
+internal import GraftCore
+internal import GraftFormats
+internal import GraftHDF5
+
+/// A checkpoint being written in some form: all of it appears, or nothing.
+struct ConversionOutput {
+  /// Takes the tensors' bytes.
+  let writer: any CheckpointWriter
+  /// The names of the files written, where the target is a directory.
+  let fileNames: [String]
+  /// Whether the bytes of the target depend on the order in which tiles are written.
+  let isOrdered: Bool
+  private let target: Target
+
+  private enum Target {
+    case directory(AtomicDirectory)
+    case file(AtomicFile)
+  }
+
+  /// Lays the target out and writes everything but the tensors.
+  ///
+  /// - Throws: ``StorageError`` when something stands at the path that isn't a checkpoint, or the disk is full.
+  init(path: String, form: ConversionForm, _ plan: ConversionSource) throws(StorageError) {
+    try checkRoom(at: path, for: plan)
+    switch form {
+    case .directory(let limit):
+      try checkReplaceable(path)
+      let directory = try AtomicDirectory(path: path)
+      for file in plan.files { try file.write(into: directory) }
+      if limit == nil, plan.keepsDTypes, plan.reader is HDF5Reader, !plan.shards.isEmpty {
+        writer = try RestoringWriter(
+          plan.tensors, headers: plan.shards, source: plan.reader.path, into: directory)
+        fileNames = plan.files.map(\.name) + plan.shards.map(\.name)
+      } else {
+        let sharded = try ShardedWriter(
+          plan.tensors, metadata: plan.metadata,
+          maximumByteCount: limit ?? ShardPlan.defaultMaximumByteCount, stem: plan.stem,
+          into: directory)
+        writer = sharded
+        fileNames = plan.files.map(\.name) + sharded.fileNames
+      }
+      isOrdered = false
+      target = .directory(directory)
+    case .safetensorsFile:
+      let file = try AtomicFile(replacing: path)
+      writer = try SafetensorsWriter(plan.tensors, metadata: plan.metadata, to: file.output)
+      (fileNames, isOrdered, target) = ([], false, .file(file))
+    case .hdf5(let compression):
+      let file = try AtomicFile(replacing: path)
+      writer = try HDF5Writer(
+        file.output, tensors: plan.tensors, metadata: plan.metadata,
+        files: plan.files.map(\.content), shards: plan.keepsDTypes ? plan.shards : [],
+        vocabulary: plan.vocabulary, compression: compression)
+      (fileNames, isOrdered, target) = ([], compression != .none, .file(file))
+    case .wordVectors:
+      preconditionFailure("tables of words have a writer of their own")
+    }
+  }
+
+  /// Completes the tensors and makes everything appear.
+  func commit() throws(StorageError) {
+    try writer.finish()
+    switch target {
+    case .directory(let directory): try directory.commit()
+    case .file(let file): try file.commit()
+    }
+  }
+}
+
+extension AtomicFile {
+  /// Opens a file that will take the place of whatever file is at the path, but of no directory.
+  convenience init(replacing path: String) throws(StorageError) {
+    guard !Directory.exists(at: path) else {
+      throw StorageError(.notRegular(found: "a directory"), file: path)
+    }
+    try self.init(path: path)
+  }
+}
+
+private func checkRoom(at path: String, for plan: ConversionSource) throws(StorageError) {
+  let needed =
+    plan.tensors.reduce(0) { $0 + $1.byteCount } + plan.files.reduce(0) { $0 + $1.byteCount }
+  if let available = Directory.availableBytes(at: path), available < needed {
+    throw StorageError(.noSpace(neededBytes: needed, availableBytes: available), file: path)
+  }
+}

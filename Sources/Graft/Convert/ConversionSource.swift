@@ -1,0 +1,107 @@
+internal import GraftCore
+internal import GraftFormats
+internal import GraftHDF5
+
+/// What a conversion writes, in the names and dtypes of the result where the source's format has others.
+struct ConversionSource {
+  /// The tensors to read.
+  let reader: any CheckpointReader
+  /// The other files of the result.
+  let files: [CompanionFile]
+  /// The metadata of the result.
+  let metadata: [MetadataEntry]
+  /// The words of a table of vectors.
+  let vocabulary: [[UInt8]]?
+  /// What the weight files that the tensors come from had before their data; kept as long as the dtypes are.
+  let shards: [HDF5Attachment]
+  /// The tensors as they will be written.
+  let tensors: [TensorInfo]
+  /// The name of a single weight file, without its suffix.
+  let stem: String
+
+  /// Plans the result.
+  ///
+  /// - Throws: ``StorageError`` for a GGUF model without a counterpart, or a file that can't be read.
+  init(_ checkpoint: OpenedCheckpoint, dtype: DType?) throws(StorageError) {
+    stem = checkpoint.kind == .adapter ? "adapter_model" : "model"
+    vocabulary = checkpoint.vocabulary
+    if let source = checkpoint.reader as? GGUFReader {
+      let model = try Self.model(source, as: dtype)
+      reader = model.reader
+      files = model.files
+      metadata = model.reader.metadata
+      shards = []
+    } else {
+      reader = checkpoint.reader
+      files = try checkpoint.files(declaring: dtype)
+      let isTable = checkpoint.reader is EmbeddingCheckpoint
+      metadata = isTable ? [] : checkpoint.reader.metadata
+      shards = try checkpoint.shardHeaders()
+    }
+    var planned: [TensorInfo] = []
+    for tensor in reader.tensors {
+      let target = tensor.dtype.isComputableFloat ? dtype ?? tensor.dtype : tensor.dtype
+      planned.append(
+        try TensorInfo(name: tensor.name, dtype: target, shape: tensor.shape, in: reader.path))
+    }
+    tensors = planned
+  }
+
+  /// Whether every tensor keeps its dtype.
+  var keepsDTypes: Bool { reader.tensors == tensors }
+
+  /// Shows a GGUF checkpoint as the model directory that it was made from.
+  private static func model(_ source: GGUFReader, as dtype: DType?) throws(StorageError)
+    -> (reader: any CheckpointReader, files: [CompanionFile])
+  {
+    let stored = Set(source.tensors.map(\.dtype))
+    let first: GGUFModel
+    var reader: any CheckpointReader
+    if let dtype {
+      first = try GGUFModel(source, as: dtype)
+      reader = first
+    } else if stored.contains(where: \.isBlockQuantized) {
+      first = try GGUFModel(source, as: .bf16)
+      reader = first
+    } else {
+      // The matrices' dtype is the model's; what is stored wider stays so.
+      let matrices = source.tensors.filter { $0.shape.rank > 1 }
+      let usual = [DType.bf16, .f16].first { dtype in matrices.allSatisfy { $0.dtype == dtype } }
+      first = try GGUFModel(source, as: usual ?? .f32)
+      reader = first
+      if stored.count > 1, usual != nil {
+        reader = WidenedModel(narrow: first, wide: try GGUFModel(source, as: .f32))
+      }
+    }
+    return (reader, first.files.map { CompanionFile(name: $0.name, bytes: $0.bytes) })
+  }
+}
+
+/// A model whose f32 tensors stay f32 beside those of a narrower dtype.
+private struct WidenedModel: CheckpointReader {
+  let narrow: GGUFModel
+  let wide: GGUFModel
+  let tensors: [TensorInfo]
+  private let isWide: [Bool]
+
+  init(narrow: GGUFModel, wide: GGUFModel) {
+    self.narrow = narrow
+    self.wide = wide
+    isWide = narrow.places.map { narrow.source.tensors[$0.source].dtype == .f32 }
+    tensors = isWide.enumerated().map { $1 ? wide.tensors[$0] : narrow.tensors[$0] }
+  }
+
+  var format: CheckpointFormat { narrow.format }
+  var path: String { narrow.path }
+  var metadata: [MetadataEntry] { narrow.metadata }
+
+  func read(_ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan)
+    throws(StorageError)
+  {
+    try (isWide[tensor] ? wide : narrow).read(tensor, at: byteOffset, into: &buffer)
+  }
+
+  func extent(of tensor: Int) -> FileExtent? {
+    (isWide[tensor] ? wide : narrow).extent(of: tensor)
+  }
+}

@@ -1,0 +1,119 @@
+public import GraftCore
+internal import GraftFormats
+internal import GraftHDF5
+internal import GraftKernels
+
+/// What a conversion wrote.
+public struct ConversionReport: Sendable {
+  /// The tensors, as written.
+  public let tensors: [TensorInfo]
+  /// The tensors whose dtype became another one.
+  public let convertedCount: Int
+  /// The other files written.
+  public let fileNames: [String]
+
+  /// The bytes of all tensors.
+  public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
+  /// The report as JSON.
+  public var json: JSONValue {
+    [
+      "tensorCount": JSONValue(tensors.count),
+      "convertedCount": JSONValue(convertedCount),
+      "byteCount": JSONValue(byteCount),
+      "files": .array(fileNames.map { .string($0) }),
+    ]
+  }
+}
+
+/// Writes a checkpoint in another format, sharding or dtype.
+///
+/// A model directory travels whole; one that went through HDF5 comes back bit for bit. A GGUF model becomes a model
+/// directory with the names, row order, configuration and tokenizer of the model that it was made from. Tensors are streamed by
+/// tiles; those that don't change are copied inside the kernel. Source and target may be the same path.
+/// - Parameter path: What is written, complete or not at all.
+/// - Throws: ``StorageError`` when files can't be read or written, or the target can't hold the source.
+public func convert(
+  _ source: OpenedCheckpoint, to path: String, options: ConversionOptions = ConversionOptions(),
+  progress: Progress = .none
+) throws -> ConversionReport {
+  let form = options.form ?? ConversionForm(for: path)
+  let plan = try ConversionSource(source, dtype: options.dtype)
+  if case .wordVectors(let format) = form {
+    return try exportVectors(source, plan, to: path, format, progress)
+  }
+  let output = try ConversionOutput(path: path, form: form, plan)
+  try transfer(
+    plan, to: output.writer, threadCount: output.isOrdered ? 1 : options.threadCount, progress)
+  try output.commit()
+  return ConversionReport(
+    tensors: plan.tensors,
+    convertedCount: zip(plan.tensors, source.reader.tensors).count { $0.dtype != $1.dtype },
+    fileNames: output.fileNames)
+}
+
+// MARK: - Tensors
+
+/// A piece of a conversion.
+private enum Piece {
+  /// A whole tensor, inside the kernel.
+  case copy(FileExtent, tensor: Int)
+  /// Elements through memory.
+  case tile(TensorTile)
+}
+
+private func transfer(
+  _ plan: ConversionSource, to writer: any CheckpointWriter, threadCount: Int,
+  _ progress: Progress
+) throws {
+  let reader = plan.reader
+  let places = writer.positions
+  let pieces = reader.tensors.enumerated().flatMap { position, tensor -> [Piece] in
+    if plan.tensors[position] == tensor, let extent = reader.extent(of: position) {
+      return [.copy(extent, tensor: position)]
+    }
+    return TensorTile.all(of: tensor, at: position).map(Piece.tile)
+  }
+  try shareOut(pieces.count, threadCount: threadCount, worker: { try TileConverter() }) {
+    item, converter in
+    switch pieces[item] {
+    case .copy(let extent, let tensor):
+      guard let place = places[reader.tensors[tensor].name] else { return }
+      try writer.copy(extent, to: place)
+      progress.advance(extent.range.count)
+    case .tile(let tile):
+      let target = plan.tensors[tile.tensor]
+      guard let place = places[target.name] else { return }
+      let values = try converter.convert(tile, of: reader, to: target.dtype)
+      try writer.write(values.bytes, of: place, at: tile.bytes(in: target.dtype).lowerBound)
+      progress.advance(tile.bytes(in: reader.tensors[tile.tensor].dtype).count)
+    }
+  }
+}
+
+/// One thread of a conversion with its buffers.
+private struct TileConverter {
+  private let kernels = Kernels(pool: ThreadPool(threadCount: 1))
+  private let stored: Memory
+  private let converted: Memory
+
+  init() throws(StorageError) {
+    stored = try Memory(byteCount: TensorTile.elementCount * 8)
+    converted = try Memory(byteCount: TensorTile.elementCount * 8)
+  }
+
+  /// A tile in another dtype, or as it is; good until the next one.
+  func convert(_ tile: TensorTile, of reader: any CheckpointReader, to dtype: DType)
+    throws(StorageError) -> MemorySlice
+  {
+    let from = reader.tensors[tile.tensor].dtype
+    let range = tile.bytes(in: from)
+    let bytes = MemorySlice(stored, dtype: .u8, shape: [range.count])
+    try reader.read(tile.tensor, at: range.lowerBound, into: bytes)
+    guard from != dtype else { return bytes }
+    let shape: Shape = [tile.elements.count]
+    let result = MemorySlice(converted, dtype: dtype, shape: shape)
+    kernels.convert(MemorySlice(stored, dtype: from, shape: shape), to: result)
+    return result
+  }
+}

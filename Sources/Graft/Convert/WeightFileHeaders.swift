@@ -1,0 +1,92 @@
+internal import GraftCore
+internal import GraftFormats
+internal import GraftHDF5
+
+/// The bytes of weight files before their tensor data, from which the files can be rebuilt exactly.
+///
+/// An index is such a file too: one without tensors.
+extension OpenedCheckpoint {
+  /// The headers of the weight files that the tensors come from, by file name.
+  func shardHeaders() throws(StorageError) -> [HDF5Attachment] {
+    if let hdf5 = reader as? HDF5Reader { return hdf5.shards }
+    if let single = reader as? SafetensorsReader {
+      return [try Self.header(of: single)]
+    }
+    guard let sharded = reader as? ShardedReader else { return [] }
+    var headers: [HDF5Attachment] = []
+    for shard in sharded.shards { headers.append(try Self.header(of: shard)) }
+    let index = try InputFile(path: sharded.path)
+    headers.append(
+      HDF5Attachment(
+        name: Self.name(of: sharded.path), bytes: try index.bytes(at: 0, count: index.byteCount)))
+    return headers
+  }
+
+  private static func header(of shard: SafetensorsReader) throws(StorageError) -> HDF5Attachment {
+    let data = shard.tensors.reduce(0) { $0 + $1.byteCount }
+    return HDF5Attachment(
+      name: name(of: shard.path),
+      bytes: try shard.file.bytes(at: 0, count: shard.file.byteCount - data))
+  }
+
+  private static func name(of path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? path
+  }
+}
+
+/// Weight files being rebuilt behind headers that were kept: the bytes that the first converter read.
+final class RestoringWriter: CheckpointWriter {
+  let tensors: [TensorInfo]
+  private let places: [(file: OutputFile, offset: Int)]
+
+  /// Writes the headers, and finds a place for each tensor behind them.
+  ///
+  /// - Throws: ``StorageError`` when headers and tensors don't fit together.
+  init(
+    _ tensors: [TensorInfo], headers: [HDF5Attachment], source: String,
+    into directory: AtomicDirectory
+  ) throws(StorageError) {
+    var homes: [TensorName: (file: OutputFile, offset: Int, info: TensorInfo)] = [:]
+    for header in headers {
+      let bytes = try header.contents(atMost: Self.maximumHeaderBytes, file: source)
+      let file = try directory.file(named: header.name)
+      try file.write(bytes, at: 0)
+      guard !header.name.hasSuffix(".json") else { continue }
+      let declared = try SafetensorsDeclaration(header: bytes, file: source)
+      try file.reserve(byteCount: bytes.count + declared.dataByteCount)
+      for (info, begin) in declared.tensors {
+        homes[info.name] = (file, bytes.count + begin, info)
+      }
+    }
+    var places: [(file: OutputFile, offset: Int)] = []
+    for tensor in tensors {
+      guard let home = homes.removeValue(forKey: tensor.name), home.info == tensor else {
+        throw Self.disagreement(source, tensor.name)
+      }
+      places.append((home.file, home.offset))
+    }
+    if let surplus = homes.keys.min() { throw Self.disagreement(source, surplus) }
+    self.tensors = tensors
+    self.places = places
+  }
+
+  private static var maximumHeaderBytes: Int { 256 << 20 }
+
+  private static func disagreement(_ file: String, _ tensor: TensorName) -> StorageError {
+    StorageError(
+      .mismatch(
+        subject: "the kept header of a weight file", expected: "the tensors of the checkpoint",
+        found: "others"),
+      file: file, tensor: tensor, remedy: "give --max-shard-size to lay the files out anew")
+  }
+
+  func write(_ bytes: RawSpan, of tensor: Int, at byteOffset: Int) throws(StorageError) {
+    try places[tensor].file.write(bytes, at: places[tensor].offset + byteOffset)
+  }
+
+  func copy(_ extent: FileExtent, to tensor: Int) throws(StorageError) {
+    try places[tensor].file.copy(from: extent.file, extent.range, to: places[tensor].offset)
+  }
+
+  func finish() throws(StorageError) {}
+}

@@ -1,0 +1,44 @@
+internal import GraftCore
+
+extension OpenedCheckpoint {
+  /// The companions of a copy whose floats have another dtype, which `config.json` then says.
+  func files(declaring dtype: DType?) throws(StorageError) -> [CompanionFile] {
+    guard let name = dtype?.configurationName else { return files }
+    var result: [CompanionFile] = []
+    for file in files {
+      guard file.name == "config.json", let config = try json(file.name).object,
+        config.members.contains(where: {
+          Self.dtypeKeys.contains($0.key) && $0.value != .string(name)
+        })
+      else {
+        result.append(file)
+        continue
+      }
+      let members = config.members.map { member -> (key: String, value: JSONValue) in
+        Self.dtypeKeys.contains(member.key) ? (member.key, .string(name)) : member
+      }
+      let text = JSONValue.object(JSONObject(members: members)).serialized() + "\n"
+      result.append(CompanionFile(name: file.name, bytes: Array(text.utf8)))
+    }
+    return result
+  }
+
+  /// The keys of `config.json` that name the dtype of the weights.
+  private static var dtypeKeys: Set<String> { ["dtype", "torch_dtype"] }
+}
+
+extension DType {
+  /// The dtype's name in `config.json`.
+  fileprivate var configurationName: String? {
+    switch self {
+    case .f16: "float16"
+    case .bf16: "bfloat16"
+    case .f32: "float32"
+    case .f64: "float64"
+    case .bool, .f4, .f6E2M3, .f6E3M2, .u8, .i8, .f8E5M2, .f8E4M3, .f8E8M0, .f8E4M3FNUZ,
+      .f8E5M2FNUZ, .i16, .u16, .i32, .u32, .c64, .i64, .u64, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0,
+      .q2K, .q3K, .q4K, .q5K, .q6K:
+      nil
+    }
+  }
+}
