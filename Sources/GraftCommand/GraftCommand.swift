@@ -8,7 +8,8 @@ struct GraftCommand: ParsableCommand {
     abstract: "Adapt pretrained models: import embeddings, train adapters, merge, export.",
     version: "graft \(version)",
     subcommands: [
-      TrainVerb.self, EvaluateVerb.self, GenerateVerb.self,
+      InspectVerb.self, VerifyVerb.self, DiffVerb.self, ConvertVerb.self, WarmStartVerb.self,
+      TrainVerb.self, EvaluateVerb.self, GenerateVerb.self, MergeVerb.self,
     ])
 
   /// The version that `--version` and written files name.

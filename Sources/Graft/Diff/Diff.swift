@@ -1,5 +1,6 @@
 public import GraftCore
 internal import GraftFormats
+internal import GraftHDF5
 internal import Synchronization
 
 /// Compares two checkpoints value by value, across formats, shardings and dtypes.
@@ -28,7 +29,7 @@ public func diff(
     }
   }
   let names = Set(left.tensors.map(\.name))
-  var run = PairRun(left, right, pairs, threadCount: threadCount, progress)
+  let run = PairRun(left, right, pairs, threadCount: threadCount, progress)
   return Comparison(
     tensors: try run.entries(), onlyInFirst: onlyInFirst,
     onlyInSecond: right.tensors.filter { !names.contains($0.name) },

@@ -67,7 +67,7 @@ struct NonFiniteCount: Equatable, Sendable {
   /// Whole registers first: only those with a hit are looked at one by one.
   private mutating func scan<Bits: BitwiseCopyable>(
     _ bytes: RawSpan, _ start: Int, _ test: NonFiniteTest<Bits>
-  ) {
+  ) where Bits.SIMD16Storage: BitwiseCopyable {
     typealias Lanes = SIMD16<Bits>
     let size = MemoryLayout<Bits>.size
     let count = bytes.byteCount / size

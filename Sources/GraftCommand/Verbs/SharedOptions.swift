@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Graft
 
 /// Options that every verb takes.
@@ -12,6 +13,9 @@ struct CommonOptions: ParsableArguments {
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads is at least 1") }
   }
+
+  /// The threads of a verb that streams tensors.
+  var workerCount: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
 }
 
 /// Options of the verbs that compute with a model.

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Graft
+
+/// `graft convert`: another format, sharding or dtype.
+struct ConvertVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert", abstract: "Write a checkpoint in another format, sharding or dtype.",
+    discussion: """
+      Without --to the suffix of the target decides: .h5 and .hdf5 are HDF5, .safetensors is one \
+      file of tensors, anything else a directory. A model travels with its configuration and \
+      tokenizer; one that went to HDF5 comes back bit for bit. GGUF models become directories with \
+      the names and layout of the model that they were made from; quantized ones become bf16 \
+      unless --dtype says otherwise. Source and target may be the same path.
+      """)
+
+  /// What `--to` takes.
+  enum Form: String, ExpressibleByArgument, CaseIterable {
+    case safetensors, hdf5, word2vec, glove
+  }
+
+  @Argument(help: "What to convert: a directory, a shard index, or one file.")
+  var source: String
+
+  @Argument(help: "The target: a directory or a file.")
+  var target: String
+
+  @Option(
+    name: .long,
+    help:
+      "The format of the target; word2vec and glove write an embedding table with its words (word2vec is text for .txt and .vec, else binary)."
+  )
+  var to: Form?
+
+  @Flag(name: .long, help: "Print one JSON object.")
+  var json = false
+
+  @OptionGroup(title: "Output")
+  var output: OutputOptions
+
+  @OptionGroup
+  var common: CommonOptions
+
+  func validate() throws { _ = try form() }
+
+  func run() throws {
+    let opened = try OpenedCheckpoint(path: source)
+    let display = ProgressDisplay(
+      "converting", total: opened.byteCount, unit: .bytes, isQuiet: common.quiet)
+    let report = try convert(
+      opened, to: target,
+      options: ConversionOptions(
+        form: try form(), dtype: output.dtype.dtype, threadCount: common.workerCount),
+      progress: display.progress)
+    display.finish()
+    guard !json else { return Standard.output(report.json.serialized()) }
+    let changed = report.convertedCount
+    Standard.output(
+      "\(target): \(Quantity.count(report.tensors.count)) tensors, \(Quantity.bytes(report.byteCount))"
+        + (changed > 0 ? ", \(Quantity.count(changed)) with another dtype" : ""))
+  }
+
+  /// The form that the options ask for.
+  private func form() throws -> ConversionForm {
+    var form = ConversionForm(for: target)
+    let isText = [".txt", ".vec"].contains { target.lowercased().hasSuffix($0) }
+    switch to {
+    case .safetensors where form != .safetensorsFile: form = .directory()
+    case .hdf5: form = .hdf5()
+    case .word2vec: form = .wordVectors(isText ? .word2vecText : .word2vecBinary)
+    case .glove: form = .wordVectors(.glove)
+    case .safetensors, nil: break
+    }
+    if let limit = output.maxShardSize {
+      guard case .directory = form else {
+        throw ValidationError("--max-shard-size is for directories of safetensors")
+      }
+      form = .directory(maximumShardByteCount: limit.byteCount)
+    }
+    if output.compress.value != .none {
+      guard case .hdf5 = form else { throw ValidationError("--compress is for HDF5") }
+      form = .hdf5(output.compress.value)
+    }
+    return form
+  }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import Graft
+
+/// Options of the verbs that write checkpoints.
+struct OutputOptions: ParsableArguments {
+  /// What `--dtype` takes.
+  enum Float: String, ExpressibleByArgument, CaseIterable {
+    case keep, f32, f16, bf16
+
+    var dtype: DType? {
+      switch self {
+      case .keep: nil
+      case .f32: .f32
+      case .f16: .f16
+      case .bf16: .bf16
+      }
+    }
+  }
+
+  @Option(
+    name: .long, help: "The dtype of all floating-point tensors; keep leaves each as it is.")
+  var dtype = Float.keep
+
+  @Option(
+    name: .long, help: "The most tensor data in one safetensors file, for example 5GB or 500MiB.")
+  var maxShardSize: ByteSize?
+
+  @Option(name: .long, help: "Compression inside HDF5: none, zstd or zstd:LEVEL (1 to 22).")
+  var compress = Compression(value: .none)
+}
+
+/// A number of bytes with a unit.
+struct ByteSize: ExpressibleByArgument {
+  /// The number.
+  let byteCount: Int
+
+  private static let units: [(suffix: String, factor: Int)] = [
+    ("kib", 1 << 10), ("mib", 1 << 20), ("gib", 1 << 30), ("tib", 1 << 40), ("kb", 1000),
+    ("mb", 1_000_000), ("gb", 1_000_000_000), ("tb", 1_000_000_000_000), ("b", 1), ("", 1),
+  ]
+
+  init?(argument: String) {
+    let text = argument.lowercased()
+    guard let unit = Self.units.first(where: { text.hasSuffix($0.suffix) }),
+      let number = Double(text.dropLast(unit.suffix.count)),
+      let count = Int(exactly: (number * Double(unit.factor)).rounded()), count > 0
+    else { return nil }
+    byteCount = count
+  }
+}
+
+/// What `--compress` takes.
+struct Compression: ExpressibleByArgument, CustomStringConvertible {
+  /// The compression.
+  let value: HDF5Compression
+
+  init(value: HDF5Compression) { self.value = value }
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+    switch (parts.first, parts.count) {
+    case ("none", 1): value = .none
+    case ("zstd", 1): value = .zstd()
+    case ("zstd", 2):
+      guard let level = Int(parts[1]), (1...22).contains(level) else { return nil }
+      value = .zstd(level: level)
+    default: return nil
+    }
+  }
+
+  var description: String {
+    switch value {
+    case .none: "none"
+    case .zstd(let level): "zstd:\(level)"
+    }
+  }
+
+  var defaultValueDescription: String { description }
+}

@@ -1,0 +1,55 @@
+import ArgumentParser
+import Graft
+
+/// `graft verify`: whether a checkpoint is sound.
+struct VerifyVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Check a model, adapter or table to its last element.",
+    discussion: """
+      Checks the structure and the index, every tensor of the architecture against config.json, \
+      tied tensors, NaN and infinity; of an adapter its factors and, with --base, its fit. \
+      Exits with 1 when something is wrong, and lists it.
+      """)
+
+  @Argument(help: "A model or adapter directory, a shard index, or one file.")
+  var path: String
+
+  @Option(name: .long, help: "The model that the adapter is for.")
+  var base: String?
+
+  @Flag(name: .long, help: "Print one JSON object.")
+  var json = false
+
+  @OptionGroup
+  var common: CommonOptions
+
+  func run() throws {
+    let display = ProgressDisplay(
+      "verifying", total: (try? OpenedCheckpoint(path: path).byteCount) ?? 0, unit: .bytes,
+      isQuiet: common.quiet)
+    let result = try verify(
+      path, base: base, threadCount: common.workerCount, progress: display.progress)
+    display.finish()
+    Standard.output(json ? result.json.serialized() : text(of: result))
+    if !result.isSound { throw CheckFailed() }
+  }
+
+  private func text(of result: Verification) -> String {
+    let unchecked = result.omissions.map { "not checked: " + $0 }
+    guard !result.isSound else {
+      let extent = "\(result.tensorCount) tensors, \(Quantity.bytes(result.byteCount))"
+      return
+        (["sound: \(extent)"] + result.checks.map { "  checked: " + $0 }
+        + unchecked.map { "  " + $0 }).joined(separator: "\n")
+    }
+    let count = result.defects.count
+    return
+      (result.defects.map(\.description) + unchecked
+      + ["\(count) defect\(count == 1 ? "" : "s")"]).joined(separator: "\n")
+  }
+}
+
+extension OpenedCheckpoint {
+  /// The bytes of all tensors.
+  var byteCount: Int { reader.tensors.reduce(0) { $0 + $1.byteCount } }
+}

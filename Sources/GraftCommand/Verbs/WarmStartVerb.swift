@@ -1,0 +1,44 @@
+import ArgumentParser
+import Graft
+
+/// `graft warm-start`: pretrained vectors into a model's embedding table.
+struct WarmStartVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "warm-start", abstract: "Import pretrained embeddings into a model.",
+    discussion: """
+      A token takes the vector of the word that it is spelled like: byte for byte, else when case \
+      doesn't count, else without the mark that begins a word. Imported rows are scaled to the mean \
+      length of the table's rows; all others stay.
+      """)
+
+  @Argument(help: "The model: a directory or one file, with its tokenizer.")
+  var model: String
+
+  @Option(
+    name: .long,
+    help: "Word vectors (word2vec, GloVe), or an embedding table with its words or tokenizer.")
+  var vectors: String
+
+  @Option(name: .long, help: "The new model: a directory, or an .h5 file.")
+  var out: String
+
+  @Option(name: .long, help: "Where to write the report as JSON.")
+  var report: String?
+
+  @Flag(name: .long, help: "Print one JSON object.")
+  var json = false
+
+  @OptionGroup
+  var common: CommonOptions
+
+  func run() throws {
+    let base = try OpenedCheckpoint(path: model)
+    let table = try OpenedCheckpoint(path: vectors)
+    let display = ProgressDisplay(
+      "importing", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
+    let result = try warmStart(
+      model: base, vectors: table, output: out, report: report, progress: display.progress)
+    display.finish()
+    Standard.output(json ? result.json.serialized() : "\(out): \(result)")
+  }
+}
