@@ -174,13 +174,30 @@ private func compareFiles(_ first: OpenedCheckpoint, _ second: OpenedCheckpoint)
     guard let other = second.file(file.name) else {
       return Comparison.File(name: file.name, finding: .onlyInFirst)
     }
-    return Comparison.File(
-      name: file.name, finding: try file.hasContent(of: other) ? .equal : .different)
+    let isEqual = try file.hasContent(of: other) || isSameConfiguration(first, second, file.name)
+    return Comparison.File(name: file.name, finding: isEqual ? .equal : .different)
   }
   for file in second.files where first.file(file.name) == nil {
     files.append(Comparison.File(name: file.name, finding: .onlyInSecond))
   }
   return files
+}
+
+/// Whether two model configurations say the same but for the dtype, which the tensors themselves tell.
+private func isSameConfiguration(
+  _ first: OpenedCheckpoint, _ second: OpenedCheckpoint, _ name: String
+) throws -> Bool {
+  guard name == "config.json" else { return false }
+  let (one, other) = (try first.json(name), try second.json(name))
+  return one.withoutDType == other.withoutDType
+}
+
+extension JSONValue {
+  fileprivate var withoutDType: JSONValue {
+    guard let object else { return self }
+    let kept = object.members.filter { !OpenedCheckpoint.dtypeKeys.contains($0.key) }
+    return .object(JSONObject(members: kept))
+  }
 }
 
 extension CompanionFile {

@@ -4,15 +4,15 @@ internal import GraftCore
 ///
 /// Values that are NaN on both sides, or the same infinity, are equal; norms are those of finite values.
 struct DifferenceSums: Sendable {
-  /// Σ a²
+  /// Σ a².
   var leftSquared = 0.0
-  /// Σ b²
+  /// Σ b².
   var rightSquared = 0.0
-  /// Σ a · b
+  /// Σ a · b.
   var product = 0.0
-  /// Σ (a − b)²
+  /// Σ (a − b)².
   var errorSquared = 0.0
-  /// max |a − b|
+  /// The largest |a − b|.
   var maximum = 0.0
   /// Elements that aren't equal.
   var differingCount = 0

@@ -24,7 +24,7 @@ extension OpenedCheckpoint {
   }
 
   /// The keys of `config.json` that name the dtype of the weights.
-  private static var dtypeKeys: Set<String> { ["dtype", "torch_dtype"] }
+  static var dtypeKeys: Set<String> { ["dtype", "torch_dtype"] }
 }
 
 extension DType {
