@@ -30,6 +30,8 @@ public final class Executable {
   private let outputs: [Value: Value]
   private let used: Set<Value>
   private let constants: [Value: MemorySlice]
+  /// What every run must bind.
+  private let leaves: [(node: Int, name: TensorName, type: ValueType)]
   /// Fills the arena with NaN before each run and each buffer after its last use, to find reads of dead memory.
   package var poisonsMemory = false
   /// Seconds spent in each step, added up over runs, when asked for.
@@ -60,6 +62,7 @@ public final class Executable {
       constants[value] = try MemorySlice(copying: [number], [1])
     }
     self.constants = constants
+    leaves = graph.leaves(used, schedule)
     self.graph = graph
     self.kernels = kernels
   }
@@ -99,30 +102,17 @@ public final class Executable {
     MemorySlice]
   {
     var memory: [Int: MemorySlice] = [:]
-    for value in used.union(schedule.assigned.values).union(copyTargets) {
-      let node = graph.nodes[value.node]
-      let name: TensorName
-      switch node.op {
-      case .parameter(let parameter): name = parameter
-      case .input(let input): name = input
-      default: continue
-      }
+    memory.reserveCapacity(leaves.count)
+    for (node, name, type) in leaves {
       guard let slice = bindings[name] else { throw GraphError(.unbound(name)) }
-      let type = node.results[0]
       guard slice.dtype == type.dtype, slice.shape.elementCount == type.shape.elementCount else {
         throw GraphError(
           .bindingMismatch(
             name, expected: "\(type.dtype) \(type.shape)", found: "\(slice.dtype) \(slice.shape)"))
       }
-      memory[value.node] = slice
+      memory[node] = slice
     }
     return memory
-  }
-
-  private var copyTargets: [Value] {
-    schedule.steps.compactMap { step in
-      if case .copy(_, let target) = step { target } else { nil }
-    }
   }
 
   /// The memory of a value that isn't a view.
@@ -202,6 +192,25 @@ public final class Executable {
     case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
       .rowReduce, .sumRows, .reshape, .assign:
       preconditionFailure("\(node.op) isn't a kernel")
+    }
+  }
+}
+
+extension Graph {
+  /// The parameters and inputs that a schedule reads or writes, in the graph's order.
+  fileprivate func leaves(
+    _ used: Set<Value>, _ schedule: Schedule
+  ) -> [(node: Int, name: TensorName, type: ValueType)] {
+    var values = used.union(schedule.assigned.values)
+    for case .copy(_, let target) in schedule.steps { values.insert(target) }
+    return Set(values.map(\.node)).sorted().compactMap { node in
+      switch nodes[node].op {
+      case .parameter(let name), .input(let name): (node, name, nodes[node].results[0])
+      case .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf, .rowReduce,
+        .sumRows, .reshape, .matmul, .attention, .attentionBackward, .cachedAttention, .gather,
+        .scatterAdd, .crossEntropy, .crossEntropyHeadGradient, .assign:
+        nil
+      }
     }
   }
 }
