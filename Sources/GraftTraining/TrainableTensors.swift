@@ -40,6 +40,11 @@ public struct TrainableTensors: Sendable {
     entries.map { ($0.name, $0.value) }
   }
 
+  /// The accumulated gradients, under the names of the tensors.
+  package var gradients: [(name: TensorName, value: MemorySlice)] {
+    entries.map { ($0.name, $0.gradient) }
+  }
+
   /// Everything that a resumed run needs: values and moments under the names that the state file uses.
   package var stateTensors: [(name: TensorName, value: MemorySlice)] {
     entries.flatMap { entry in

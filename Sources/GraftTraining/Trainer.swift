@@ -91,6 +91,19 @@ package final class Trainer {
   ///
   /// - Throws: ``TrainingError/Reason/nonFinite(step:quantity:)`` before anything is changed.
   package func run(_ batches: [Batch], step number: Int) throws -> Outcome {
+    let outcome = try accumulate(batches)
+    guard outcome.loss.isFinite else {
+      throw TrainingError(.nonFinite(step: number, quantity: "loss"), remedy: Self.remedy)
+    }
+    guard outcome.gradientNorm.isFinite else {
+      throw TrainingError(.nonFinite(step: number, quantity: "gradient"), remedy: Self.remedy)
+    }
+    try apply(step: number, norm: outcome.gradientNorm)
+    return outcome
+  }
+
+  /// Adds the gradients of the mean loss over the batches to the accumulators, and changes nothing else.
+  package func accumulate(_ batches: [Batch]) throws -> Outcome {
     let count = batches.reduce(0) { $0 + $1.targetCount }
     lossScale.replaceElements([1 / Float(max(count, 1))])
     var loss = 0.0
@@ -100,25 +113,12 @@ package final class Trainer {
       try step.run(bindings: bindings)
       loss += step.output(losses).floats().reduce(0.0) { $0 + Double($1) }
     }
-    loss /= Double(max(count, 1))
-    guard loss.isFinite else {
-      throw TrainingError(.nonFinite(step: number, quantity: "loss"), remedy: Self.remedy)
-    }
-    let length = try gradientNorm()
-    guard length.isFinite else {
-      throw TrainingError(.nonFinite(step: number, quantity: "gradient"), remedy: Self.remedy)
-    }
-    try apply(step: number, norm: length)
-    return Outcome(loss: loss, gradientNorm: length, targetCount: count)
+    try norm.run(bindings: bindings)
+    let length = Double(norm.output(squares).floats()[0]).squareRoot()
+    return Outcome(loss: loss / Double(max(count, 1)), gradientNorm: length, targetCount: count)
   }
 
   private static let remedy = "lower --learning-rate, or go on from the last save with --resume"
-
-  /// The norm of all accumulated gradients together.
-  package func gradientNorm() throws -> Double {
-    try norm.run(bindings: bindings)
-    return Double(norm.output(squares).floats()[0]).squareRoot()
-  }
 
   private func apply(step number: Int, norm length: Double) throws {
     let clip = settings.clipNorm.map { min(1, $0 / (length + 1e-6)) } ?? 1

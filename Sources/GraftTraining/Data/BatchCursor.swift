@@ -41,6 +41,13 @@ package struct Batch: Sendable {
   package let ids: [Int32]
   package let targets: [Int32]
 
+  /// Wraps ids and targets made elsewhere: [batch · sequence] each.
+  package init(ids: [Int32], targets: [Int32]) {
+    precondition(ids.count == targets.count, "a target for each id")
+    self.ids = ids
+    self.targets = targets
+  }
+
   /// The targets that count.
   package var targetCount: Int { targets.count { $0 >= 0 } }
 

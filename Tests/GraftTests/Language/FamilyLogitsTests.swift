@@ -22,7 +22,7 @@ struct FamilyLogitsTests {
 
   /// The largest absolute difference of logits over two sequences of 48 tokens.
   private func largestDifference(_ member: String, _ precision: ComputePrecision) throws -> Float {
-    let folder = Fixture.path("golden/families/\(member)")
+    let folder = golden("families/\(member)")
     let opened = try OpenedCheckpoint(path: folder + "/model.safetensors")
     let configuration = try LlamaConfiguration(
       try JSONValue.parse(
@@ -51,21 +51,6 @@ struct FamilyLogitsTests {
     try executable.run(bindings: bindings)
     let found = executable.output(logits).floats()
     return zip(found, expected).map { abs($0 - $1) }.max() ?? .infinity
-  }
-}
-
-/// Files under Fixtures.
-enum Fixture {
-  static func path(_ name: String, file: String = #filePath) -> String {
-    let root = file.components(before: "/Tests/GraftTests/")
-    return root + "/Fixtures/" + name
-  }
-}
-
-extension String {
-  fileprivate func components(before part: String) -> String {
-    guard let range = firstRange(of: part) else { return "." }
-    return String(self[..<range.lowerBound])
   }
 }
 
