@@ -39,14 +39,28 @@ struct TileReader {
     if dtype.isComputableFloat {
       kernels.convert(MemorySlice(stored, dtype: dtype, shape: shape), to: result)
     } else if dtype.isBlockQuantized {
-      let widened = MemorySlice(floats, dtype: .f32, shape: shape)
-      floats.withMutableBytes { whole in
-        var part = whole._mutatingExtracting(0..<widened.byteCount)
-        Quantization.dequantize(raw.bytes, dtype, into: &part)
-      }
-      kernels.convert(widened, to: result)
+      kernels.convert(dequantized(raw, dtype, shape), to: result)
     } else {
       doubles.withMutableBytes { widen(raw.bytes, dtype, into: &$0) }
+    }
+    return result
+  }
+
+  /// The values of a tile of blocks as f32; good until the next read.
+  ///
+  /// - Precondition: the dtype is block-quantized.
+  func dequantized(_ tile: TensorTile, _ reader: any CheckpointReader) throws(StorageError)
+    -> MemorySlice
+  {
+    let raw = try bytes(of: tile, reader)
+    return dequantized(raw, reader.tensors[tile.tensor].dtype, [tile.elements.count])
+  }
+
+  private func dequantized(_ raw: MemorySlice, _ dtype: DType, _ shape: Shape) -> MemorySlice {
+    let result = MemorySlice(floats, dtype: .f32, shape: shape)
+    floats.withMutableBytes { whole in
+      var part = whole._mutatingExtracting(0..<result.byteCount)
+      Quantization.dequantize(raw.bytes, dtype, into: &part)
     }
     return result
   }

@@ -1,7 +1,7 @@
 internal import GraftCore
 
 /// What bits of a dtype are NaN or infinite: those that, flipped and masked, reach a limit.
-struct NonFiniteTest<Bits: FixedWidthInteger & UnsignedInteger & SIMDScalar> {
+struct NonFiniteTest<Bits: FixedWidthInteger & UnsignedInteger> {
   let flip: Bits
   let mask: Bits
   let limit: Bits
@@ -64,34 +64,45 @@ struct NonFiniteCount: Equatable, Sendable {
 
   init() {}
 
-  /// Whole registers first: only those with a hit are looked at one by one.
+  /// Blocks first, several elements in a 64-bit word: only those with a hit are looked at one by one.
   private mutating func scan<Bits: BitwiseCopyable>(
     _ bytes: RawSpan, _ start: Int, _ test: NonFiniteTest<Bits>
-  ) where Bits.SIMD16Storage: BitwiseCopyable {
-    typealias Lanes = SIMD16<Bits>
+  ) {
     let size = MemoryLayout<Bits>.size
-    let count = bytes.byteCount / size
-    let (flip, mask) = (Lanes(repeating: test.flip), Lanes(repeating: test.mask))
-    let limit = Lanes(repeating: test.limit)
-    let block = 256
-    for from in stride(from: 0, to: count, by: block) {
-      let end = min(from + block, count)
-      if end - from == block {
-        var highest = Lanes.zero
-        for at in stride(from: from, to: end, by: 16) {
-          let value = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at * size, as: Lanes.self)
-          let magnitude = (value ^ flip) & mask
-          highest.replace(with: magnitude, where: magnitude .> highest)
-        }
-        if !any(highest .>= limit) { continue }
-      }
-      for at in from..<end {
-        let bits = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at * size, as: Bits.self)
+    let block = 2048
+    for from in stride(from: 0, to: bytes.byteCount, by: block) {
+      let end = min(from + block, bytes.byteCount)
+      if end - from == block, !test.mayHit(bytes.extracting(from..<end)) { continue }
+      for at in stride(from: from, to: end, by: size) {
+        let bits = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: Bits.self)
         let (isNaN, isInfinite) = test.classify(bits)
         guard isNaN || isInfinite else { continue }
         if isNaN { nanCount += 1 } else { infinityCount += 1 }
-        if first == nil { first = start + at }
+        if first == nil { first = start + at / size }
       }
     }
+  }
+}
+
+extension NonFiniteTest {
+  /// Whether some element of whole 64-byte runs may reach the limit.
+  ///
+  /// Where the mask leaves the sign out, adding what is missing from the limit to the sign bit carries into that bit.
+  func mayHit(_ bytes: RawSpan) -> Bool {
+    let sign = Bits(1) << (Bits.bitWidth - 1)
+    guard mask & sign == 0, flip == 0 else { return true }
+    let (mask, missing) = (Self.repeated(mask), Self.repeated(sign - limit))
+    var carries = SIMD8<UInt64>.zero
+    for at in stride(from: 0, to: bytes.byteCount, by: 64) {
+      let words = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: SIMD8<UInt64>.self)
+      carries |= (words & mask) &+ missing
+    }
+    return carries & Self.repeated(sign) != .zero
+  }
+
+  /// The element in every place of every word.
+  private static func repeated(_ bits: Bits) -> SIMD8<UInt64> {
+    let places = stride(from: 0, to: 64, by: Bits.bitWidth)
+    return SIMD8(repeating: places.reduce(0) { $0 | UInt64(bits) << $1 })
   }
 }

@@ -135,9 +135,9 @@ extension Verification {
       do {
         let isQuantized = dtype.isBlockQuantized
         let slice =
-          isQuantized ? try worker.values(of: tile, reader) : try worker.bytes(of: tile, reader)
+          isQuantized ? try worker.dequantized(tile, reader) : try worker.bytes(of: tile, reader)
         let count = NonFiniteCount(
-          in: slice.bytes, of: isQuantized ? .f64 : dtype,
+          in: slice.bytes, of: isQuantized ? .f32 : dtype,
           from: dtype == .c64 ? tile.elements.lowerBound * 2 : tile.elements.lowerBound)
         if !count.isEmpty { counts.withLock { $0[tile.tensor] += count } }
       } catch {

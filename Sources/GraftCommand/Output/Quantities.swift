@@ -25,4 +25,12 @@ enum Quantity {
     groups.insert(digits, at: 0)
     return (value < 0 ? "-" : "") + groups.joined(separator: ",")
   }
+
+  /// A count with its noun: 1 tensor, 1,024 tensors.
+  static func of(_ count: Int, _ noun: String) -> String {
+    "\(self.count(count)) \(noun)\(count == 1 ? "" : "s")"
+  }
+
+  /// A number without needless zeros: 32, 0.125, 5.65685.
+  static func number(_ value: Double) -> String { String(format: "%g", value) }
 }

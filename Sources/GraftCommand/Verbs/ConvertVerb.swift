@@ -55,7 +55,7 @@ struct ConvertVerb: ParsableCommand {
     guard !json else { return Standard.output(report.json.serialized()) }
     let changed = report.convertedCount
     Standard.output(
-      "\(target): \(Quantity.count(report.tensors.count)) tensors, \(Quantity.bytes(report.byteCount))"
+      "\(target): \(Quantity.of(report.tensors.count, "tensor")), \(Quantity.bytes(report.byteCount))"
         + (changed > 0 ? ", \(Quantity.count(changed)) with another dtype" : ""))
   }
 

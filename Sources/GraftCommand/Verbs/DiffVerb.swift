@@ -69,7 +69,7 @@ struct DiffVerb: ParsableCommand {
 
   private func summary(of result: Comparison, differing: Int) -> String {
     let beyond = result.tensors.count { !$0.passes(tolerance) }
-    var text = "\(Quantity.count(result.tensors.count - differing)) tensors equal"
+    var text = Quantity.of(result.tensors.count - differing, "tensor") + " equal"
     if differing > 0 { text += ", \(Quantity.count(differing)) differ" }
     if differing > 0, tolerance > 0 { text += " (\(Quantity.count(beyond)) beyond the tolerance)" }
     if !result.files.isEmpty {

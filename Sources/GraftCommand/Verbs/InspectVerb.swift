@@ -48,7 +48,8 @@ struct InspectVerb: ParsableCommand {
     if let adapter = inspection.adapter {
       rows.append([
         "adapter",
-        "rank \(adapter.rank), alpha \(adapter.alpha), scaling \(adapter.scaling), \(adapter.modules.count) modules",
+        "rank \(adapter.rank), alpha \(Quantity.number(adapter.alpha)), scaling \(Quantity.number(adapter.scaling)), "
+          + Quantity.of(adapter.modules.count, "module"),
       ])
       if let base = adapter.base, !base.isEmpty { rows.append(["base", base.escapedForTerminal]) }
     }
@@ -58,8 +59,11 @@ struct InspectVerb: ParsableCommand {
         "files", inspection.files.map { $0.name.escapedForTerminal }.joined(separator: ", "),
       ])
     }
-    rows += inspection.metadata.map { entry in
-      ["metadata", "\(entry.key.escapedForTerminal): \(shortened(entry.value.escapedForTerminal))"]
+    rows += inspection.metadata.enumerated().map { position, entry in
+      [
+        position == 0 ? "metadata" : "",
+        "\(entry.key.escapedForTerminal): \(shortened(entry.value.escapedForTerminal))",
+      ]
     }
     return Table(rows).lines
   }

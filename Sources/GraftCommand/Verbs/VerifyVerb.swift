@@ -37,7 +37,8 @@ struct VerifyVerb: ParsableCommand {
   private func text(of result: Verification) -> String {
     let unchecked = result.omissions.map { "not checked: " + $0 }
     guard !result.isSound else {
-      let extent = "\(result.tensorCount) tensors, \(Quantity.bytes(result.byteCount))"
+      let extent =
+        "\(Quantity.of(result.tensorCount, "tensor")), \(Quantity.bytes(result.byteCount))"
       return
         (["sound: \(extent)"] + result.checks.map { "  checked: " + $0 }
         + unchecked.map { "  " + $0 }).joined(separator: "\n")
@@ -45,7 +46,7 @@ struct VerifyVerb: ParsableCommand {
     let count = result.defects.count
     return
       (result.defects.map(\.description) + unchecked
-      + ["\(count) defect\(count == 1 ? "" : "s")"]).joined(separator: "\n")
+      + [Quantity.of(count, "defect")]).joined(separator: "\n")
   }
 }
 

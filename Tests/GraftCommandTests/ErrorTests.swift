@@ -1,0 +1,126 @@
+import Foundation
+import Testing
+
+@Suite struct `Errors of the command` {
+  private let scratch = Scratch()
+
+  private func expect(
+    _ outcome: Graft.Outcome, status: Int32, error: String,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(outcome.status == status, sourceLocation: sourceLocation)
+    #expect(outcome.output == "", sourceLocation: sourceLocation)
+    #expect(outcome.error == error, sourceLocation: sourceLocation)
+  }
+
+  @Test(arguments: ["inspect", "verify"])
+  func `a missing file is 4`(verb: String) throws {
+    expect(
+      try Graft.run(verb, "nowhere"), status: 4,
+      error: "error: no such file or directory\n  nowhere\n")
+  }
+
+  @Test func `wrong usage is 2`() throws {
+    expect(
+      try Graft.run("convert", "model"), status: 2,
+      error: """
+        error: Missing expected argument '<target>'
+          Usage: \(try usage("convert"))
+          see graft --help
+
+        """)
+  }
+
+  /// The usage line of a verb, as its help has it.
+  private func usage(_ verb: String) throws -> String {
+    let help = try Graft.run(verb, "--help")
+    #expect(help.status == 0)
+    let line = help.output.split(separator: "\n").first { $0.hasPrefix("USAGE: ") }
+    return String(line?.dropFirst(7) ?? "")
+  }
+
+  @Test(arguments: [
+    ["diff", "model", "model", "--tolerance", "-1"], ["merge", "model", "--out", "x"],
+    ["convert", "model", "x", "--dtype", "int3"],
+    ["convert", "model", "x", "--max-shard-size", "0"],
+    ["convert", "model", "x", "--compress", "zstd"],
+    ["convert", "model", "x.h5", "--compress", "zstd:99"],
+    ["convert", "model", "x.h5", "--max-shard-size", "1GB"], ["polish", "model"],
+  ])
+  func `options that make no sense are 2, in three lines`(arguments: [String]) throws {
+    let outcome = try run(arguments)
+    #expect(outcome.status == 2)
+    #expect(outcome.output == "")
+    #expect(outcome.error.hasPrefix("error: "))
+    #expect(outcome.error.split(separator: "\n").count <= 3)
+    #expect(!FileManager.default.fileExists(atPath: Graft.fixtures.appending(path: "x").path))
+  }
+
+  private func run(_ arguments: [String]) throws -> Graft.Outcome {
+    switch arguments.count {
+    case 2: try Graft.run(arguments[0], arguments[1])
+    case 4: try Graft.run(arguments[0], arguments[1], arguments[2], arguments[3])
+    default:
+      try Graft.run(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4])
+    }
+  }
+
+  @Test func `something of no known format is 3`() throws {
+    try Data("hello, world\n".utf8).write(to: scratch.url("text"))
+    let path = scratch("text")
+    expect(
+      try Graft.run("inspect", path), status: 3,
+      error: """
+        error: the format isn't recognized
+          \(path), expected safetensors, GGUF, HDF5, a shard index or word vectors
+
+        """)
+  }
+
+  @Test func `a FIFO is refused without waiting`() throws {
+    let path = scratch("fifo")
+    #expect(mkfifo(path, 0o600) == 0)
+    expect(
+      try Graft.run("inspect", path), status: 4,
+      error: "error: expected a regular file, found a FIFO\n  \(path)\n")
+  }
+
+  @Test func `a directory where a file goes is 4`() throws {
+    let path = scratch("target.h5")
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    expect(
+      try Graft.run("convert", "model", path, "--quiet"), status: 4,
+      error: "error: expected a regular file, found a directory\n  \(path)\n")
+    #expect(scratch.names == ["target.h5"])
+  }
+
+  @Test func `a target that can't be written is 4 and leaves nothing`() throws {
+    let outcome = try Graft.run("convert", "model", "/proc/graft-out", "--quiet")
+    #expect(outcome.status == 4)
+    #expect(outcome.output == "")
+    #expect(outcome.error.hasPrefix("error: "))
+    #expect(outcome.error.split(separator: "\n").count <= 3)
+  }
+
+  @Test func `a truncated file is 3 for verbs that need it`() throws {
+    let whole = try Data(
+      contentsOf: Graft.fixtures.appending(path: "golden/merge/llama-tied/merged.safetensors"))
+    try whole.dropLast(100).write(to: scratch.url("short.safetensors"))
+    let outcome = try Graft.run(
+      "convert", scratch("short.safetensors"), scratch("out"), "--quiet")
+    #expect(outcome.status == 3)
+    #expect(outcome.error.hasPrefix("error: the file ends inside its data (safetensors S-13)\n"))
+    #expect(outcome.error.split(separator: "\n").count <= 3)
+    #expect(scratch.names == ["short.safetensors"])
+  }
+
+  @Test func `an adapter of another base is 3 and names the tensor`() throws {
+    let outcome = try Graft.run(
+      "merge", "model", "golden/lora/llama-tied", "--out", scratch("out"), "--quiet")
+    #expect(outcome.status == 3)
+    #expect(outcome.output == "")
+    #expect(outcome.error.hasPrefix("error: the adapter doesn't fit model.layers.0."))
+    #expect(outcome.error.split(separator: "\n").count <= 3)
+    #expect(scratch.names.isEmpty)
+  }
+}

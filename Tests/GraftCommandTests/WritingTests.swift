@@ -1,0 +1,67 @@
+import Foundation
+import Testing
+
+@Suite struct `Writing verbs` {
+  private let scratch = Scratch()
+
+  @Test func `convert goes to HDF5 and back without a trace`() throws {
+    let (file, back) = (scratch("model.h5"), scratch("back"))
+    let there = try Graft.run("convert", "model", file, "--quiet")
+    #expect(there.status == 0)
+    #expect(there.error == "")
+    #expect(there.output == "\(file): 56 tensors, 2.6 MiB\n")
+    let again = try Graft.run("convert", file, back, "--quiet")
+    #expect(again.output == "\(back): 56 tensors, 2.6 MiB\n")
+    let model = Graft.fixtures.appending(path: "model")
+    for name in try FileManager.default.contentsOfDirectory(atPath: model.path) {
+      #expect(
+        try Data(contentsOf: model.appending(path: name))
+          == Data(contentsOf: scratch.url("back/" + name)), "\(name)")
+    }
+    #expect(scratch.names == ["back", "model.h5"])
+  }
+
+  @Test func `merge prints what came of it`() throws {
+    let out = scratch("merged")
+    let outcome = try Graft.run(
+      "merge", "golden/families/llama-tied", "golden/lora/llama-tied", "--out", out, "--verify",
+      "--quiet")
+    #expect(outcome.status == 0)
+    #expect(outcome.error == "")
+    #expect(
+      outcome.output == """
+        \(out): 4 tensors merged, 16 copied, 257.2 KiB
+        update: ‖ΔW‖/‖W‖ 0.185, 100.00 % of ΔW survived rounding
+        changed: 12,288 of 12,288 values (100.00 %)
+        verified: 48.0 KiB read back and right
+
+        """)
+    let same = try Graft.run(
+      "diff", out, "golden/merge/llama-tied/merged.safetensors", "--tolerance", "1e-6", "--quiet")
+    #expect(same.status == 0, "\(same.output)")
+  }
+
+  @Test func `a weight of zero leaves the base as it is`() throws {
+    let out = scratch("merged")
+    let outcome = try Graft.run(
+      "merge", "golden/families/llama-tied", "golden/lora/llama-tied:0", "--out", out, "--quiet")
+    #expect(outcome.status == 0)
+    let base = "golden/families/llama-tied/model.safetensors"
+    let same = try Graft.run("diff", base, out + "/model.safetensors", "--quiet")
+    #expect(same.status == 0, "\(same.output)")
+  }
+
+  @Test func `warm-start tells how much was found`() throws {
+    let (out, report) = (scratch("warm"), scratch("report.json"))
+    let outcome = try Graft.run(
+      "warm-start", "model", "--vectors", "vectors/newtestament.bin", "--out", out, "--report",
+      report, "--quiet")
+    #expect(outcome.status == 0)
+    #expect(
+      outcome.output.hasPrefix("\(out): 718 of 2047 tokens found a vector (35.1 %): "))
+    let json = try #require(
+      JSONSerialization.jsonObject(with: Data(contentsOf: scratch.url("report.json")))
+        as? [String: Any])
+    #expect(json["matchedCount"] as? Int == 718)
+  }
+}

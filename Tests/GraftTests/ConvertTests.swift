@@ -1,0 +1,138 @@
+import Foundation
+import Graft
+import Testing
+
+@Suite struct `Converting a checkpoint` {
+  private let workspace = Workspace()
+
+  private func open(_ name: String) throws -> OpenedCheckpoint {
+    try OpenedCheckpoint(path: workspace(name))
+  }
+
+  /// The files of a directory with their contents.
+  private func contents(of directory: String) throws -> [String: Data] {
+    var result: [String: Data] = [:]
+    for name in try workspace.names(in: directory) {
+      result[name] = try Data(contentsOf: URL(filePath: directory + "/" + name))
+    }
+    return result
+  }
+
+  @Test(
+    arguments: [
+      "families/llama-bf16", "families/qwen3", "lora/llama-tied", "shards",
+    ], [HDF5Compression.none, .zstd(level: 3)])
+  func `a directory comes back from HDF5 bit for bit`(
+    name: String, compression: HDF5Compression
+  ) throws {
+    let source = try workspace.copy(golden(name), to: "source")
+    // The golden values beside a model aren't part of it.
+    try? FileManager.default.removeItem(atPath: source + "/golden.safetensors")
+    _ = try convert(
+      OpenedCheckpoint(path: source), to: workspace("model.h5"),
+      options: ConversionOptions(form: .hdf5(compression)))
+    _ = try convert(open("model.h5"), to: workspace("back"))
+    #expect(try contents(of: workspace("back")) == contents(of: source))
+  }
+
+  @Test func `a sharded copy holds the same values and becomes one file again`() throws {
+    let source = try OpenedCheckpoint(path: golden("families/qwen3"))
+    let report = try convert(
+      source, to: workspace("shards"),
+      options: ConversionOptions(form: .directory(maximumShardByteCount: 20_000)))
+    #expect(report.fileNames.count { $0.hasSuffix(".safetensors") } > 3)
+    #expect(try diff(source, open("shards")).isWithinTolerance)
+    _ = try convert(open("shards"), to: workspace("one"))
+    #expect(try workspace.names(in: workspace("one")).contains("model.safetensors"))
+    #expect(try diff(source, open("one")).isWithinTolerance)
+  }
+
+  @Test func `another dtype rounds once, and config.json says so`() throws {
+    let source = try OpenedCheckpoint(path: golden("families/qwen3"))
+    let report = try convert(
+      source, to: workspace("bf16"), options: ConversionOptions(dtype: .bf16))
+    #expect(report.convertedCount == source.reader.tensors.count)
+    let opened = try open("bf16")
+    let name: TensorName = "model.embed_tokens.weight"
+    let wide = try source.reader.bits(name, as: UInt32.self)
+    let narrow = try opened.reader.bits(name, as: UInt16.self)
+    // To nearest, ties to even, by the definition.
+    #expect(narrow == wide.map { UInt16(truncatingIfNeeded: ($0 + 0x7FFF + ($0 >> 16 & 1)) >> 16) })
+    let config = try JSONValue.parse(opened.requiredFile("config.json"), file: "config.json")
+    #expect((config["dtype"] ?? config["torch_dtype"])?.string == "bfloat16")
+  }
+
+  @Test func `source and target may be one path`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    try? FileManager.default.removeItem(atPath: path + "/golden.safetensors")
+    let before = try workspace.names(in: path)
+    _ = try convert(OpenedCheckpoint(path: path), to: path, options: ConversionOptions(dtype: .f16))
+    #expect(try workspace.names(in: path) == before)
+    #expect(try Set(OpenedCheckpoint(path: path).reader.tensors.map(\.dtype)) == [.f16])
+    #expect(try workspace.names(in: workspace("")) == ["model"])
+  }
+
+  @Test func `word vectors survive HDF5 and their binary form`() throws {
+    let source =
+      URL(filePath: golden("")).deletingLastPathComponent().path
+      + "/vectors/newtestament-50.w2v.txt"
+    _ = try convert(OpenedCheckpoint(path: source), to: workspace("table.h5"))
+    _ = try convert(
+      open("table.h5"), to: workspace("table.bin"),
+      options: ConversionOptions(form: .wordVectors(.word2vecBinary)))
+    let first = try #require(OpenedCheckpoint(path: source).reader as? EmbeddingCheckpoint)
+    let second = try #require(open("table.bin").reader as? EmbeddingCheckpoint)
+    #expect(first.table.words.elementsEqual(second.table.words))
+    #expect(first.table.vectors.floats() == second.table.vectors.floats())
+  }
+
+  @Test func `a model gives its words with their vectors`() throws {
+    let model = try OpenedCheckpoint(path: fixtureModel)
+    _ = try convert(
+      model, to: workspace("words.txt"),
+      options: ConversionOptions(form: .wordVectors(.word2vecText)))
+    let table = try #require(open("words.txt").reader as? EmbeddingCheckpoint).table
+    let words = table.words.map { String(decoding: $0, as: UTF8.self) }
+    #expect(Set(words).count == words.count)
+    let tokenizer = try Tokenizer(
+      tokenizerJSON: model.requiredFile("tokenizer.json"), file: "tokenizer.json")
+    let row = try #require(words.firstIndex(of: "Jesus"))
+    let id = try #require(tokenizer.id(of: "ĠJesus"))
+    let bits = try model.reader.bits("model.embed_tokens.weight", as: UInt16.self)
+    let width = table.dimensions
+    let expected = bits[Int(id) * width..<(Int(id) + 1) * width].map {
+      Float(bitPattern: UInt32($0) << 16)
+    }
+    #expect(Array(table.vectors.floats()[row * width..<(row + 1) * width]) == expected)
+  }
+
+  private var fixtureModel: String {
+    URL(filePath: golden("")).deletingLastPathComponent().path + "/model"
+  }
+
+  @Test func `refuses to replace a directory that holds something else`() throws {
+    let other = workspace("photos")
+    try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: true)
+    try "x".write(toFile: other + "/holiday.jpg", atomically: true, encoding: .utf8)
+    #expect(throws: StorageError.self) {
+      try convert(OpenedCheckpoint(path: golden("families/qwen3")), to: other)
+    }
+    #expect(try workspace.names(in: workspace("")) == ["photos"])
+    #expect(try workspace.names(in: other) == ["holiday.jpg"])
+  }
+
+  @Test func `refuses headers in an HDF5 file that aren't those of its tensors`() throws {
+    let header = #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
+    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> ($0 * 8)) }
+    let file = try AtomicFile(path: workspace("false.h5"))
+    let tensor = try TensorInfo(name: "b", dtype: .u8, shape: [1])
+    let writer = try HDF5Writer(
+      file.output, tensors: [tensor],
+      shards: [HDF5Attachment(name: "model.safetensors", bytes: bytes + Array(header.utf8))])
+    try writer.write([UInt8](arrayLiteral: 7).rawBytes, of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    #expect(throws: StorageError.self) { try convert(open("false.h5"), to: workspace("out")) }
+    #expect(try workspace.names(in: workspace("")) == ["false.h5"])
+  }
+}

@@ -1,0 +1,91 @@
+import Foundation
+import Graft
+import Testing
+
+@Suite struct `Verifying a checkpoint` {
+  private let workspace = Workspace()
+
+  /// A copy of a golden model whose weights are changed.
+  private func damaged(
+    _ family: String = "llama-bf16", _ change: (inout Data, Inspection) throws -> Void
+  ) throws -> String {
+    let path = try workspace.copy(golden("families/" + family), to: "model")
+    let file = path + "/model.safetensors"
+    let inspection = try inspect(OpenedCheckpoint(path: path))
+    var data = try Data(contentsOf: URL(filePath: file))
+    try change(&data, inspection)
+    try data.write(to: URL(filePath: file))
+    return path
+  }
+
+  @Test(arguments: [
+    "llama-bf16", "llama-head-dim", "llama-llama3-rope", "llama-tied", "llama-untied-linear-rope",
+    "mistral", "qwen2", "qwen3",
+  ])
+  func `finds the golden models sound`(family: String) throws {
+    let result = try verify(golden("families/" + family))
+    #expect(result.defects == [])
+    #expect(result.omissions == [])
+    #expect(result.tensorCount > 0)
+  }
+
+  @Test func `finds every NaN and infinity, with the tensor and the byte`() throws {
+    var place = 0
+    let path = try damaged { data, inspection in
+      let tensor = try #require(
+        inspection.tensors.first { $0.info.name == "model.norm.weight" })
+      place = try #require(tensor.offset)
+      data.replaceSubrange(place + 4..<place + 10, with: [0xC0, 0x7F, 0x80, 0xFF, 0x80, 0x7F])
+    }
+    let result = try verify(path)
+    let file = path + "/model.safetensors"
+    #expect(
+      result.defects.map(\.description) == [
+        "\(file), tensor model.norm.weight, byte \(place + 4): "
+          + "1 NaN and 2 infinite of 64 elements, the first at element 2"
+      ])
+  }
+
+  @Test func `finds a file that ends early`() throws {
+    let path = try damaged { data, _ in data.removeLast(5) }
+    let result = try verify(path)
+    #expect(result.defects.count == 1)
+    #expect(result.defects.first?.problem.contains("the file ends inside its data") == true)
+  }
+
+  @Test func `finds tensors that don't fit config.json`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    let url = URL(filePath: path + "/config.json")
+    let text = try String(contentsOf: url, encoding: .utf8)
+    var config = try #require(
+      JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    let layers = try #require(config["num_hidden_layers"] as? Int)
+    config["num_hidden_layers"] = layers + 1
+    try JSONSerialization.data(withJSONObject: config).write(to: url)
+    let result = try verify(path)
+    #expect(result.defects.count == 9)
+    #expect(result.defects.allSatisfy { $0.tensor?.hasPrefix("model.layers.\(layers).") == true })
+    #expect(result.defects.allSatisfy { $0.problem.hasPrefix("missing, expected [") })
+  }
+
+  @Test func `finds an adapter of another base`() throws {
+    let adapter = golden("lora/llama-tied")
+    #expect(try verify(adapter, base: golden("families/llama-tied")).isSound)
+    let result = try verify(adapter, base: golden("families/qwen2"))
+    #expect(!result.isSound)
+  }
+
+  @Test func `says what it can't check`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    let config = #"{"architectures": ["StrangeForCausalLM"], "model_type": "strange"}"#
+    try config.write(toFile: path + "/config.json", atomically: true, encoding: .utf8)
+    let result = try verify(path)
+    #expect(result.isSound)
+    #expect(result.omissions.count == 1)
+    #expect(result.omissions.first?.contains("StrangeForCausalLM") == true)
+  }
+
+  @Test func `leaves a missing file to the caller`() {
+    #expect(throws: StorageError(.notFound, file: "/nowhere")) { try verify("/nowhere") }
+  }
+}
