@@ -109,11 +109,10 @@ import Testing
     try "{}".write(toFile: path + "/generation_config.json", atomically: true, encoding: .utf8)
     let result = try diff(
       OpenedCheckpoint(path: golden("families/qwen3")), OpenedCheckpoint(path: path))
-    #expect(result.tensors.allSatisfy(\.isEqual))
-    #expect(
-      result.files.filter { $0.finding != .equal } == [
-        Comparison.File(name: "generation_config.json", finding: .different)
-      ])
+    #expect(result.tensors.allSatisfy { $0.isEqual })
+    let changed = result.files.filter { $0.finding != .equal }
+    #expect(changed.map(\.name) == ["generation_config.json"])
+    #expect(changed.map(\.finding) == [.different])
   }
 
   @Test(arguments: [1, 2, 7])
