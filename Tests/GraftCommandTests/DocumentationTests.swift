@@ -1,0 +1,45 @@
+import Foundation
+import Testing
+
+/// The manual says what the command does: its console blocks are run, its options and links compared.
+///
+/// Every page begins in a directory of its own that looks like the one which `Manual/Getting-started.md` leaves behind.
+struct DocumentationTests {
+  @Test(arguments: Documentation.pages)
+  func `console blocks print what the page shows`(page: String) throws {
+    let differences =
+      page == Documentation.gettingStarted
+      ? try Documentation.started.get().differences
+      : try Documentation.run(page, in: Documentation.startedCopy())
+    for difference in differences { Issue.record("\(page): \(difference)") }
+  }
+
+  @Test(arguments: Documentation.verbs)
+  func `a verb's page names exactly the options of its help`(verb: String) throws {
+    let help = try Shell.run("graft \(verb) --help", in: NSTemporaryDirectory()).output
+    let page = try Documentation.text(of: "Manual/\(verb).md")
+    let rows = page.split(separator: "\n").filter { $0.hasPrefix("| `--") }.joined(separator: "\n")
+    let everywhere: Set = ["--help", "--version"]
+    let offered = Documentation.options(in: help).subtracting(everywhere)
+    #expect(offered.count > 1)
+    #expect(Documentation.options(in: rows) == offered)
+  }
+
+  @Test func `every verb has a page, and every page a verb`() throws {
+    let help = try Shell.run("graft --help", in: NSTemporaryDirectory()).output
+    let listed = help.split(separator: "\n").drop { $0 != "SUBCOMMANDS:" }
+      .compactMap { $0.wholeMatch(of: #/ {2}([a-z-]+) {2,}.*/#).map { String($0.1) } }
+    #expect(listed.sorted() == Documentation.verbs.sorted())
+  }
+
+  @Test(arguments: Documentation.pages + ["CHANGELOG.md", "Formats/README.md"])
+  func `links lead to files`(page: String) throws {
+    let folder = Documentation.root + "/" + page.split(separator: "/").dropLast().joined()
+    for match in try Documentation.text(of: page).matches(of: /\]\(([^)#]+)(#[^)]*)?\)/) {
+      let target = String(match.1)
+      guard !target.contains("://") else { continue }
+      #expect(
+        FileManager.default.fileExists(atPath: folder + "/" + target), "\(page): \(target)")
+    }
+  }
+}
