@@ -14,7 +14,7 @@ import Testing
       let clock = ContinuousClock()
       let d = clock.measure(work)
       return Double(d.components.seconds) + Double(d.components.attoseconds) * 1e-18
-    }.min()!
+    }.min() ?? .infinity
   }
 
   func tensor(_ dtype: DType, _ shape: [Int]) throws -> MemorySlice {
@@ -25,10 +25,11 @@ import Testing
     slice.memory.withMutableBytes { bytes in
       bytes.withUnsafeMutableBytes { raw in
         seed.bytes.withUnsafeBytes { source in
+          guard let target = raw.baseAddress, let start = source.baseAddress else { return }
           for first in stride(from: 0, to: count, by: 4093) {
             let n = min(4093, count - first) * size
-            raw.baseAddress!.advanced(by: first * size).copyMemory(
-              from: source.baseAddress!, byteCount: n)
+            target.advanced(by: first * size).copyMemory(
+              from: start, byteCount: n)
           }
         }
       }

@@ -123,7 +123,7 @@ import Testing
               : registers[x][start + c % width - width / 2]
           case .rowReduce(let reduction, let x):
             let row = registers[x][r * columns..<(r + 1) * columns]
-            result[i] = reduction == .sum ? row.reduce(0, +) : row.max()!
+            result[i] = reduction == .sum ? row.reduce(0, +) : (row.max() ?? -.infinity)
           case .store(let x, let b): out[b][place(b)] = at(x)
           case .columnSum(let x, let b):
             if program.bindings[b].width == .columns {

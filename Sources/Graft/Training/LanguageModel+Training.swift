@@ -31,10 +31,10 @@ extension LanguageModel {
     let directory: TrainingDirectory
     var position = TrainingPosition.start
     if request.resumes {
-      let saved: TrainingState
+      let saved: TrainingState?
       (directory, saved) = try TrainingDirectory.resume(request.output)
-      try saved.restore(trainable, fingerprint: fingerprint)
-      position = saved.position
+      try saved?.restore(trainable, fingerprint: fingerprint)
+      position = saved?.position ?? .start
     } else {
       directory = try TrainingDirectory.create(request.output)
     }
@@ -79,11 +79,27 @@ extension LanguageModel {
       _ = try AttachedAdapters([adapter], base: linearModules)
       return adapter
     }
+    try checkFrozen(request.adapter)
     var configuration = try request.adapter.resolvingAllLinear(in: linearModules)
     configuration.baseModelName = path
     let targets = try configuration.targets(in: linearModules)
     return try Adapter.initialized(configuration, for: targets) { stream, values in
       RandomStream.uniform(seed: seed, stream: stream, step: 0, into: &values)
+    }
+  }
+
+  /// Checks that every name of modules to freeze finds a module, adaptable or not.
+  ///
+  /// - Throws: ``AdapterError/Reason/targetNotFound(target:nearest:)``.
+  private func checkFrozen(_ adapter: LoRAConfiguration) throws(AdapterError) {
+    guard case .names(let names)? = adapter.excludedModules else { return }
+    let modules = configuration.tensors.map { tensor in
+      let path = tensor.name.text
+      return path.lastIndex(of: ".").map { String(path[..<$0]) } ?? path
+    }
+    for name in names where !modules.contains(where: { $0 == name || $0.hasSuffix("." + name) }) {
+      throw AdapterError(
+        .targetNotFound(target: name, nearest: nearestNames(to: name, among: modules)))
     }
   }
 

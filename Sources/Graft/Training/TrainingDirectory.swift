@@ -18,11 +18,11 @@ final class TrainingDirectory: Sendable {
     self.log = Mutex(log)
   }
 
-  /// Makes the directory for a fresh run.
+  /// Makes the directory for a fresh run; what a run left that was killed before its first save is replaced.
   ///
   /// - Throws: ``TrainingError/Reason/outputExists`` when a run or an adapter is there already.
   static func create(_ path: String) throws -> TrainingDirectory {
-    if Directory.exists(at: path), try !Directory.entries(of: path).isEmpty {
+    if Directory.exists(at: path), !(try holdsNoSave(path)) {
       throw TrainingError(
         .outputExists, file: path, remedy: "choose another --out, or go on with --resume")
     }
@@ -30,15 +30,25 @@ final class TrainingDirectory: Sendable {
     return TrainingDirectory(path: path, log: try openLog(path, keeping: []))
   }
 
-  /// Opens the directory of a run that is to go on, with its state.
-  static func resume(_ path: String) throws -> (TrainingDirectory, TrainingState) {
+  /// Opens the directory of a run that is to go on; the state is nil when the run was killed before its first save.
+  ///
+  /// - Throws: ``TrainingError/Reason/noState`` when no run was begun there.
+  static func resume(_ path: String) throws -> (TrainingDirectory, TrainingState?) {
     let folder = path + "/" + stateName
     guard Directory.exists(at: folder) else {
-      throw TrainingError(.noState, file: path, remedy: "start without --resume")
+      guard Directory.hasFile(at: path + "/" + logName), try holdsNoSave(path) else {
+        throw TrainingError(.noState, file: path, remedy: "start without --resume")
+      }
+      return (try create(path), nil)
     }
     let state = try TrainingState(reading: folder)
     let lines = try keptLines(path, upTo: state.position.step)
     return (TrainingDirectory(path: path, log: try openLog(path, keeping: lines)), state)
+  }
+
+  /// Whether a directory holds nothing but the log, or the remains of a save that never appeared.
+  private static func holdsNoSave(_ path: String) throws -> Bool {
+    try Directory.entries(of: path).allSatisfy { $0 == logName || $0.hasSuffix(".partial") }
   }
 
   /// Appends a step to the log.

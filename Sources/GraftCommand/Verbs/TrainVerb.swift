@@ -138,6 +138,11 @@ struct AdapterOptions: ParsableArguments {
     name: .long, help: "Layers to adapt, for example 0,1,8-11 (default: all).")
   var layers: String?
 
+  @Option(
+    name: .long, parsing: .upToNextOption,
+    help: "Modules that stay as they are, whatever --target-modules says: full paths or their last parts.")
+  var freeze: [String] = []
+
   @Option(name: .long, help: "Go on from an adapter's weights instead of fresh ones.")
   var from: String?
 
@@ -153,6 +158,7 @@ struct AdapterOptions: ParsableArguments {
       rank: rank, alpha: alpha, targetModules: try TargetModules(parsing: targetModules))
     result.usesRSLoRA = variant == .rslora
     result.layers = try layerNumbers()
+    if !freeze.isEmpty { result.excludedModules = .names(freeze) }
     return result
   }
 
