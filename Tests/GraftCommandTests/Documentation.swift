@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// README.md and the pages of the manual.
 enum Documentation {
@@ -8,9 +9,10 @@ enum Documentation {
   static let verbs = [
     "inspect", "verify", "diff", "convert", "warm-start", "train", "evaluate", "generate", "merge",
   ]
-  /// The pages with console blocks.
-  static let pages =
-    ["README.md", gettingStarted, "Manual/Architecture.md"] + verbs.map { "Manual/\($0).md" }
+  /// The pages that go on from there.
+  static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" }
+  /// Pages without console blocks.
+  static let otherPages = ["Manual/Architecture.md", "CHANGELOG.md", "Formats/README.md"]
 
   /// The checkout.
   static let root = URL(filePath: #filePath).deletingLastPathComponent()
@@ -30,43 +32,35 @@ enum Documentation {
 
   // MARK: - Running pages
 
-  /// What ran, and where.
-  struct Run {
-    let directory: ScratchDirectory
-    let differences: [String]
-  }
-
-  /// The first page, run once.
-  static let started = Result {
-    let directory = try ScratchDirectory()
+  /// A directory with the links that the first page asks for.
+  static func beginning() throws -> Scratch {
+    let directory = Scratch()
     for (name, target) in [
       ("model", "Fixtures/model"), ("vectors.bin", "Fixtures/vectors/newtestament.bin"),
       ("gospels.txt", "Fixtures/text/gospels.txt"),
       ("revelation.txt", "Fixtures/text/revelation.txt"),
     ] {
       try FileManager.default.createSymbolicLink(
-        atPath: directory.path + "/" + name, withDestinationPath: root + "/" + target)
+        atPath: directory(name), withDestinationPath: root + "/" + target)
     }
-    return Run(directory: directory, differences: try run(gettingStarted, in: directory))
+    return directory
   }
 
-  /// A copy of the directory as the first page leaves it.
-  static func startedCopy() throws -> ScratchDirectory {
-    let copy = try ScratchDirectory()
-    let original = try started.get().directory.path
-    for name in try FileManager.default.contentsOfDirectory(atPath: original) {
-      try FileManager.default.copyItem(
-        atPath: original + "/" + name, toPath: copy.path + "/" + name)
+  /// A copy of a directory.
+  static func copy(of original: Scratch) throws -> Scratch {
+    let copy = Scratch()
+    for name in original.names {
+      try FileManager.default.copyItem(atPath: original(name), toPath: copy(name))
     }
     return copy
   }
 
   /// Runs a page's console blocks in order and tells where the output isn't the page's.
-  static func run(_ page: String, in directory: ScratchDirectory) throws -> [String] {
+  static func run(_ page: String, in directory: Scratch) throws -> [String] {
     var status: Int32 = 0
     var differences: [String] = []
     for step in ConsoleStep.all(in: try text(of: page)) {
-      let result = try Shell.run(step.command, after: status, in: directory.path)
+      let result = try Shell.run(step.command, after: status, in: directory.folder.path)
       status = result.status
       let printed = result.output.split(separator: "\n", omittingEmptySubsequences: false)
         .filter { $0.wholeMatch(of: /\w+: +\d+ %  .*/) == nil }.map(String.init)
@@ -76,24 +70,13 @@ enum Documentation {
   }
 }
 
-/// A directory that goes with its last reference.
-final class ScratchDirectory: Sendable {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appending(path: "graft-manual-\(UUID())").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-}
-
 /// Runs command lines as a reader of the manual would, with the built `graft` in the path.
 enum Shell {
   /// - Parameter status: what `$?` is in the command.
   static func run(_ command: String, after status: Int32 = 0, in directory: String) throws
     -> (output: String, status: Int32)
   {
+    let products = try #require(Graft.executable).deletingLastPathComponent().path
     let process = Process()
     let pipe = Pipe()
     process.executableURL = URL(filePath: "/bin/sh")
@@ -109,8 +92,4 @@ enum Shell {
     process.waitUntilExit()
     return (String(decoding: output, as: UTF8.self), process.terminationStatus)
   }
-
-  /// The folder of the running tests, where the build puts the command too.
-  private static let products = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    .deletingLastPathComponent().path
 }

@@ -33,11 +33,11 @@ struct DocumentationLibraryTests {
   }
 
   @Test func `the code of README adapts a model`() throws {
-    let directory = try ScratchDirectory()
+    let scratch = Scratch()
     let fixtures = Documentation.root + "/Fixtures"
     let text = fixtures + "/text/gospels.txt"
     let before = try LanguageModel(fixtures + "/model").evaluate([text], sequenceLength: 256).loss
-    let after = try adapt(fixtures + "/model", to: text, output: directory.path)
+    let after = try adapt(fixtures + "/model", to: text, output: scratch.folder.path)
     #expect(after < before - 0.02)
   }
 }
