@@ -1,4 +1,39 @@
+import Graft
+import GraftCore
+
+/// `graft-benchmarks`: what the comparisons of `Tests/Peers` ask of the library and no verb prints.
 @main
 struct GraftBenchmarksMain {
-  static func main() {}
+  private static let usage = """
+    usage: graft-benchmarks logits MODEL IDS.json OUT_DIRECTORY [bf16|f32] [ADAPTER]
+           graft-benchmarks tokenize TOKENIZER.json LINES.json [ROUNDS]
+    """
+
+  static func main() {
+    do {
+      try run(Array(CommandLine.arguments.dropFirst()))
+    } catch let error as any DiagnosableError {
+      fail(error.diagnosis.summary + (error.diagnosis.location.map { "\n  \($0)" } ?? ""))
+    } catch {
+      fail("\(error)")
+    }
+  }
+
+  private static func run(_ arguments: [String]) throws {
+    switch (arguments.first, arguments.count) {
+    case ("logits", 4...6):
+      guard let precision = ComputePrecision(rawValue: arguments.count > 4 ? arguments[4] : "f32")
+      else { fail(usage) }
+      try Logits(
+        model: arguments[1], ids: arguments[2], output: arguments[3], precision: precision,
+        adapter: arguments.count > 5 ? arguments[5] : nil
+      ).run()
+    case ("tokenize", 3...4):
+      guard let rounds = Int(arguments.count > 3 ? arguments[3] : "1"), rounds > 0 else {
+        fail(usage)
+      }
+      print(try Tokenization(tokenizer: arguments[1], lines: arguments[2], rounds: rounds).run())
+    default: fail(usage)
+    }
+  }
 }

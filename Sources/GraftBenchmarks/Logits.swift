@@ -1,0 +1,55 @@
+import Graft
+import GraftCore
+import GraftGraph
+import GraftKernels
+import GraftModels
+
+/// Writes the logits of a sequence as a directory with one tensor, `logits`: [tokens, vocabulary], f32.
+struct Logits {
+  let model: String
+  /// A JSON array of token ids.
+  let ids: String
+  let output: String
+  let precision: ComputePrecision
+  let adapter: String?
+
+  func run() throws {
+    let model = try LanguageModel(self.model, precision: precision)
+    let ids = try tokens()
+    let adapters = try adapter.map { [try OpenedCheckpoint(path: $0).adapter()] } ?? []
+    let attached = try AttachedAdapters(adapters, base: model.linearModules)
+    let builder = model.graph(attached)
+
+    var graph = Graph()
+    let hidden = builder.hiddenStates(in: &graph, .sequences(batch: 1, sequence: ids.count))
+    let logits = graph.matmul(
+      hidden, transposed: false, builder.head(in: &graph), transposed: true, dtype: .f32)
+    let executable = try Executable(
+      graph, outputs: [logits], options: CompilerOptions(), kernels: model.kernels)
+
+    var bindings = model.weights.tensors.merging(attached.tensors) { _, new in new }
+    let tables = try model.configuration.rotary.tables(count: ids.count)
+    bindings[LlamaGraph.Input.tokens] = try MemorySlice(copying: ids, [ids.count])
+    bindings[LlamaGraph.Input.cosine] = tables.cosine
+    bindings[LlamaGraph.Input.sine] = tables.sine
+    try executable.run(bindings: bindings)
+    try write(executable.output(logits))
+  }
+
+  private func tokens() throws -> [Int32] {
+    let json = try JSONValue.parse(
+      try InputFile.contents(of: ids, atMost: 1 << 24), file: ids)
+    guard let numbers = json.array?.map(\.int), !numbers.isEmpty else {
+      fail("\(ids) isn't a JSON array of token ids")
+    }
+    return numbers.map { Int32($0 ?? 0) }
+  }
+
+  private func write(_ logits: MemorySlice) throws {
+    let info = try TensorInfo(name: "logits", dtype: .f32, shape: logits.shape)
+    let target = try CheckpointOutput(
+      path: output, form: .safetensors(), tensors: [info], metadata: [], files: [])
+    try target.writer.write(logits.bytes, of: 0, at: 0)
+    try target.commit()
+  }
+}

@@ -1,0 +1,86 @@
+"""Gradients and losses of LoRA training beside PyTorch with PEFT, from the same adapter and the same batches."""
+
+import functools
+import json
+
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from verdict import at_most
+from workspace import TEXT, THREADS, graft, model, reference, scratch, tokens, training_log
+
+STEPS, BATCH, LENGTH, RATE = 20, 2, 128, 1e-3
+DATA = TEXT / "gospels.txt"
+
+
+@functools.cache
+def initial_adapter():
+    """An adapter that PEFT saves; B isn't zero, so that A has a gradient from the first step on."""
+    torch.manual_seed(7)
+    base = AutoModelForCausalLM.from_pretrained(model("f32"), dtype=torch.float32)
+    configuration = LoraConfig(r=8, lora_alpha=32, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    peer = get_peft_model(base, configuration)
+    with torch.no_grad():
+        for name, parameter in peer.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.02)
+    directory = scratch() / "initial-adapter"
+    peer.save_pretrained(directory)
+    return directory
+
+
+def train(name, compute, steps, *options):
+    directory = scratch() / name
+    graft(
+        "train", model(compute), "--data", DATA, "--out", directory, "--from", initial_adapter(), "--steps", steps, "--batch-size", BATCH,
+        "--sequence-length", LENGTH, "--learning-rate", RATE, "--schedule", "cosine", "--no-shuffle", "--compute", compute,
+        "--threads", THREADS, "--quiet", *options,
+    )  # fmt: skip
+    return directory
+
+
+@functools.cache
+def trained_adapter():
+    """The adapter after Graft's f32 run."""
+    return train("trained-f32", "f32", STEPS)
+
+
+@functools.cache
+def peer_run(compute):
+    """Losses of PEFT's run, and the gradients of its first step in the file that it names."""
+    ids = scratch() / "training-ids.json"
+    ids.write_text(json.dumps(tokens(DATA)[: STEPS * BATCH * LENGTH]))
+    gradients = scratch() / f"gradients-{compute}.safetensors"
+    run = reference(
+        "train.py", model=model(compute), adapter=initial_adapter(), ids=ids, dtype=compute, steps=STEPS, batch_size=BATCH,
+        sequence_length=LENGTH, learning_rate=RATE, threads=THREADS, compiles=False, gradients=gradients,
+    )  # fmt: skip
+    return json.loads(run.output), gradients
+
+
+def first_gradients():
+    """The gradients of one step, read out of the optimizer's state: without clipping, the first moment is (1 − 0.9) of them."""
+    state = load_file(train("one-step", "f32", 1, "--clip-norm", 0) / "training_state" / "state.safetensors")
+    return {name.removesuffix(".exp_avg"): value / 0.1 for name, value in state.items() if name.endswith(".exp_avg")}
+
+
+def checks():
+    run, path = peer_run("f32")
+    expected, found = load_file(path), first_gradients()
+    assert expected.keys() == found.keys(), f"different tensors: {sorted(expected.keys() ^ found.keys())[:3]}"
+    errors = [(found[name] - value).norm() / value.norm() for name, value in expected.items()]
+    yield at_most(f"f32 gradients of {len(errors)} tensors at step 1, largest relative error", max(errors), 1e-4)
+
+    losses = {"PyTorch f32": run["losses"], "PyTorch bf16": peer_run("bf16")[0]["losses"]}
+    for compute, adapter in (("f32", trained_adapter()), ("bf16", train("trained-bf16", "bf16", STEPS))):
+        losses[f"Graft {compute}"] = [record["loss"] for record in training_log(adapter)]
+
+    def largest(name, other, relative=False):
+        pairs = list(zip(losses[name], losses[other], strict=True))
+        return max(abs(a - b) / (b if relative else 1) for a, b in pairs)
+
+    yield at_most(f"f32 losses over {STEPS} steps, largest difference from PyTorch", largest("Graft f32", "PyTorch f32"), 1e-3)
+    for other in ("PyTorch bf16", "PyTorch f32"):
+        yield at_most(f"bf16 losses, largest difference from {other}", 100 * largest("Graft bf16", other, relative=True), 1, " %")

@@ -1,0 +1,49 @@
+"""Trains an adapter with PyTorch and PEFT, as a careful user would; the settings are one JSON object, so is the result.
+
+The base is in `dtype`, the adapter in f32 (PEFT's default); the loss is the model's own.
+"""
+
+import json
+import sys
+import time
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, get_cosine_schedule_with_warmup
+
+settings = json.loads(sys.argv[1])
+steps, batch_size, length = (settings[key] for key in ("steps", "batch_size", "sequence_length"))
+torch.set_num_threads(settings["threads"])
+torch.manual_seed(0)
+with open(settings["ids"]) as file:
+    ids = torch.tensor(json.load(file)[: steps * batch_size * length]).view(steps, batch_size, length)
+
+base = AutoModelForCausalLM.from_pretrained(settings["model"], dtype={"f32": torch.float32, "bf16": torch.bfloat16}[settings["dtype"]])
+base.config.use_cache = False
+if settings.get("adapter"):
+    model = PeftModel.from_pretrained(base, settings["adapter"], is_trainable=True)
+else:
+    model = get_peft_model(base, LoraConfig(r=8, lora_alpha=32, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+model.train()
+parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+optimizer = torch.optim.AdamW(parameters, lr=settings["learning_rate"], weight_decay=0.0)
+# A schedule of its own length keeps the rates of a whole run where only its first steps are made.
+schedule = get_cosine_schedule_with_warmup(optimizer, 0, settings.get("schedule_steps", steps))
+call = torch.compile(model) if settings["compiles"] else model
+
+losses, seconds = [], []
+for step, batch in enumerate(ids):
+    began = time.perf_counter()
+    loss = call(input_ids=batch, labels=batch).loss
+    loss.backward()
+    if step == 0 and settings.get("gradients"):
+        named = get_peft_model_state_dict(model, state_dict={name: p.grad for name, p in model.named_parameters() if p.grad is not None}, save_embedding_layers=False)
+        save_file({name.removeprefix("base_model.model."): value.float().contiguous() for name, value in named.items()}, settings["gradients"])
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+    schedule.step()
+    optimizer.zero_grad(set_to_none=True)
+    losses.append(loss.item())
+    seconds.append(time.perf_counter() - began)
+print(json.dumps({"losses": losses, "seconds": seconds}))
