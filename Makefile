@@ -34,11 +34,12 @@ peers: ## Make the peers' Python environment, in the cache directory.
 	@CACHE=$(CACHE) Tests/Peers/environment
 
 test-peers: build peers ## Compare with PyTorch, PEFT, transformers and the other peers on real models.
+	swift build -c release --product graft-benchmarks
 	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/run.py
 
-bench: build peers ## Measure beside the peers, in one run.
+bench: build peers ## Measure beside the peers, in one run (BENCH=--full adds the slow ones).
 	swift build -c release --product graft-benchmarks
-	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/bench.py
+	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/bench.py $(BENCH)
 
 install: build ## Install the command under PREFIX.
 	install -D -m 755 $(GRAFT) $(DESTDIR)$(PREFIX)/bin/graft

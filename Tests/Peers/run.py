@@ -9,6 +9,7 @@ import importlib
 import sys
 import time
 import traceback
+import warnings
 
 import workspace  # first: sets the environment that the peers read when they are imported
 from verdict import Verdict
@@ -28,6 +29,11 @@ def verdicts(topic: str):
 
 
 def main() -> int:
+    warnings.simplefilter("ignore")
+    for program in (workspace.GRAFT, workspace.BENCHMARKS):
+        if not program.exists():
+            print(f"error: {program} is missing: run this through `make test-peers`", file=sys.stderr)
+            return 2
     passed = failed = 0
     for topic in sys.argv[1:] or TOPICS:
         began = time.monotonic()

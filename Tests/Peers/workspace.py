@@ -27,8 +27,8 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     HF_HUB_OFFLINE="1",
     TRANSFORMERS_VERBOSITY="error",
-    HF_HUB_DISABLE_PROGRESS_BARS="1",
-    TORCHINDUCTOR_CACHE_DIR=str(CACHE / "inductor"),
+    TQDM_DISABLE="1",
+    PYTHONWARNINGS="ignore",
 )
 
 
