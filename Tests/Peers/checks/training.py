@@ -49,15 +49,16 @@ def trained_adapter():
 
 @functools.cache
 def peer_run(compute):
-    """Losses of PEFT's run, and the gradients of its first step in the file that it names."""
+    """Losses of PEFT's run, and two files with the gradients of its first step: as they are, and with the loss taken in f64."""
     ids = scratch() / "training-ids.json"
     ids.write_text(json.dumps(tokens(DATA)[: STEPS * BATCH * LENGTH]))
-    gradients = scratch() / f"gradients-{compute}.safetensors"
+    gradients, careful = (scratch() / f"{kind}-{compute}.safetensors" for kind in ("gradients", "careful-gradients"))
     run = reference(
         "train.py", model=model(compute), adapter=initial_adapter(), ids=ids, dtype=compute, steps=STEPS, batch_size=BATCH,
         sequence_length=LENGTH, learning_rate=RATE, threads=THREADS, compiles=False, gradients=gradients,
+        careful_gradients=careful if compute == "f32" else None,
     )  # fmt: skip
-    return json.loads(run.output), gradients
+    return json.loads(run.output), gradients, careful
 
 
 def first_gradients():
@@ -67,11 +68,15 @@ def first_gradients():
 
 
 def checks():
-    run, path = peer_run("f32")
-    expected, found = load_file(path), first_gradients()
-    assert expected.keys() == found.keys(), f"different tensors: {sorted(expected.keys() ^ found.keys())[:3]}"
+    run, plain, careful = peer_run("f32")
+    found = first_gradients()
+    expected, plain = load_file(careful), load_file(plain)
+    assert expected.keys() == plain.keys() == found.keys(), f"different tensors: {sorted(expected.keys() ^ found.keys())[:3]}"
     errors = [(found[name] - value).norm() / value.norm() for name, value in expected.items()]
-    yield at_most(f"f32 gradients of {len(errors)} tensors at step 1, largest relative error", max(errors), 1e-4)
+    yield at_most(f"f32 gradients of {len(errors)} tensors at step 1, largest relative error, PyTorch's loss taken in f64", max(errors), 1e-4)
+    difference = sum((found[name] - value).square().sum() for name, value in plain.items())
+    whole = sum(value.square().sum() for value in plain.values())
+    yield at_most("f32 gradient as a whole at step 1, relative difference from PyTorch", (difference / whole).sqrt(), 1e-4)
 
     losses = {"PyTorch f32": run["losses"], "PyTorch bf16": peer_run("bf16")[0]["losses"]}
     for compute, adapter in (("f32", trained_adapter()), ("bf16", train("trained-bf16", "bf16", STEPS))):
@@ -82,5 +87,7 @@ def checks():
         return max(abs(a - b) / (b if relative else 1) for a, b in pairs)
 
     yield at_most(f"f32 losses over {STEPS} steps, largest difference from PyTorch", largest("Graft f32", "PyTorch f32"), 1e-3)
-    for other in ("PyTorch bf16", "PyTorch f32"):
-        yield at_most(f"bf16 losses, largest difference from {other}", 100 * largest("Graft bf16", other, relative=True), 1, " %")
+    yield at_most("bf16 losses, largest difference from PyTorch bf16", 100 * largest("Graft bf16", "PyTorch bf16", relative=True), 1, " %")
+    # Single steps in bf16 stray further from f32 than that, PyTorch's too.
+    stray = 100 * largest("PyTorch bf16", "PyTorch f32", relative=True)
+    yield at_most(f"bf16 losses, largest difference from PyTorch f32 (PyTorch bf16: {stray:.2g} %)", 100 * largest("Graft bf16", "PyTorch f32", relative=True), max(1, 1.5 * stray), " %")
