@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 model=${1:-fixture}
 vectors=vectors.bin
 graft=$(realpath "${GRAFT:-.build/release/graft}")
-export CACHE=${CACHE:-$HOME/.cache/graft}
+export CACHE=${CACHE:-$HOME/.cache/graft} LC_ALL=C
 [ -x "$graft" ] || { echo "error: $graft isn't built; run: make build" >&2; exit 1; }
 
 scratch=$(mktemp -d)

@@ -1,7 +1,10 @@
+import Foundation
+
 /// A command in a console block and the output that the page shows below it.
 ///
-/// In the shown output `…` stands for any text on its line, and a line of `…` alone for any lines. A command goes on
-/// on the next line after a backslash. Lines of progress are left out of what was printed.
+/// In the shown output `…` stands for any text on its line, and a line of `…` alone for any lines. Numbers with a decimal
+/// point agree within 1 %: losses depend on the CPU's arithmetic. A command goes on on the next line after a backslash.
+/// Lines of progress are left out of what was printed.
 struct ConsoleStep {
   let command: String
   let expected: [String]
@@ -66,14 +69,24 @@ struct ConsoleStep {
   }
 
   private static func matches(_ expected: String, _ line: String) -> Bool {
-    let parts = expected.split(separator: "…", omittingEmptySubsequences: false)
-    guard let first = parts.first, parts.count > 1 else { return expected == line }
-    guard line.hasPrefix(first), let last = parts.last else { return false }
-    var rest = line.dropFirst(first.count)
-    for part in parts.dropFirst().dropLast() where !part.isEmpty {
-      guard let found = rest.firstRange(of: part) else { return false }
-      rest = rest[found.upperBound...]
+    var pattern = ""
+    var numbers: [Substring] = []
+    var rest = expected[...]
+    while let found = rest.firstMatch(of: /\d+\.\d+(e-?\d+)?/) {
+      pattern += Self.pattern(of: rest[..<found.range.lowerBound]) + #"(\d+\.\d+(?:e-?\d+)?)"#
+      numbers.append(found.output.0)
+      rest = rest[found.range.upperBound...]
     }
-    return rest.count >= last.count && rest.hasSuffix(last)
+    pattern += Self.pattern(of: rest)
+    guard let match = try? Regex(pattern).wholeMatch(in: line) else { return false }
+    return zip(numbers, match.output.dropFirst()).allSatisfy { number, capture in
+      guard let wanted = Double(number), let found = capture.substring.flatMap({ Double($0) })
+      else { return false }
+      return abs(found - wanted) <= 0.01 * abs(wanted)
+    }
+  }
+
+  private static func pattern(of text: Substring) -> String {
+    NSRegularExpression.escapedPattern(for: String(text)).replacing("…", with: ".*")
   }
 }
