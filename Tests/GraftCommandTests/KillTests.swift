@@ -6,7 +6,8 @@ struct KillTests {
   private static func arguments(_ output: String) -> [String] {
     [
       "train", "model", "--data", "text/gospels.txt", "--out", output, "--steps", "12",
-      "--batch-size", "2", "--sequence-length", "64", "--rank", "4", "--warmup", "2", "--save-every",
+      "--batch-size", "2", "--sequence-length", "64", "--rank", "4", "--warmup", "2",
+      "--save-every",
       "1", "--seed", "11", "--quiet",
     ]
   }

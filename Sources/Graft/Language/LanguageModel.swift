@@ -45,13 +45,7 @@ public final class LanguageModel: Sendable {
   public var endToken: Int32? { configuration.endTokens.first.map(Int32.init) }
 
   /// The modules that adapters can attach to.
-  public var linearModules: [LinearModule] {
-    configuration.projections.map { projection in
-      LinearModule(
-        path: projection.path, outputWidth: projection.outputSize,
-        inputWidth: projection.inputSize, isOutputHead: projection.isOutputHead)
-    }
-  }
+  public var linearModules: [LinearModule] { configuration.linearModules }
 
   /// The graph builder for this model with adapters attached.
   package func graph(_ adapters: AttachedAdapters) -> LlamaGraph {

@@ -1,22 +1,4 @@
-/// A linear module of a base, as matching needs to know it.
-public struct LinearModule: Sendable, Hashable {
-  /// The path, for example `model.layers.0.self_attn.q_proj`.
-  public let path: String
-  /// The extent of the output, `out` in W: [out, in].
-  public let outputWidth: Int
-  /// The extent of the input, `in` in W: [out, in].
-  public let inputWidth: Int
-  /// Whether the module makes the logits; `all-linear` leaves it out.
-  public let isOutputHead: Bool
-
-  /// Describes a module.
-  public init(path: String, outputWidth: Int, inputWidth: Int, isOutputHead: Bool = false) {
-    self.path = path
-    self.outputWidth = outputWidth
-    self.inputWidth = inputWidth
-    self.isOutputHead = isOutputHead
-  }
-}
+public import GraftCore
 
 /// A module that gets an update.
 public struct TargetedModule: Sendable, Hashable {

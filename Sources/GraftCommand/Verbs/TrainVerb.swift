@@ -140,7 +140,9 @@ struct AdapterOptions: ParsableArguments {
 
   @Option(
     name: .long, parsing: .upToNextOption,
-    help: "Modules that stay as they are, whatever --target-modules says: full paths or their last parts.")
+    help:
+      "Modules that stay as they are, whatever --target-modules says: paths or their last parts."
+  )
   var freeze: [String] = []
 
   @Option(name: .long, help: "Go on from an adapter's weights instead of fresh ones.")

@@ -13,13 +13,17 @@ struct ConfigurationKeys {
   func isPresent(_ key: String) -> Bool { json[key].map { $0 != .null } ?? false }
 
   /// A positive integer below 2³¹, so that products of two never overflow.
-  func positive(_ key: String, default fallback: Int? = nil) throws(ModelError) -> Int {
+  func positive(
+    _ key: String, default fallback: Int? = nil, atMost limit: Int = Int(Int32.max)
+  ) throws(ModelError) -> Int {
     guard isPresent(key), let value = json[key] else {
       guard let fallback else { throw missing(key) }
       return fallback
     }
-    guard let number = value.int, number > 0, number <= Int(Int32.max) else {
-      throw invalid(key, expected: "a positive integer", found: value.serialized(indent: nil))
+    guard let number = value.int, number > 0, number <= limit else {
+      throw invalid(
+        key, expected: "a positive integer of at most \(limit)",
+        found: value.serialized(indent: nil))
     }
     return number
   }

@@ -1,20 +1,5 @@
 public import GraftCore
 
-/// A linear projection of a model: `y = x · Wᵀ`, the kind of module that adapters attach to.
-public struct Projection: Sendable, Hashable {
-  /// The path of the module, for example `model.layers.0.self_attn.q_proj`.
-  public let path: String
-  /// Rows of the weight.
-  public let outputSize: Int
-  /// Columns of the weight.
-  public let inputSize: Int
-  /// Whether this is the output head, which `all-linear` leaves out.
-  public let isOutputHead: Bool
-
-  /// The name of the weight tensor, `[outputSize, inputSize]`.
-  public var weight: TensorName { TensorName(path + ".weight") }
-}
-
 extension LlamaConfiguration {
   /// The embedding table's name: `[vocabularySize, hiddenSize]`.
   public static let embeddingName: TensorName = "model.embed_tokens.weight"
@@ -29,7 +14,7 @@ extension LlamaConfiguration {
   static func block(_ layer: Int) -> String { "model.layers.\(layer)" }
 
   /// All linear projections in the order of the computation.
-  public var projections: [Projection] {
+  public var linearModules: [LinearModule] {
     let queries = headCount * headDimension
     let keys = keyValueHeadCount * headDimension
     let shapes: [(String, Int, Int)] = [
@@ -41,15 +26,15 @@ extension LlamaConfiguration {
     ]
     var modules = (0..<layerCount).flatMap { layer in
       shapes.map { name, output, input in
-        Projection(
-          path: "\(Self.block(layer)).\(name)", outputSize: output, inputSize: input,
-          isOutputHead: false)
+        LinearModule(
+          path: "\(Self.block(layer)).\(name)", outputWidth: output, inputWidth: input)
       }
     }
     if !tiesEmbeddings {
       modules.append(
-        Projection(
-          path: "lm_head", outputSize: vocabularySize, inputSize: hiddenSize, isOutputHead: true))
+        LinearModule(
+          path: "lm_head", outputWidth: vocabularySize, inputWidth: hiddenSize,
+          isOutputHead: true))
     }
     return modules
   }
@@ -59,10 +44,10 @@ extension LlamaConfiguration {
     var result: [(name: TensorName, shape: Shape)] = [
       (Self.embeddingName, [vocabularySize, hiddenSize]), ("model.norm.weight", [hiddenSize]),
     ]
-    for module in projections {
-      result.append((module.weight, [module.outputSize, module.inputSize]))
+    for module in linearModules {
+      result.append((module.weight, [module.outputWidth, module.inputWidth]))
       if hasBias(module) {
-        result.append((TensorName(module.path + ".bias"), [module.outputSize]))
+        result.append((TensorName(module.path + ".bias"), [module.outputWidth]))
       }
     }
     for layer in 0..<layerCount {
@@ -78,7 +63,7 @@ extension LlamaConfiguration {
   }
 
   /// Whether a projection has a bias.
-  func hasBias(_ module: Projection) -> Bool {
+  func hasBias(_ module: LinearModule) -> Bool {
     if module.isOutputHead { return false }
     if module.path.contains(".mlp.") { return hasFeedForwardBias }
     return module.path.hasSuffix(".o_proj") ? hasOutputBias : hasQueryKeyValueBias

@@ -49,6 +49,9 @@ public struct LlamaConfiguration: Sendable, Equatable {
   /// The tokens that end a text.
   public var endTokens: [Int]
 
+  /// The most blocks that a configuration may declare.
+  static let maximumLayers = 4096
+
   /// Reads a parsed `config.json`.
   ///
   /// - Throws: ``ModelError`` that names an unknown architecture, a missing key or an unsupported feature.
@@ -58,7 +61,7 @@ public struct LlamaConfiguration: Sendable, Equatable {
     vocabularySize = try keys.positive("vocab_size")
     hiddenSize = try keys.positive("hidden_size")
     intermediateSize = try keys.positive("intermediate_size")
-    layerCount = try keys.positive("num_hidden_layers")
+    layerCount = try keys.positive("num_hidden_layers", atMost: Self.maximumLayers)
     headCount = try keys.positive("num_attention_heads")
     keyValueHeadCount = try keys.positive("num_key_value_heads", default: headCount)
     guard headCount % keyValueHeadCount == 0 else {

@@ -1,17 +1,19 @@
 /// An endless, resumable sequence of batches over windows.
 ///
 /// The whole state is the number of windows taken: epoch and place follow from it.
-struct BatchCursor: Sendable {
+package struct BatchCursor: Sendable {
   let windows: TokenWindows
   let batchSize: Int
   let seed: UInt64
   let shuffles: Bool
   /// Windows taken since the run began.
-  private(set) var taken: Int
+  package private(set) var taken: Int
   private var order: [Int] = []
   private var orderEpoch = -1
 
-  init(_ windows: TokenWindows, batchSize: Int, seed: UInt64, shuffles: Bool, taken: Int = 0) {
+  package init(
+    _ windows: TokenWindows, batchSize: Int, seed: UInt64, shuffles: Bool, taken: Int = 0
+  ) {
     self.windows = windows
     self.batchSize = batchSize
     self.seed = seed
@@ -20,7 +22,7 @@ struct BatchCursor: Sendable {
   }
 
   /// The next batch; an epoch's end may fall inside it.
-  mutating func next() -> Batch {
+  package mutating func next() -> Batch {
     let chosen = (0..<batchSize).map { _ in nextWindow() }
     return Batch(windows, chosen, size: batchSize)
   }

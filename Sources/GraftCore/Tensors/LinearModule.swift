@@ -1,0 +1,22 @@
+/// A linear module of a model, `y = x · Wᵀ`: the kind that low-rank updates attach to.
+public struct LinearModule: Sendable, Hashable {
+  /// The path, for example `model.layers.0.self_attn.q_proj`.
+  public let path: String
+  /// The extent of the output, `out` in W: [out, in].
+  public let outputWidth: Int
+  /// The extent of the input, `in` in W: [out, in].
+  public let inputWidth: Int
+  /// Whether the module makes the logits; `all-linear` leaves it out.
+  public let isOutputHead: Bool
+
+  /// Describes a module.
+  public init(path: String, outputWidth: Int, inputWidth: Int, isOutputHead: Bool = false) {
+    self.path = path
+    self.outputWidth = outputWidth
+    self.inputWidth = inputWidth
+    self.isOutputHead = isOutputHead
+  }
+
+  /// The name of the weight, `[outputWidth, inputWidth]`.
+  public var weight: TensorName { TensorName(path + ".weight") }
+}
