@@ -12,7 +12,9 @@ enum Documentation {
   /// The pages that go on from there.
   static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" }
   /// Pages without console blocks.
-  static let otherPages = ["Manual/Architecture.md", "CHANGELOG.md", "Formats/README.md"]
+  static let otherPages = [
+    "Manual/Architecture.md", "Manual/Benchmarks.md", "CHANGELOG.md", "Formats/README.md",
+  ]
 
   /// The checkout.
   static let root = URL(filePath: #filePath).deletingLastPathComponent()
