@@ -84,12 +84,11 @@ def bf16(merged, adapter):
         steps = (ordered(merged[name]) - ordered(expected)).abs()
         touched += steps.numel()
         other += int((steps > 0).sum())
-        # Where base and update nearly cancel, the result's unit is far smaller than the base's, and f32 arithmetic shows.
-        unit = torch.maximum(value.abs(), expected.abs()).double() * 2.0**-7
-        far += int(((steps > 1) & ((merged[name].double() - expected.double()).abs() > unit)).sum())
+        far += int((steps > 1).sum())
     yield all_equal("tensors that the adapter doesn't touch keep their bits", changed, len(base))
     yield at_most("bf16 merge, values that aren't the f64 result rounded once", 100 * other / touched, 0.1, " %")
-    yield at_most("bf16 merge, values off by more than a unit of base or result", far, 0)
+    # Where base and update, or the products that make up the update, cancel to almost nothing, f32 arithmetic shows in the few bits left.
+    yield at_most(f"bf16 merge, values more than one unit off ({far})", 1e6 * far / touched, 0.1, " in a million")
 
 
 def rounded_to_bf16(values: numpy.ndarray) -> torch.Tensor:
