@@ -79,6 +79,10 @@ package struct TrainingRun {
       taken: position.windowsTaken)
     var position = position
     let clock = ContinuousClock()
+    if position.step == settings.steps {
+      // Killed between the last state and the files that follow it: they are written again.
+      try observer.save(trainer.trainable.stateTensors, at: position)
+    }
     while position.step < settings.steps {
       let number = position.step + 1
       let began = clock.now

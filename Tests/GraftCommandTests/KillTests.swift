@@ -54,7 +54,8 @@ struct KillTests {
       #expect(process.terminationStatus == 0)
       let adapter = try Data(
         contentsOf: URL(filePath: output).appending(path: "adapter_model.safetensors"))
-      #expect(adapter == expected, "attempt \(attempt) after \(kills) kills")
+      let isSame = adapter == expected
+      #expect(isSame, "attempt \(attempt) after \(kills) kills")
     }
   }
 }

@@ -42,13 +42,21 @@ final class TrainingDirectory: Sendable {
       return (try create(path), nil)
     }
     let state = try TrainingState(reading: folder)
+    for name in try Directory.entries(of: path) where isUnfinished(name) {
+      Directory.remove(path + "/" + name)
+    }
     let lines = try keptLines(path, upTo: state.position.step)
     return (TrainingDirectory(path: path, log: try openLog(path, keeping: lines)), state)
   }
 
   /// Whether a directory holds nothing but the log, or the remains of a save that never appeared.
   private static func holdsNoSave(_ path: String) throws -> Bool {
-    try Directory.entries(of: path).allSatisfy { $0 == logName || $0.hasSuffix(".partial") }
+    try Directory.entries(of: path).allSatisfy { $0 == logName || isUnfinished($0) }
+  }
+
+  /// Whether a name is that of a sibling that a killed process was still writing.
+  private static func isUnfinished(_ name: String) -> Bool {
+    name.hasPrefix(".") && name.hasSuffix(".partial")
   }
 
   /// Appends a step to the log.
