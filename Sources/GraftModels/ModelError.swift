@@ -29,6 +29,8 @@ public struct ModelError: DiagnosableError, Equatable {
     case dtype(found: DType)
     /// A token id is outside the vocabulary.
     case tokenOutOfRange(id: Int, vocabularySize: Int)
+    /// The model computes NaN or infinity.
+    case nonFinite(String)
     /// More tokens than the model was made for.
     case sequenceTooLong(tokens: Int, maximum: Int)
     /// A file of the model can't be read or isn't well formed.
@@ -57,7 +59,7 @@ public struct ModelError: DiagnosableError, Equatable {
       location += ", expected \(expected), found \(found)"
     case .unsupported(_, let found): location += ", found \(found.escapedForTerminal)"
     case .unknownArchitecture, .missingKey, .missingTensor, .dtype, .tokenOutOfRange,
-      .sequenceTooLong, .storage:
+      .nonFinite, .sequenceTooLong, .storage:
       break
     }
     return Diagnosis(kind: .badInput, summary: summary, location: location, remedy: remedy)
@@ -75,6 +77,7 @@ public struct ModelError: DiagnosableError, Equatable {
     case .tokenOutOfRange(let id, let size): "token \(id) is outside the vocabulary of \(size)"
     case .sequenceTooLong(let tokens, let maximum):
       "\(tokens) tokens are more than the model's \(maximum)"
+    case .nonFinite(let quantity): "the model's \(quantity) is NaN or infinite"
     case .storage(let error): error.diagnosis.summary
     }
   }

@@ -34,6 +34,24 @@ public struct TrainingPosition: Sendable, Equatable {
   /// The beginning of a run.
   public static let start = TrainingPosition(step: 0, windowsTaken: 0, tokenCount: 0)
 
+  /// Checks a position read from a file against the run that it is meant for.
+  ///
+  /// - Throws: ``TrainingError/Reason/stateMismatch(setting:expected:found:)``.
+  public func check(against settings: TrainingSettings, file: String) throws(TrainingError) {
+    let windows = step.multipliedReportingOverflow(
+      by: settings.batchSize * settings.accumulation)
+    let tokens = windows.partialValue.multipliedReportingOverflow(by: settings.sequenceLength)
+    guard (0...settings.steps).contains(step), !windows.overflow, !tokens.overflow,
+      windowsTaken == windows.partialValue, tokenCount == tokens.partialValue
+    else {
+      throw TrainingError(
+        .stateMismatch(
+          setting: "position", expected: "a step up to \(settings.steps) with its windows",
+          found: "step \(step), \(windowsTaken) windows, \(tokenCount) tokens"),
+        file: file)
+    }
+  }
+
   /// Makes a position.
   public init(step: Int, windowsTaken: Int, tokenCount: Int) {
     self.step = step

@@ -64,6 +64,10 @@ public struct TrainingSettings: Sendable, Equatable {
       peak: learningRate, decay: decay, warmupSteps: warmupSteps, totalSteps: steps)
   }
 
+  private static let maximumCount = 1_000_000_000
+  private static let maximumTokens = 1 << 24
+  private static let maximumAccumulation = 1 << 16
+
   /// Checks every setting against its range.
   ///
   /// - Throws: ``TrainingError`` that names the first setting out of range.
@@ -72,13 +76,23 @@ public struct TrainingSettings: Sendable, Equatable {
       ("steps", steps), ("batch-size", batchSize), ("accumulate", accumulation),
       ("evaluate-every", evaluateEvery ?? 1), ("save-every", saveEvery ?? 1),
     ]
-    for (name, value) in positive where value < 1 {
-      throw invalid(name, "a positive number", "\(value)")
+    for (name, value) in positive where !(1...Self.maximumCount).contains(value) {
+      throw invalid(name, "1 to \(Self.maximumCount)", "\(value)")
     }
-    guard sequenceLength >= 2 else {
-      throw invalid("sequence-length", "at least 2", "\(sequenceLength)")
+    guard (2...Self.maximumTokens).contains(sequenceLength) else {
+      throw invalid("sequence-length", "2 to \(Self.maximumTokens)", "\(sequenceLength)")
     }
-    guard warmupSteps >= 0 else { throw invalid("warmup", "0 or more steps", "\(warmupSteps)") }
+    guard batchSize <= Self.maximumTokens / sequenceLength else {
+      throw invalid(
+        "batch-size", "at most \(Self.maximumTokens) tokens in a batch",
+        "\(batchSize) windows of \(sequenceLength)")
+    }
+    guard accumulation <= Self.maximumAccumulation else {
+      throw invalid("accumulate", "at most \(Self.maximumAccumulation)", "\(accumulation)")
+    }
+    guard (0...steps).contains(warmupSteps) else {
+      throw invalid("warmup", "0 to \(steps) steps", "\(warmupSteps)")
+    }
     guard learningRate > 0, learningRate.isFinite else {
       throw invalid("learning-rate", "a positive number", "\(learningRate)")
     }

@@ -31,6 +31,10 @@ extension LanguageModel {
     let began = ContinuousClock.now
     let result = try evaluator.evaluate(
       windows, progress: progress(windows.count * (sequenceLength - 1)))
+    guard result.loss.isFinite else {
+      throw ModelError(
+        .nonFinite("loss"), file: path, remedy: "find the tensors at fault: graft verify \(path)")
+    }
     let seconds = Double((ContinuousClock.now - began) / .nanoseconds(1)) / 1e9
     return Evaluation(
       loss: result.loss, tokenCount: result.tokenCount,

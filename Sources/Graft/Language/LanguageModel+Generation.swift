@@ -38,6 +38,11 @@ extension LanguageModel {
     var ended = false
     let began = ContinuousClock.now
     while tokens.count < maximumTokens {
+      guard logits.allSatisfy(\.isFinite) else {
+        throw ModelError(
+          .nonFinite("output"), file: path,
+          remedy: "find the tensors at fault: graft verify \(path)")
+      }
       let token = sampler.choose(logits, position: generator.length)
       if ends.contains(token) {
         ended = true

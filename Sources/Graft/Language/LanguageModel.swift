@@ -44,8 +44,10 @@ public final class LanguageModel: Sendable {
   /// The token that ends a text, put between documents.
   public var endToken: Int32? { configuration.endTokens.first.map(Int32.init) }
 
-  /// The modules that adapters can attach to.
-  public var linearModules: [LinearModule] { configuration.linearModules }
+  /// The modules that adapters can attach to while computing: all but the output head, whose logits are never whole.
+  public var linearModules: [LinearModule] {
+    configuration.linearModules.filter { !$0.isOutputHead }
+  }
 
   /// The graph builder for this model with adapters attached.
   package func graph(_ adapters: AttachedAdapters) -> LlamaGraph {

@@ -26,7 +26,7 @@ extension LanguageModel {
     let adapter = try startingAdapter(request, seed: settings.seed)
     let attached = AttachedAdapters(adapter)
     let trainable = try TrainableTensors(attached.tensors.map { (name: $0, value: $1) })
-    let fingerprint = self.fingerprint(request, settings, windows, adapter)
+    let fingerprint = self.fingerprint(request, settings, text, adapter)
 
     let directory: TrainingDirectory
     var position = TrainingPosition.start
@@ -34,6 +34,7 @@ extension LanguageModel {
       let saved: TrainingState?
       (directory, saved) = try TrainingDirectory.resume(request.output)
       try saved?.restore(trainable, fingerprint: fingerprint)
+      try saved?.position.check(against: settings, file: request.output)
       position = saved?.position ?? .start
     } else {
       directory = try TrainingDirectory.create(request.output)
@@ -66,6 +67,12 @@ extension LanguageModel {
       try text.append(
         bytes, file: file, form: form, tokenizer: tokenizer, endToken: endToken,
         masksPrompt: masksPrompt)
+    }
+    let size = configuration.vocabularySize
+    if let token = text.tokens.first(where: { $0 < 0 || Int($0) >= size }) {
+      throw ModelError(
+        .tokenOutOfRange(id: Int(token), vocabularySize: size), file: path,
+        remedy: "the tokenizer has tokens that the embedding table lacks")
     }
     return text
   }
@@ -119,7 +126,7 @@ extension LanguageModel {
 
   /// The settings that decide the numbers of a run: a resumed run must share them.
   private func fingerprint(
-    _ request: TrainingRequest, _ settings: TrainingSettings, _ windows: TokenWindows,
+    _ request: TrainingRequest, _ settings: TrainingSettings, _ text: TokenizedText,
     _ adapter: Adapter
   ) -> [(name: String, value: String)] {
     [
@@ -131,7 +138,8 @@ extension LanguageModel {
       ("--weight-decay", "\(settings.optimizer.weightDecay)"),
       ("--clip-norm", settings.clipNorm.map { "\($0)" } ?? "none"),
       ("--seed", "\(settings.seed)"), ("--no-shuffle", "\(!settings.shuffles)"),
-      ("--compute", precision.rawValue), ("number of data windows", "\(windows.count)"),
+      ("--compute", precision.rawValue), ("training text", text.fingerprint),
+      ("--variant", adapter.configuration.usesRSLoRA ? "rslora" : "lora"),
       ("--rank", "\(adapter.configuration.rank)"), ("--alpha", "\(adapter.configuration.alpha)"),
     ]
   }

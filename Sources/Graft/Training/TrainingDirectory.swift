@@ -8,12 +8,12 @@ internal import Synchronization
 /// follow, each appearing whole. The log grows a line a step and is cut back to the state's step on resuming.
 final class TrainingDirectory: Sendable {
   let path: String
-  private let log: Mutex<FileHandle?>
+  private let log: Mutex<FileHandle>
 
   static let stateName = "training_state"
   static let logName = "training_log.jsonl"
 
-  private init(path: String, log: FileHandle?) {
+  private init(path: String, log: FileHandle) {
     self.path = path
     self.log = Mutex(log)
   }
@@ -62,12 +62,12 @@ final class TrainingDirectory: Sendable {
   /// Appends a step to the log.
   func append(_ record: StepRecord) throws {
     let line = record.json.serialized(indent: nil) + "\n"
-    try log.withLock { try $0?.write(contentsOf: Data(line.utf8)) }
+    try log.withLock { try $0.write(contentsOf: Data(line.utf8)) }
   }
 
   /// Saves the state and the adapter.
   func save(_ state: TrainingState, adapter: Adapter) throws {
-    try log.withLock { try $0?.synchronize() }
+    try log.withLock { try $0.synchronize() }
     try state.write(to: path + "/" + Self.stateName)
     try adapter.write(into: path)
   }
@@ -85,11 +85,13 @@ final class TrainingDirectory: Sendable {
     }
   }
 
-  private static func openLog(_ path: String, keeping lines: [String]) throws -> FileHandle? {
+  private static func openLog(_ path: String, keeping lines: [String]) throws -> FileHandle {
     let name = path + "/" + logName
     try AtomicFile.write(Array(lines.map { $0 + "\n" }.joined().utf8), to: name)
-    let handle = FileHandle(forWritingAtPath: name)
-    try handle?.seekToEnd()
+    guard let handle = FileHandle(forWritingAtPath: name) else {
+      throw StorageError(.notFound, file: name)
+    }
+    try handle.seekToEnd()
     return handle
   }
 }

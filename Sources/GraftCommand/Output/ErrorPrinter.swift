@@ -68,16 +68,37 @@ enum ErrorPrinter {
 enum Standard {
   /// Prints a line to standard output.
   static func output(_ text: String) {
-    FileHandle.standardOutput.write(Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
+    stream(text.hasSuffix("\n") ? text : text + "\n")
   }
 
-  /// Prints text to standard output as it is, for streams.
+  /// Prints text to standard output as it is, for streams; ends the process where nothing can be printed.
   static func stream(_ text: String) {
-    FileHandle.standardOutput.write(Data(text.utf8))
+    let code = write(text, to: STDOUT_FILENO)
+    guard code != 0 else { return }
+    let reason = unsafe String(cString: strerror(code))
+    error("error: the results can't be written\n  standard output: \(reason)")
+    exit(ExitStatus.inputOutput.rawValue)
   }
 
-  /// Prints a line to standard error.
-  static func error(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+  /// Prints a line to standard error, if anyone can read it.
+  static func error(_ text: String) { _ = write(text + "\n", to: STDERR_FILENO) }
+
+  /// Prints text to standard error as it is, for the progress bar.
+  static func errorStream(_ text: String) { _ = write(text, to: STDERR_FILENO) }
+
+  /// Writes all bytes and gives 0, or the error number.
+  private static func write(_ text: String, to descriptor: Int32) -> Int32 {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = unsafe bytes.withUnsafeBytes {
+        unsafe Foundation.write(descriptor, $0.baseAddress, $0.count)
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        return errno
+      }
+      bytes = bytes.dropFirst(count)
+    }
+    return 0
   }
 }

@@ -1,26 +1,36 @@
 import Foundation
+import GraftCore
 import Synchronization
 
-/// Ctrl-C: the first asks running work to stop at the next safe point, the second ends the process.
+/// Ctrl-C and the request to terminate: running work that stops by itself is asked to; other work ends at once, and what it
+/// was still writing is removed.
 enum Interruption {
   private static let count = Atomic<Int>(0)
+  private static let isGraceful = Atomic<Bool>(false)
+  private static let sources = Mutex<[any DispatchSourceSignal]>([])
 
-  /// Whether Ctrl-C was pressed while work ran that stops by itself.
+  /// Whether the user asked to stop while work ran that stops by itself.
   static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
 
-  /// Whether a verb watches ``isRequested``; otherwise the first Ctrl-C ends the process.
+  /// Whether a verb watches ``isRequested``; otherwise the first request ends the process.
   static func stopGracefully(_ graceful: Bool) { isGraceful.store(graceful, ordering: .relaxed) }
 
-  private static let isGraceful = Atomic<Bool>(false)
-
-  /// Installs the handler.
+  /// Begins to listen, on a queue of its own.
   static func watch() {
     signal(SIGPIPE, SIG_DFL)
-    signal(SIGINT) { _ in
-      let presses = Interruption.count.add(1, ordering: .relaxed).newValue
-      if presses > 1 || !Interruption.isGraceful.load(ordering: .relaxed) {
+    let queue = DispatchQueue(label: "interruption")
+    for number in [SIGINT, SIGTERM] {
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+      source.setEventHandler {
+        let presses = count.add(1, ordering: .relaxed).newValue
+        guard presses > 1 || !isGraceful.load(ordering: .relaxed) else { return }
+        UnfinishedOutputs.removeAll()
+        Standard.error("error: interrupted")
         _exit(ExitStatus.interrupted.rawValue)
       }
+      source.resume()
+      sources.withLock { $0.append(source) }
     }
   }
 }

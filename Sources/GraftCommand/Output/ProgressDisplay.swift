@@ -60,7 +60,7 @@ final class ProgressDisplay: Sendable {
   /// Removes the bar, so that results stand alone.
   func finish() {
     state.withLock { state in
-      if state.hasBar { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+      if state.hasBar { Standard.errorStream("\r\u{1B}[K") }
       state.hasBar = false
     }
   }
@@ -77,9 +77,9 @@ final class ProgressDisplay: Sendable {
       let filled = Int(share * 24)
       let bar =
         String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
-      FileHandle.standardError.write(Data("\r\u{1B}[K\(title) \(bar) \(facts)".utf8))
+      Standard.errorStream("\r\u{1B}[K\(title) \(bar) \(facts)")
     } else {
-      FileHandle.standardError.write(Data("\(title): \(facts)\n".utf8))
+      Standard.errorStream("\(title): \(facts)\n")
     }
   }
 

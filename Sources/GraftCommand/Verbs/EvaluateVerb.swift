@@ -39,8 +39,12 @@ struct EvaluateVerb: ParsableCommand {
   var common: CommonOptions
 
   func validate() throws {
-    if sequenceLength < 2 { throw ValidationError("--sequence-length is at least 2") }
-    if batchSize < 1 { throw ValidationError("--batch-size is at least 1") }
+    if !(2...(1 << 24)).contains(sequenceLength) {
+      throw ValidationError("--sequence-length is 2 to \(1 << 24)")
+    }
+    if !(1...(1 << 20)).contains(batchSize) {
+      throw ValidationError("--batch-size is 1 to \(1 << 20)")
+    }
   }
 
   func run() throws {

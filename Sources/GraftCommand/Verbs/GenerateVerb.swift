@@ -12,7 +12,7 @@ struct GenerateVerb: ParsableCommand {
   @Option(name: .long, help: "An adapter to attach; may be given several times.")
   var adapter: [String] = []
 
-  @Option(name: .long, help: "The text to go on from.")
+  @Option(name: .long, parsing: .unconditional, help: "The text to go on from.")
   var prompt: String
 
   @Option(name: .long, help: "The most tokens to add.")
@@ -37,7 +37,9 @@ struct GenerateVerb: ParsableCommand {
   var common: CommonOptions
 
   func validate() throws {
-    if maxTokens < 1 { throw ValidationError("--max-tokens is at least 1") }
+    if !(1...1_048_576).contains(maxTokens) {
+      throw ValidationError("--max-tokens is 1 to 1048576")
+    }
     if !(temperature >= 0 && temperature.isFinite) {
       throw ValidationError("--temperature is 0 or more")
     }

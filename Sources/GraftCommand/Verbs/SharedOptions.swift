@@ -11,7 +11,9 @@ struct CommonOptions: ParsableArguments {
   var threads: Int?
 
   func validate() throws {
-    if let threads, threads < 1 { throw ValidationError("--threads is at least 1") }
+    if let threads, !(1...256).contains(threads) {
+      throw ValidationError("--threads is 1 to 256")
+    }
   }
 
   /// The threads of a verb that streams tensors.

@@ -149,7 +149,7 @@ struct AdapterOptions: ParsableArguments {
   var from: String?
 
   func validate() throws {
-    if rank < 1 { throw ValidationError("--rank is at least 1") }
+    if !(1...65536).contains(rank) { throw ValidationError("--rank is 1 to 65536") }
     if !alpha.isFinite { throw ValidationError("--alpha is a number") }
     _ = try layerNumbers()
   }
@@ -169,7 +169,7 @@ struct AdapterOptions: ParsableArguments {
     return try layers.split(separator: ",").flatMap { part in
       let ends = part.split(separator: "-").map { Int($0) }
       guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2,
-        first <= last
+        first <= last, first >= 0, last < 4096
       else { throw ValidationError("--layers takes numbers and ranges, found \(part)") }
       return Array(first...last)
     }
@@ -209,8 +209,9 @@ struct ScheduleOptions: ParsableArguments {
   var clipNorm = 1.0
 
   func validate() throws {
-    if let epochs, !(epochs > 0 && epochs.isFinite) {
-      throw ValidationError("--epochs is a positive number")
+    if let epochs, !(epochs > 0 && epochs <= 1e6) {
+      throw ValidationError("--epochs is above 0 and at most 1000000")
     }
+    if !clipNorm.isFinite || clipNorm < 0 { throw ValidationError("--clip-norm is 0 or more") }
   }
 }

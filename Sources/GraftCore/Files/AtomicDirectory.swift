@@ -20,9 +20,13 @@ public final class AtomicDirectory: Sendable {
     guard unsafe mkdir(temporaryPath, 0o777) == 0 else {
       throw StorageError(call: "mkdir", errno: errno, file: temporaryPath)
     }
+    UnfinishedOutputs.insert(temporaryPath)
   }
 
-  deinit { Directory.remove(temporaryPath) }
+  deinit {
+    Directory.remove(temporaryPath)
+    UnfinishedOutputs.remove(temporaryPath)
+  }
 
   /// Creates a file in the directory; `name` may have sub-directories, which are made.
   ///

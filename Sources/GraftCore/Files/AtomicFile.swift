@@ -11,12 +11,19 @@ public final class AtomicFile: Sendable {
   public let output: OutputFile
 
   /// Opens a temporary sibling of `path`.
+  ///
+  /// A symbolic link is followed; what isn't a regular file is never replaced.
   public init(path: String) throws(StorageError) {
+    let path = try replaceableTarget(path)
     self.path = path
     output = try OutputFile(creating: temporarySibling(of: path))
+    UnfinishedOutputs.insert(output.path)
   }
 
-  deinit { unsafe unlink(output.path) }
+  deinit {
+    unsafe unlink(output.path)
+    UnfinishedOutputs.remove(output.path)
+  }
 
   /// Makes the file appear at its path, replacing what stood there.
   public func commit() throws(StorageError) {
@@ -33,6 +40,20 @@ public final class AtomicFile: Sendable {
     try file.output.write(bytes, at: 0)
     try file.commit()
   }
+}
+
+/// The path that a file may be renamed to: links followed, devices, FIFOs and sockets refused.
+private func replaceableTarget(_ path: String) throws(StorageError) -> String {
+  var status = stat()
+  guard unsafe lstat(path, &status) == 0 else { return path }
+  if status.st_mode & S_IFMT == S_IFLNK, let resolved = unsafe realpath(path, nil) {
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+  }
+  guard status.st_mode & S_IFMT == S_IFREG || status.st_mode & S_IFMT == S_IFLNK else {
+    throw StorageError(.notRegular(found: fileKind(status.st_mode)), file: path)
+  }
+  return path
 }
 
 /// A path beside `path` that no one else uses.

@@ -39,6 +39,15 @@ struct ConfigurationKeys {
     return number
   }
 
+  /// A number above a limit.
+  func above(_ key: String, _ limit: Double) throws(ModelError) -> Double {
+    let value = try number(key)
+    guard value > limit else {
+      throw invalid(key, expected: "a number above \(limit)", found: "\(value)")
+    }
+    return value
+  }
+
   func flag(_ key: String, default fallback: Bool) throws(ModelError) -> Bool {
     guard isPresent(key), let value = json[key] else { return fallback }
     guard let flag = value.bool else {
@@ -52,7 +61,7 @@ struct ConfigurationKeys {
     guard isPresent(key), let value = json[key] else { return [] }
     let values = value.array ?? [value]
     let tokens = values.compactMap(\.int)
-    guard tokens.count == values.count else {
+    guard tokens.count == values.count, tokens.allSatisfy({ 0...Int(Int32.max) ~= $0 }) else {
       throw invalid(key, expected: "token ids", found: value.serialized(indent: nil))
     }
     return tokens

@@ -51,6 +51,10 @@ public struct LlamaConfiguration: Sendable, Equatable {
 
   /// The most blocks that a configuration may declare.
   static let maximumLayers = 4096
+  /// The widest residual stream or feed-forward network, so that no product of extents overflows.
+  static let maximumWidth = 1 << 24
+  /// The most heads, and the widest head.
+  static let maximumHeads = 1 << 16
 
   /// Reads a parsed `config.json`.
   ///
@@ -59,17 +63,17 @@ public struct LlamaConfiguration: Sendable, Equatable {
     let keys = ConfigurationKeys(json, file: file)
     member = try Self.member(keys)
     vocabularySize = try keys.positive("vocab_size")
-    hiddenSize = try keys.positive("hidden_size")
-    intermediateSize = try keys.positive("intermediate_size")
+    hiddenSize = try keys.positive("hidden_size", atMost: Self.maximumWidth)
+    intermediateSize = try keys.positive("intermediate_size", atMost: Self.maximumWidth)
     layerCount = try keys.positive("num_hidden_layers", atMost: Self.maximumLayers)
-    headCount = try keys.positive("num_attention_heads")
+    headCount = try keys.positive("num_attention_heads", atMost: Self.maximumHeads)
     keyValueHeadCount = try keys.positive("num_key_value_heads", default: headCount)
     guard headCount % keyValueHeadCount == 0 else {
       throw keys.invalid(
         "num_key_value_heads", expected: "a divisor of \(headCount)", found: "\(keyValueHeadCount)")
     }
     if keys.isPresent("head_dim") {
-      headDimension = try keys.positive("head_dim")
+      headDimension = try keys.positive("head_dim", atMost: Self.maximumHeads)
     } else {
       guard hiddenSize % headCount == 0 else {
         throw keys.invalid(
@@ -81,6 +85,9 @@ public struct LlamaConfiguration: Sendable, Equatable {
       throw keys.invalid("head_dim", expected: "an even number", found: "\(headDimension)")
     }
     normEpsilon = Float(try keys.number("rms_norm_eps", default: 1e-6))
+    guard normEpsilon >= 0 else {
+      throw keys.invalid("rms_norm_eps", expected: "0 or more", found: "\(normEpsilon)")
+    }
     maximumPositions = try keys.positive("max_position_embeddings", default: 2048)
     rotary = try RotaryEmbedding(keys, headDimension: headDimension)
     tiesEmbeddings = try keys.flag("tie_word_embeddings", default: false)

@@ -67,7 +67,8 @@ extension RotaryEmbedding {
   /// Reads `rope_theta` and `rope_scaling` (transformers 4) or `rope_parameters` (transformers 5).
   init(_ keys: ConfigurationKeys, headDimension: Int) throws(ModelError) {
     self.headDimension = headDimension
-    let nested = keys.json["rope_parameters"] ?? keys.json["rope_scaling"] ?? .null
+    let present = ["rope_parameters", "rope_scaling"].first { keys.isPresent($0) }
+    let nested = present.flatMap { keys.json[$0] } ?? .null
     let rope = ConfigurationKeys(nested, file: keys.file)
     let fallback = try keys.number("rope_theta", default: 10000)
     theta = try rope.number("rope_theta", default: fallback)
@@ -77,13 +78,13 @@ extension RotaryEmbedding {
     let type = nested["rope_type"]?.string ?? nested["type"]?.string ?? "default"
     switch type {
     case "default": scaling = .none
-    case "linear": scaling = .linear(factor: try rope.number("factor"))
+    case "linear": scaling = .linear(factor: try rope.above("factor", 0))
     case "llama3":
+      let low = try rope.above("low_freq_factor", 0)
       scaling = .llama3(
-        factor: try rope.number("factor"),
-        lowFrequency: try rope.number("low_freq_factor"),
-        highFrequency: try rope.number("high_freq_factor"),
-        originalPositions: try rope.number("original_max_position_embeddings"))
+        factor: try rope.above("factor", 0), lowFrequency: low,
+        highFrequency: try rope.above("high_freq_factor", low),
+        originalPositions: try rope.above("original_max_position_embeddings", 0))
     default: throw keys.unsupported("rotary scaling", found: type)
     }
   }

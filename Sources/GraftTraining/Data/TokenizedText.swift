@@ -18,6 +18,16 @@ public struct TokenizedText: Sendable {
   /// Where the text came from.
   public private(set) var files: [String] = []
 
+  /// A hash of all tokens and targets (FNV-1a), by which a resumed run knows its data again.
+  package var fingerprint: String {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for (token, isTarget) in zip(tokens, isTarget) {
+      hash =
+        (hash ^ UInt64(UInt32(bitPattern: token)) ^ (isTarget ? 1 << 40 : 0)) &* 0x100_0000_01B3
+    }
+    return "\(tokens.count) tokens, hash " + String(hash, radix: 16)
+  }
+
   /// No text yet.
   public init() {}
 
