@@ -33,6 +33,11 @@ enum Graft {
 
   /// Runs `graft` and waits for its end.
   static func run(_ arguments: String..., in folder: URL = fixtures) throws -> Outcome {
+    try run(arguments, in: folder)
+  }
+
+  /// Runs `graft` with a list of arguments and waits for its end.
+  static func run(_ arguments: [String], in folder: URL = fixtures) throws -> Outcome {
     guard let executable else { throw StorageError(.notFound, file: "graft") }
     let scratch = Scratch()
     let (output, error) = (scratch.url("stdout"), scratch.url("stderr"))
