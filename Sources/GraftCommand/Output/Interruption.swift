@@ -7,7 +7,6 @@ import Synchronization
 enum Interruption {
   private static let count = Atomic<Int>(0)
   private static let isGraceful = Atomic<Bool>(false)
-  private static let sources = Mutex<[any DispatchSourceSignal]>([])
 
   /// Whether the user asked to stop while work ran that stops by itself.
   static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
@@ -23,6 +22,8 @@ enum Interruption {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler {
+        // The handler holds its source, which therefore listens as long as the process lives.
+        withExtendedLifetime(source) {}
         let presses = count.add(1, ordering: .relaxed).newValue
         guard presses > 1 || !isGraceful.load(ordering: .relaxed) else { return }
         UnfinishedOutputs.removeAll()
@@ -30,7 +31,6 @@ enum Interruption {
         _exit(ExitStatus.interrupted.rawValue)
       }
       source.resume()
-      sources.withLock { $0.append(source) }
     }
   }
 }
