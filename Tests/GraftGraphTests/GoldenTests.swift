@@ -5,7 +5,7 @@ import Testing
 /// The small decoder against PyTorch: Fixtures/generate/graph.py.
 struct GoldenTests {
   @Test func `a decoder's losses and gradients are PyTorch's, interpreted and compiled`() throws {
-    let golden = try Self.golden()
+    let golden = try Self.golden("graph/decoder")
     let model = try TinyLlama()
     let exact = try model.example.interpret(model.outputs, rounding: .none)
     let compiled = try model.example.run(model.outputs)
@@ -19,9 +19,9 @@ struct GoldenTests {
     }
   }
 
-  private static func golden() throws -> JSONValue {
+  static func golden(_ name: String) throws -> JSONValue {
     let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    let path = "/\(root)/Fixtures/golden/graph/decoder.json"
+    let path = "/\(root)/Fixtures/golden/\(name).json"
     return try JSONValue.parse(try InputFile.contents(of: path, atMost: 1 << 20), file: path)
   }
 }

@@ -134,6 +134,32 @@ struct GradientTests {
     #expect(compiled == plain)
   }
 
+  @Test(arguments: cases)
+  func `values and gradients are PyTorch's, interpreted and compiled`(_ testCase: Case) throws {
+    let golden = try #require(try GoldenTests.golden("operations/operations")[testCase.name])
+    let expected = try #require(golden["gradients"]?.object?.members)
+    var example = Example()
+    let x = example.parameter("x", [6, 8], scale: 0.6, offset: 1.1)
+    let y = example.parameter("y", [6, 8], scale: 0.5, offset: 1.3)
+    _ = example.integers("ids", [1, 4, 4, 0, 2, 4])
+    _ = example.integers("targets", [1, 4, -1, 0, 2, 5])
+    let result = testCase.build(&example.graph, x, y)
+    let loss = example.loss(result)
+    let gradients = try example.graph.gradients(
+      of: loss, withRespectTo: expected.map { $0.key == "x" ? x : y })
+    let truth =
+      try [#require(golden["result"]?.array)] + expected.map { try #require($0.value.array) }
+    let outputs = [result] + gradients
+    // The interpreter works in 64 bits, but a graph's constants (2/√π, a scale) have 32.
+    for (found, tolerance) in [
+      (try example.interpret(outputs, rounding: .none), 1e-7), (try example.run(outputs), 2e-5),
+    ] {
+      for (values, expected) in zip(found, truth) {
+        #expect(distance(values, expected.compactMap(\.double)) < tolerance)
+      }
+    }
+  }
+
   @Test func `a gradient that can't be expressed is refused`() throws {
     var example = Example()
     let x = example.parameter("x", [2, 3, 4])
