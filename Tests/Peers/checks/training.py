@@ -13,6 +13,8 @@ from workspace import TEXT, THREADS, graft, model, reference, scratch, tokens, t
 
 STEPS, BATCH, LENGTH, RATE = 20, 2, 128, 1e-3
 DATA = TEXT / "gospels.txt"
+# A run long enough for small differences to grow.
+CURVE_STEPS, CURVE_BATCH = 200, 1
 
 
 @functools.cache
@@ -31,10 +33,10 @@ def initial_adapter():
     return directory
 
 
-def train(name, compute, steps, *options):
+def train(name, compute, steps, *options, batch_size=BATCH):
     directory = scratch() / name
     graft(
-        "train", model(compute), "--data", DATA, "--out", directory, "--from", initial_adapter(), "--steps", steps, "--batch-size", BATCH,
+        "train", model(compute), "--data", DATA, "--out", directory, "--from", initial_adapter(), "--steps", steps, "--batch-size", batch_size,
         "--sequence-length", LENGTH, "--learning-rate", RATE, "--schedule", "cosine", "--no-shuffle", "--compute", compute,
         "--threads", THREADS, "--quiet", *options,
     )  # fmt: skip
@@ -47,11 +49,16 @@ def trained_adapter():
     return train("trained-f32", "f32", STEPS)
 
 
+def token_file(count):
+    path = scratch() / f"training-ids-{count}.json"
+    path.write_text(json.dumps(tokens(DATA)[:count]))
+    return path
+
+
 @functools.cache
 def peer_run(compute):
     """Losses of PEFT's run, and two files with the gradients of its first step: as they are, and with the loss taken in f64."""
-    ids = scratch() / "training-ids.json"
-    ids.write_text(json.dumps(tokens(DATA)[: STEPS * BATCH * LENGTH]))
+    ids = token_file(STEPS * BATCH * LENGTH)
     gradients, careful = (scratch() / f"{kind}-{compute}.safetensors" for kind in ("gradients", "careful-gradients"))
     run = reference(
         "train.py", model=model(compute), adapter=initial_adapter(), ids=ids, dtype=compute, steps=STEPS, batch_size=BATCH,
@@ -65,6 +72,17 @@ def first_gradients():
     """The gradients of one step, read out of the optimizer's state: without clipping, the first moment is (1 − 0.9) of them."""
     state = load_file(train("one-step", "f32", 1, "--clip-norm", 0) / "training_state" / "state.safetensors")
     return {name.removesuffix(".exp_avg"): value / 0.1 for name, value in state.items() if name.endswith(".exp_avg")}
+
+
+def curve_difference():
+    """The largest relative difference between the f32 losses of Graft and of PyTorch over a long run."""
+    directory = train("curve", "f32", CURVE_STEPS, batch_size=CURVE_BATCH)
+    run = reference(
+        "train.py", model=model("f32"), adapter=initial_adapter(), ids=token_file(CURVE_STEPS * CURVE_BATCH * LENGTH), dtype="f32",
+        steps=CURVE_STEPS, batch_size=CURVE_BATCH, sequence_length=LENGTH, learning_rate=RATE, threads=THREADS, compiles=False,
+    )  # fmt: skip
+    found, expected = [record["loss"] for record in training_log(directory)], json.loads(run.output)["losses"]
+    return max(abs(a / b - 1) for a, b in zip(found, expected, strict=True))
 
 
 def checks():
@@ -91,3 +109,5 @@ def checks():
     # Single steps in bf16 stray further from f32 than that, PyTorch's too.
     stray = 100 * largest("PyTorch bf16", "PyTorch f32", relative=True)
     yield at_most(f"bf16 losses, largest difference from PyTorch f32 (PyTorch bf16: {stray:.2g} %)", 100 * largest("Graft bf16", "PyTorch f32", relative=True), max(1, 1.5 * stray), " %")
+
+    yield at_most(f"f32 losses over {CURVE_STEPS} steps, largest difference from PyTorch", 100 * curve_difference(), 1, " %")
