@@ -40,21 +40,25 @@ public final class Executable {
   /// Compiles a graph.
   ///
   /// - Throws: ``GraphError`` when the graph breaks a rule, ``StorageError`` when the arena can't be had.
-  package init(
+  package convenience init(
     _ source: Graph, outputs requested: [Value], options: CompilerOptions, kernels: Kernels
   ) throws {
-    try source.verify()
-    let (graph, map) = source.rematerialized(options.recompute)
-    try graph.verify()
-    outputs = Dictionary(
-      requested.map { ($0, map[$0] ?? $0) }, uniquingKeysWith: { first, _ in first })
-    let kept = Set(outputs.values.map { graph.base(of: $0) })
-    let live = graph.liveNodes(outputs: outputs.values)
-    let fusion = Fusion(graph, live: live, outputs: kept, fuses: options.fusion)
-    schedule = Schedule(graph, live: live, fusion: fusion, outputs: kept)
-    report = CompilationReport(schedule, live: live)
-    used = Set(graph.usedValues(live: live, outputs: kept).map { graph.base(of: $0) })
-    memoryPlan = MemoryPlan(graph, schedule, used: used, outputs: kept)
+    let plan = RecomputePlan(options.recompute, for: source)
+    let compilation = try Compilation(
+      source, outputs: requested, plan: plan, fuses: options.fusion)
+    try self.init(compilation, kernels: kernels)
+  }
+
+  /// Takes the memory that a compiled graph needs.
+  ///
+  /// - Throws: ``StorageError`` when the arena can't be had.
+  package init(_ compilation: Compilation, kernels: Kernels) throws(StorageError) {
+    graph = compilation.graph
+    outputs = compilation.outputs
+    schedule = compilation.schedule
+    report = compilation.report
+    used = compilation.used
+    memoryPlan = compilation.memoryPlan
     arena = try Memory(byteCount: memoryPlan.arenaByteCount)
     var constants: [Value: MemorySlice] = [:]
     for value in used {
@@ -63,7 +67,6 @@ public final class Executable {
     }
     self.constants = constants
     leaves = graph.leaves(used, schedule)
-    self.graph = graph
     self.kernels = kernels
   }
 

@@ -49,11 +49,22 @@ public struct Graph: Sendable {
   package var phase = 0
   /// Where the backward pass begins, once the graph was differentiated.
   package var backwardStart: Int?
+  /// What the numbers of a forward phase and of its backward phase add up to, once the graph was differentiated.
+  package var phaseSum = 0
   private var known: [Node: Int] = [:]
   private var leaves: [TensorName: Int] = [:]
 
   /// Makes an empty graph.
   public init() {}
+
+  /// The phase of the gradients of a forward phase.
+  package func backwardPhase(of forward: Int) -> Int { phaseSum - forward }
+
+  /// Makes room for nodes that will be added.
+  package mutating func reserveCapacity(_ count: Int) {
+    nodes.reserveCapacity(count)
+    known.reserveCapacity(count)
+  }
 
   /// The dtype and shape of a value.
   package func type(of value: Value) -> ValueType { nodes[value.node].results[value.result] }

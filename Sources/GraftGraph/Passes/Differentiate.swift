@@ -14,17 +14,17 @@ extension Graph {
     precondition(shape(of: loss).elementCount == 1, "the loss is a scalar")
     precondition(backwardStart == nil, "a graph is differentiated once")
     let forwardCount = nodes.count
-    let lastPhase = phase
+    phaseSum = 2 * (phase + 1)
     backwardStart = forwardCount
     var backward = BackwardPass(self, parameters)
     backward.add(constant(1), to: loss, in: &self)
     for place in (0..<forwardCount).reversed() where backward.isActive(place) {
-      phase = 2 * (lastPhase + 1) - nodes[place].phase
+      phase = backwardPhase(of: nodes[place].phase)
       let cotangents = backward.cotangents(of: place, resultCount: nodes[place].results.count)
       guard cotangents.contains(where: { $0 != nil }) else { continue }
       try backward.propagate(cotangents, through: place, in: &self)
     }
-    phase = 2 * (lastPhase + 1)
+    phase = backwardPhase(of: 0)
     var gradients: [Value] = []
     for parameter in parameters {
       guard let gradient = backward.cotangents(of: parameter.node, resultCount: 1)[0] else {

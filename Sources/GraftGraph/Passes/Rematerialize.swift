@@ -1,21 +1,13 @@
-/// What the backward pass recomputes instead of keeping.
-public enum RecomputePolicy: String, Sendable, CaseIterable {
-  /// Results of GEMMs, attention and gathers are kept; only pointwise chains run again, inside the backward's own tiles.
-  case none
-  /// Only what crosses a block's borders is kept; blocks run again before their backward pass.
-  case block
-}
-
 extension Graph {
-  /// Gives the backward pass its own copies of forward values that aren't kept.
+  /// Gives the backward pass its own copies of forward values that a plan doesn't keep.
   ///
   /// A copy runs the same instructions on the same inputs, so it has the same bits. What nobody needs, such as a block's last
   /// GEMM, is never copied.
-  package func rematerialized(_ policy: RecomputePolicy) -> (graph: Graph, map: [Value: Value]) {
-    guard let start = backwardStart else {
+  package func rematerialized(_ plan: RecomputePlan) -> (graph: Graph, map: [Value: Value]) {
+    guard backwardStart != nil else {
       return (self, Dictionary(uniqueKeysWithValues: allValues.map { ($0, $0) }))
     }
-    var pass = Rematerialization(self, policy, forwardCount: start)
+    var pass = Rematerialization(self, plan)
     return pass.run()
   }
 
@@ -28,68 +20,88 @@ extension Graph {
 
 private struct Rematerialization {
   let source: Graph
-  let policy: RecomputePolicy
-  let forwardCount: Int
+  let plan: RecomputePlan
+  let uses: ForwardUses
   var target = Graph()
-  var map: [Value: Value] = [:]
-  private var crossesPhases: Set<Value> = []
-  private var feedsKernel: Set<Value> = []
+  /// The target's node for each node of the source.
+  private var copies: [Int] = []
+  private var again: [Copy: Int] = [:]
 
-  init(_ source: Graph, _ policy: RecomputePolicy, forwardCount: Int) {
+  /// A forward node that runs again in a phase; views differ by whom they serve.
+  private struct Copy: Hashable {
+    let place: Int
+    let phase: Int
+    let servesKernel: Bool
+  }
+
+  init(_ source: Graph, _ plan: RecomputePlan) {
     self.source = source
-    self.policy = policy
-    self.forwardCount = forwardCount
-    for node in source.nodes[..<forwardCount] {
-      for input in node.inputs {
-        if source.nodes[input.node].phase != node.phase { crossesPhases.insert(input) }
-        if node.op.kind == .opaque { feedsKernel.insert(source.base(of: input)) }
-      }
-    }
+    self.plan = plan
+    uses = ForwardUses(source)
+    copies.reserveCapacity(source.nodes.count)
+    target.reserveCapacity(source.nodes.count * 3 / 2)
+    target.phaseSum = source.phaseSum
   }
 
   mutating func run() -> (graph: Graph, map: [Value: Value]) {
     for (place, node) in source.nodes.enumerated() {
-      let isBackward = place >= forwardCount
-      if place == forwardCount { target.backwardStart = target.nodes.count }
+      let isBackward = place >= uses.count
+      if place == uses.count { target.backwardStart = target.nodes.count }
+      let servesKernel = node.op.kind == .opaque
       let inputs = node.inputs.map { input in
-        isBackward && input.node < forwardCount
-          ? forward(input, for: node.op.kind, in: node.phase) : map[input] ?? input
+        isBackward && input.node < uses.count
+          ? forward(input, servesKernel: servesKernel, in: node.phase)
+          : Value(node: copies[input.node], result: input.result)
       }
-      copy(node, inputs, phase: node.phase, from: place)
+      target.phase = node.phase
+      copies.append(target.add(node.op, inputs, node.results).node)
+    }
+    var map: [Value: Value] = [:]
+    map.reserveCapacity(copies.count)
+    for (place, copy) in copies.enumerated() {
+      for result in source.nodes[place].results.indices {
+        map[Value(node: place, result: result)] = Value(node: copy, result: result)
+      }
     }
     return (target, map)
   }
 
-  private mutating func copy(_ node: Node, _ inputs: [Value], phase: Int, from place: Int) {
-    target.phase = phase
-    let new = target.add(node.op, inputs, node.results)
-    for result in node.results.indices {
-      map[Value(node: place, result: result)] = Value(node: new.node, result: result)
-    }
-  }
-
-  /// A forward value as a node of the backward pass sees it: kept, or computed again in that node's phase.
-  private mutating func forward(_ value: Value, for user: Op.Kind, in phase: Int) -> Value {
-    let node = source.nodes[value.node]
-    let kept = map[value] ?? value
-    let keepsKernels = policy == .none || !isInBlock(node)
+  /// A forward value as a node of the backward pass sees it: kept, or computed again.
+  ///
+  /// It is computed in that node's phase; a value of another block, in a phase of its own that all share which need that block again.
+  private mutating func forward(_ value: Value, servesKernel: Bool, in phase: Int) -> Value {
+    let place = value.node
+    let node = source.nodes[place]
+    let kept = Value(node: copies[place], result: value.result)
+    let isView: Bool
     switch node.op.kind {
     case .leaf, .constant, .effect: return kept
-    case .opaque: if keepsKernels || crossesPhases.contains(value) { return kept }
+    case .opaque:
+      if plan[place] { return kept }
+      isView = false
     case .fusible:
-      let isInMemoryAnyway = user == .opaque && feedsKernel.contains(value)
-      if crossesPhases.contains(value) || (isInMemoryAnyway && keepsKernels) { return kept }
-    case .view: break
+      if plan[place], uses.crosses[place] || servesKernel { return kept }
+      isView = false
+    case .view: isView = true
     }
-    let inputs = node.inputs.map { input in
-      forward(input, for: node.op.kind == .view ? user : node.op.kind, in: phase)
-    }
-    target.phase = phase
-    let again = target.add(node.op, inputs, node.results)
-    return Value(node: again.node, result: value.result)
+    let home = isView || isHome(node.phase, phase) ? phase : replay(of: node.phase)
+    let key = Copy(place: place, phase: home, servesKernel: isView && servesKernel)
+    if let copy = again[key] { return Value(node: copy, result: value.result) }
+    let serves = isView ? servesKernel : node.op.kind == .opaque
+    let inputs = node.inputs.map { forward($0, servesKernel: serves, in: home) }
+    target.phase = home
+    let copy = target.add(node.op, inputs, node.results).node
+    again[key] = copy
+    return Value(node: copy, result: value.result)
   }
 
-  private func isInBlock(_ node: Node) -> Bool { node.phase % 2 == 1 }
+  /// Whether a phase of the backward pass is the one for a forward phase.
+  private func isHome(_ forward: Int, _ phase: Int) -> Bool {
+    phase == replay(of: forward) || phase == source.backwardPhase(of: forward)
+  }
+
+  /// The phase in which a block runs again for others than its own backward pass.
+  private func replay(of forward: Int) -> Int { -forward }
 }
 
 extension Graph {

@@ -1,0 +1,39 @@
+/// A graph after all passes: what an executable runs, and what a planner looks at without the memory to run it.
+package struct Compilation: Sendable {
+  /// The graph with what runs again.
+  package let graph: Graph
+  /// What is kept for the backward pass.
+  package let plan: RecomputePlan
+  /// The requested values in the graph.
+  package let outputs: [Value: Value]
+  /// The steps in order.
+  package let schedule: Schedule
+  /// Where intermediate values lie.
+  package let memoryPlan: MemoryPlan
+  /// The bases of the values that somebody reads.
+  package let used: Set<Value>
+  /// What compiling came to.
+  package let report: CompilationReport
+
+  /// Runs the passes.
+  ///
+  /// - Throws: ``GraphError`` when a graph breaks a rule.
+  package init(
+    _ source: Graph, outputs requested: [Value], plan: RecomputePlan, fuses: Bool
+  ) throws(GraphError) {
+    try source.verify()
+    let (graph, map) = source.rematerialized(plan)
+    try graph.verify()
+    outputs = Dictionary(
+      requested.map { ($0, map[$0] ?? $0) }, uniquingKeysWith: { first, _ in first })
+    let kept = Set(outputs.values.map { graph.base(of: $0) })
+    let live = graph.liveNodes(outputs: outputs.values)
+    let fusion = Fusion(graph, live: live, outputs: kept, fuses: fuses)
+    schedule = Schedule(graph, live: live, fusion: fusion, outputs: kept)
+    report = CompilationReport(schedule, live: live)
+    used = Set(graph.usedValues(live: live, outputs: kept).map { graph.base(of: $0) })
+    memoryPlan = MemoryPlan(graph, schedule, used: used, outputs: kept)
+    self.graph = graph
+    self.plan = plan
+  }
+}
