@@ -37,7 +37,7 @@ test-peers: build peers ## Compare with PyTorch, PEFT, transformers and the othe
 	swift build -c release --product graft-benchmarks
 	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/run.py
 
-bench: build peers ## Measure beside the peers, in one run (BENCH=--full adds the slow ones).
+bench: build peers ## Measure beside the peers, topic by topic (BENCH="training merging" for some).
 	swift build -c release --product graft-benchmarks
 	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/bench.py $(BENCH)
 

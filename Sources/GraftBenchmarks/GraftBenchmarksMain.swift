@@ -7,6 +7,7 @@ struct GraftBenchmarksMain {
   private static let usage = """
     usage: graft-benchmarks logits MODEL IDS.json OUT_DIRECTORY [bf16|f32] [ADAPTER]
            graft-benchmarks tokenize TOKENIZER.json LINES.json [ROUNDS]
+           graft-benchmarks products MODEL BATCH LENGTH [bf16|f32]
     """
 
   static func main() {
@@ -33,6 +34,13 @@ struct GraftBenchmarksMain {
         fail(usage)
       }
       print(try Tokenization(tokenizer: arguments[1], lines: arguments[2], rounds: rounds).run())
+    case ("products", 4...5):
+      guard let batch = Int(arguments[2]), let length = Int(arguments[3]), batch > 0, length > 0,
+        let precision = ComputePrecision(rawValue: arguments.count > 4 ? arguments[4] : "bf16")
+      else { fail(usage) }
+      let products = Products(
+        model: arguments[1], batchSize: batch, sequenceLength: length, precision: precision)
+      print(try products.run())
     default: fail(usage)
     }
   }

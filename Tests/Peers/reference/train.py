@@ -21,17 +21,23 @@ with open(settings["ids"]) as file:
 
 base = AutoModelForCausalLM.from_pretrained(settings["model"], dtype={"f32": torch.float32, "bf16": torch.bfloat16}[settings["dtype"]])
 base.config.use_cache = False
-if settings.get("adapter"):
+if settings.get("checkpointing"):
+    base.gradient_checkpointing_enable({"use_reentrant": False})
+    base.enable_input_require_grads()
+if settings.get("full"):
+    model = base
+elif settings.get("adapter"):
     model = PeftModel.from_pretrained(base, settings["adapter"], is_trainable=True)
 else:
-    model = get_peft_model(base, LoraConfig(r=8, lora_alpha=32, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+    rank, targets = settings.get("rank", 8), settings.get("targets", "q_proj,v_proj")
+    targets = targets if targets == "all-linear" else targets.split(",")
+    model = get_peft_model(base, LoraConfig(r=rank, lora_alpha=4 * rank, target_modules=targets, task_type="CAUSAL_LM"))
 model.train()
 parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 optimizer = torch.optim.AdamW(parameters, lr=settings["learning_rate"], weight_decay=0.0)
 # A schedule of its own length keeps the rates of a whole run where only its first steps are made.
 schedule = get_cosine_schedule_with_warmup(optimizer, 0, settings.get("schedule_steps", steps))
 call = torch.compile(model) if settings["compiles"] else model
-
 
 
 def save_gradients(path):
