@@ -72,7 +72,7 @@ struct Panels: Sendable {
   init(m: Int, n: Int, k: Int) {
     self.m = m
     self.n = n
-    rowsPerPanel = min(m, 128)
+    rowsPerPanel = min(m, RowChain.rowsPerTile)
     let rowPanels = (m + rowsPerPanel - 1) / rowsPerPanel
     // Enough tasks for a few threads, and operands that fit a worker's scratch after conversion.
     let wished = rowPanels >= 12 ? n : max(128, (n * rowPanels / 12 + 63) / 64 * 64)

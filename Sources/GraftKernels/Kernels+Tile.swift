@@ -21,14 +21,14 @@ extension Kernels {
         steps[load.step].op = UInt8(GRAFT_LOAD_DIRECT.rawValue)
       }
     }
-    let job = TileJob(plan: plan, steps: steps, slices: slices, level: level)
+    let job = TileJob(plan: plan, steps: steps, level: level)
     if plan.columnSums.isEmpty {
       let tilesPerTask = 16
       let rowTiles = (plan.rows + plan.tileRows - 1) / plan.tileRows
       let tiles = rowTiles * plan.tilesPerRow
       let workers = workers
       runs(of: tiles, length: tilesPerTask) { range, worker in
-        unsafe job.run(workers[worker], sums: nil) { tile in
+        unsafe job.run(workers[worker], slices.map { unsafe $0.address }, sums: nil) { tile in
           for index in range {
             let row = index / plan.tilesPerRow * plan.tileRows
             let column = index % plan.tilesPerRow * plan.tileColumns
@@ -53,7 +53,10 @@ extension Kernels {
     let workers = workers
     pool.run(count: lanes) { lane, worker in
       let last = min(plan.rows, (lane + 1) * plan.laneRows)
-      unsafe job.run(workers[worker], sums: sums.floats(element: lane * width)) { tile in
+      let addresses = unsafe slices.map { unsafe $0.address }
+      unsafe job.run(
+        workers[worker], addresses, sums: sums.floats(element: lane * width)
+      ) { tile in
         for row in stride(from: lane * plan.laneRows, to: last, by: plan.tileRows) {
           for column in stride(from: 0, to: plan.columns, by: plan.tileColumns) {
             tile(
@@ -77,25 +80,25 @@ extension Kernels {
 }
 
 /// What every task of one run needs.
-private struct TileJob: Sendable {
+struct TileJob: Sendable {
   let plan: TilePlan
   let steps: [graft_tile_step]
-  let slices: [MemorySlice]
   let level: Int32
 
-  /// Lends `body` a function that runs one tile.
+  /// Lends `body` a function that runs one tile; `addresses` are where the bindings' first rows stand.
   func run(
-    _ worker: Worker, sums: UnsafeMutablePointer<Float>?,
+    _ worker: Worker, _ addresses: [UnsafeMutableRawPointer],
+    sums: UnsafeMutablePointer<Float>?,
     _ body: (_ tile: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) -> Void
   ) {
-    let pointers = steps.count + slices.count
+    let pointers = unsafe steps.count + addresses.count
     let room = unsafe worker.reserve(pointers * 8 + 64 + plan.slots * plan.slotStride * 4)
     let registers = unsafe room.assumingMemoryBound(to: UnsafePointer<Float>?.self)
     let memory = unsafe (room + steps.count * 8)
       .assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
     let scratch = unsafe (room + (pointers * 8 + 63) / 64 * 64)
       .assumingMemoryBound(to: Float.self)
-    for i in slices.indices { unsafe memory[i] = slices[i].address }
+    for i in unsafe addresses.indices { unsafe memory[i] = addresses[i] }
     for i in steps.indices { unsafe registers[i] = nil }
     unsafe steps.withUnsafeBufferPointer { steps in
       unsafe plan.bindings.withUnsafeBufferPointer { bindings in

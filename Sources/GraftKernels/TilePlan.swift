@@ -71,6 +71,32 @@ struct TilePlan: Sendable {
 
   var slotStride: Int { tileRows * tileColumns + 16 }
   var tilesPerRow: Int { (columns + tileColumns - 1) / max(tileColumns, 1) }
+
+  /// The steps with every load that may stand where it is in memory doing so; for programs that write to none of the
+  /// memory that they read.
+  var stepsWithDirectLoads: [graft_tile_step] {
+    var steps = steps
+    for load in directLoads { steps[load.step].op = UInt8(GRAFT_LOAD_DIRECT.rawValue) }
+    return steps
+  }
+
+  /// Calls `body` for the tiles of a range of the program's rows, which may be walked as one long row.
+  func forEachTile(
+    ofRows range: Range<Int>, of program: TileProgram,
+    _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void
+  ) {
+    let isFlat = rows == 1 && program.rows > 1
+    let walked = isFlat ? 0..<1 : range
+    let across =
+      isFlat ? range.lowerBound * program.columns..<range.upperBound * program.columns : 0..<columns
+    for row in stride(from: walked.lowerBound, to: walked.upperBound, by: tileRows) {
+      for column in stride(from: across.lowerBound, to: across.upperBound, by: tileColumns) {
+        body(
+          row..<min(walked.upperBound, row + tileRows),
+          column..<min(across.upperBound, column + tileColumns))
+      }
+    }
+  }
 }
 
 /// Translates instructions to steps, one register each, plus those that widen a register where a step needs it.

@@ -14,6 +14,8 @@ internal import GraftCore
     case left, right
     /// The result of a product before it is converted.
     case result
+    /// What the members of a chain hand to each other.
+    case chain
   }
 
   private var scratch = [Memory?](repeating: nil, count: Purpose.allCases.count)

@@ -6,23 +6,32 @@ public struct CompilationReport: Sendable, Equatable {
   public let groupCount: Int
   /// Products, attentions and other kernels of their own.
   public let kernelCount: Int
-  /// Bytes that the tile programs read and write in one run.
+  /// Chains: tile programs and products that run together by tiles of rows.
+  public let chainCount: Int
+  /// Bytes that the tile programs read from memory and write to it in one run; what stays inside a chain isn't counted.
   public let bytesMoved: Int
 
-  init(_ schedule: Schedule, live: [Bool]) {
-    var (groups, kernels, bytes) = (0, 0, 0)
+  init(_ graph: Graph, _ schedule: Schedule, live: [Bool]) {
+    var (groups, kernels, chains, bytes) = (0, 0, 0, 0)
     for step in schedule.steps {
       switch step {
       case .tiles(let group):
         groups += 1
         bytes += group.bytesMoved
       case .kernel: kernels += 1
+      case .chain(let chain):
+        chains += 1
+        bytes += chain.bytesMoved(in: graph)
+        for member in chain.members {
+          if case .tiles = member { groups += 1 } else { kernels += 1 }
+        }
       case .copy: break
       }
     }
     nodeCount = live.count { $0 }
     groupCount = groups
     kernelCount = kernels
+    chainCount = chains
     bytesMoved = bytes
   }
 }

@@ -28,10 +28,15 @@ public final class Executable {
   private let kernels: Kernels
   private let arena: Memory
   private let outputs: [Value: Value]
-  private let used: Set<Value>
   private let constants: [Value: MemorySlice]
   /// What every run must bind.
   private let leaves: [(node: Int, name: TensorName, type: ValueType)]
+  private let instructions: [Instruction]
+  /// The instructions that work on a leaf's memory, by its node.
+  private var users: [Int: [Int]] = [:]
+  /// The leaves' memory in the last run, and that of every instruction's operands: a run resolves only what changed.
+  private var bound: [Int: MemorySlice] = [:]
+  private var resolved: [[MemorySlice?]]
   /// Fills the arena with NaN before each run and each buffer after its last use, to find reads of dead memory.
   package var poisonsMemory = false
   /// Seconds spent in each step, added up over runs, when asked for.
@@ -53,11 +58,12 @@ public final class Executable {
   ///
   /// - Throws: ``StorageError`` when the arena can't be had.
   package init(_ compilation: Compilation, kernels: Kernels) throws(StorageError) {
-    graph = compilation.graph
+    let graph = compilation.graph
+    self.graph = graph
     outputs = compilation.outputs
     schedule = compilation.schedule
     report = compilation.report
-    used = compilation.used
+    let used = compilation.used
     memoryPlan = compilation.memoryPlan
     arena = try Memory(byteCount: memoryPlan.arenaByteCount)
     var constants: [Value: MemorySlice] = [:]
@@ -67,18 +73,25 @@ public final class Executable {
     }
     self.constants = constants
     leaves = graph.leaves(used, schedule)
+    instructions = schedule.steps.map { Instruction($0, graph, used: used) }
+    resolved = instructions.map { _ in [] }
     self.kernels = kernels
+    for (index, instruction) in instructions.enumerated() {
+      let nodes = instruction.operands.compactMap { $0.map { leaf(behind: $0.base) } }
+      for node in Set(nodes) { users[node, default: []].append(index) }
+      resolve(index)
+    }
   }
 
   /// Runs the steps on the memory that names are bound to.
   ///
   /// - Throws: ``GraphError`` when a name is unbound or its memory has another dtype or size.
   public func run(bindings: [TensorName: MemorySlice]) throws(GraphError) {
-    let memory = try resolve(bindings)
+    try bind(bindings)
     if poisonsMemory { poison(0..<memoryPlan.arenaByteCount) }
-    for (index, step) in schedule.steps.enumerated() {
+    for (index, instruction) in instructions.enumerated() {
       let began = timings == nil ? nil : ContinuousClock.now
-      execute(step, memory)
+      execute(instruction.action, resolved[index])
       if let began {
         timings?[index] += Double((ContinuousClock.now - began) / .nanoseconds(1)) / 1e9
       }
@@ -94,18 +107,17 @@ public final class Executable {
   public func output(_ value: Value) -> MemorySlice {
     guard let mapped = outputs[value] else { preconditionFailure("the value was asked for") }
     let type = graph.type(of: mapped)
-    let slice = slice(of: graph.base(of: mapped), [:])
+    guard let slice = slice(of: graph.base(of: mapped)) else {
+      preconditionFailure("an output has memory")
+    }
     return MemorySlice(slice.memory, at: slice.byteOffset, dtype: type.dtype, shape: type.shape)
   }
 
   // MARK: - Memory
 
-  /// The leaves' memory by node, checked.
-  private func resolve(_ bindings: [TensorName: MemorySlice]) throws(GraphError) -> [Int:
-    MemorySlice]
-  {
-    var memory: [Int: MemorySlice] = [:]
-    memory.reserveCapacity(leaves.count)
+  /// Checks the leaves' memory, and resolves the operands of instructions whose leaves moved since the last run.
+  private func bind(_ bindings: [TensorName: MemorySlice]) throws(GraphError) {
+    var stale: Set<Int> = []
     for (node, name, type) in leaves {
       guard let slice = bindings[name] else { throw GraphError(.unbound(name)) }
       guard slice.dtype == type.dtype, slice.shape.elementCount == type.shape.elementCount else {
@@ -113,19 +125,32 @@ public final class Executable {
           .bindingMismatch(
             name, expected: "\(type.dtype) \(type.shape)", found: "\(slice.dtype) \(slice.shape)"))
       }
-      memory[node] = slice
+      if let last = bound[node], last.memory === slice.memory, last.byteOffset == slice.byteOffset {
+        continue
+      }
+      bound[node] = slice
+      stale.formUnion(users[node] ?? [])
     }
-    return memory
+    for index in stale { resolve(index) }
   }
 
-  /// The memory of a value that isn't a view.
-  private func slice(of value: Value, _ leaves: [Int: MemorySlice]) -> MemorySlice {
-    if let leaf = leaves[value.node] { return leaf }
-    if let constant = constants[value] { return constant }
-    if let parameter = schedule.assigned[value], let leaf = leaves[parameter.node] { return leaf }
-    guard let offset = memoryPlan.offsets[value] else {
-      preconditionFailure("\(graph.nodes[value.node].op) has memory")
+  /// Looks up the memory of an instruction's operands; those of leaves that aren't bound yet stay nil.
+  private func resolve(_ index: Int) {
+    resolved[index] = instructions[index].operands.map { operand in
+      guard let operand, let slice = slice(of: operand.base) else { return nil }
+      return MemorySlice(
+        slice.memory, at: slice.byteOffset, dtype: slice.dtype, shape: operand.shape)
     }
+  }
+
+  /// The node of the parameter that a value is written into, or else its own.
+  private func leaf(behind value: Value) -> Int { (schedule.assigned[value] ?? value).node }
+
+  /// The memory of a value that isn't a view; nil for a leaf that isn't bound.
+  private func slice(of value: Value) -> MemorySlice? {
+    if let leaf = bound[leaf(behind: value)] { return leaf }
+    if let constant = constants[value] { return constant }
+    guard let offset = memoryPlan.offsets[value] else { return nil }
     let type = graph.type(of: value)
     return MemorySlice(arena, at: offset, dtype: type.dtype, shape: type.shape)
   }
@@ -140,31 +165,33 @@ public final class Executable {
 
   // MARK: - Steps
 
-  private func execute(_ step: Step, _ leaves: [Int: MemorySlice]) {
-    switch step {
-    case .tiles(let group):
-      kernels.run(group.program, group.operands.map { slice(of: $0, leaves) })
-    case .copy(let from, let to):
-      let source = slice(of: from, leaves)
-      slice(of: to, leaves).replaceBytes(source.bytes)
-    case .kernel(let place): execute(graph.nodes[place], place, leaves)
+  private func execute(_ action: Instruction.Action, _ operands: [MemorySlice?]) {
+    func slices() -> [MemorySlice] {
+      operands.map { slice in
+        guard let slice else { preconditionFailure("a value that is read or written has memory") }
+        return slice
+      }
+    }
+    switch action {
+    case .tiles(let program): kernels.run(program, slices())
+    case .chain(let chain): kernels.run(chain, slices())
+    case .copy:
+      let pair = slices()
+      let (source, target) = (pair[0], pair[1])
+      target.replaceBytes(source.bytes)
+    case .kernel(let op, let inputCount): execute(op, inputCount, operands)
     }
   }
 
-  private func execute(_ node: Node, _ place: Int, _ leaves: [Int: MemorySlice]) {
-    func input(_ index: Int) -> MemorySlice {
-      let value = node.inputs[index]
-      let slice = slice(of: graph.base(of: value), leaves)
-      return MemorySlice(
-        slice.memory, at: slice.byteOffset, dtype: slice.dtype, shape: graph.shape(of: value))
+  private func execute(_ op: Op, _ inputCount: Int, _ operands: [MemorySlice?]) {
+    func slice(_ index: Int) -> MemorySlice {
+      guard let slice = operands[index] else { preconditionFailure("\(op) has its operands") }
+      return slice
     }
-    func result(_ index: Int = 0) -> MemorySlice {
-      slice(of: Value(node: place, result: index), leaves)
-    }
-    func resultIfUsed(_ index: Int) -> MemorySlice? {
-      used.contains(Value(node: place, result: index)) ? result(index) : nil
-    }
-    switch node.op {
+    func input(_ index: Int) -> MemorySlice { slice(index) }
+    func result(_ index: Int = 0) -> MemorySlice { slice(inputCount + index) }
+    func resultIfUsed(_ index: Int) -> MemorySlice? { operands[inputCount + index] }
+    switch op {
     case .matmul(let transposeA, let transposeB):
       kernels.gemm(
         input(0), transposed: transposeA, input(1), transposed: transposeB, into: result())
@@ -194,7 +221,7 @@ public final class Executable {
         accumulate: false)
     case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
       .rowReduce, .sumRows, .reshape, .assign:
-      preconditionFailure("\(node.op) isn't a kernel")
+      preconditionFailure("\(op) isn't a kernel")
     }
   }
 }

@@ -30,7 +30,7 @@ package struct Compilation: Sendable {
     let live = graph.liveNodes(outputs: outputs.values)
     let fusion = Fusion(graph, live: live, outputs: kept, fuses: fuses)
     schedule = Schedule(graph, live: live, fusion: fusion, outputs: kept)
-    report = CompilationReport(schedule, live: live)
+    report = CompilationReport(graph, schedule, live: live)
     used = Set(graph.usedValues(live: live, outputs: kept).map { graph.base(of: $0) })
     memoryPlan = MemoryPlan(graph, schedule, used: used, outputs: kept)
     self.graph = graph

@@ -18,6 +18,8 @@ package struct Fusion: Sendable {
   package private(set) var groupOfNode: [Int?]
   /// Nodes that every user computes for itself: widening casts.
   package private(set) var inlined: [Bool]
+  /// Whether nodes and steps may join at all.
+  package let fuses: Bool
 
   /// The largest number of nodes in a group: registers of a tile program are cache.
   static let maximumNodes = 96
@@ -28,6 +30,7 @@ package struct Fusion: Sendable {
   /// spaces agree and no path leads out of the merged group and back. Groups stay inside their phase, so that no
   /// tile program ties early memory to late work.
   package init(_ graph: Graph, live: [Bool], outputs: Set<Value>, fuses: Bool) {
+    self.fuses = fuses
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     inlined = graph.inlinedNodes(live: live, outputs: outputs)
     var readers: [Value: [Int]] = [:]

@@ -12,12 +12,16 @@ package struct LoweredGroup: Sendable {
 
   /// The bytes that the program moves: each binding's distinct memory once.
   package var bytesMoved: Int {
-    program.bindings.reduce(0) { sum, binding in
-      let rows = min(
-        (program.rows + binding.rowDivisor - 1) / binding.rowDivisor, binding.rowModulus)
-      let width = binding.width == .columns ? program.columns : 1
-      return sum + rows * width * binding.dtype.layout.bytes
-    }
+    program.bindings.indices.reduce(0) { $0 + bytesMoved(byBinding: $1) }
+  }
+
+  /// The bytes of one binding's distinct memory.
+  func bytesMoved(byBinding index: Int) -> Int {
+    let binding = program.bindings[index]
+    let rows = min(
+      (program.rows + binding.rowDivisor - 1) / binding.rowDivisor, binding.rowModulus)
+    let width = binding.width == .columns ? program.columns : 1
+    return rows * width * binding.dtype.layout.bytes
   }
 }
 

@@ -20,7 +20,7 @@ public struct MemoryPlan: Sendable {
 
   static let alignment = 64
 
-  /// Places buffers, largest first, each into the smallest gap among those alive at the same time that holds it.
+  /// Places buffers, largest first, and where that leaves gaps also those that last longest first; the smaller arena counts.
   package init(_ unplaced: [Buffer], stepCount: Int) {
     buffers = unplaced
     var change = [Int](repeating: 0, count: stepCount + 2)
@@ -33,10 +33,20 @@ public struct MemoryPlan: Sendable {
       alive += delta
       lowerBoundByteCount = max(lowerBoundByteCount, alive)
     }
+    place { (-$0.byteCount, 0) }
+    guard arenaByteCount * 100 > lowerBoundByteCount * 101 else { return }
+    let first = self
+    place { ($0.firstStep - $0.lastStep, -$0.byteCount) }
+    if first.arenaByteCount <= arenaByteCount { self = first }
+  }
+
+  /// Places buffers in the order of their ranks, each into the smallest gap among those alive at the same time that holds it.
+  private mutating func place(_ rank: (Buffer) -> (Int, Int)) {
+    arenaByteCount = 0
+    let ranks = buffers.map(rank)
     let order = buffers.indices.sorted { left, right in
-      let (l, r) = (buffers[left], buffers[right])
-      if l.byteCount != r.byteCount { return l.byteCount > r.byteCount }
-      return (l.firstStep, left) < (r.firstStep, right)
+      if ranks[left] != ranks[right] { return ranks[left] < ranks[right] }
+      return (buffers[left].firstStep, left) < (buffers[right].firstStep, right)
     }
     var placed: [(range: Range<Int>, first: Int, last: Int)] = []
     for index in order {
@@ -70,7 +80,7 @@ extension MemoryPlan {
   package init(_ graph: Graph, _ schedule: Schedule, used: Set<Value>, outputs: Set<Value>) {
     var first: [Value: Int] = [:]
     var last: [Value: Int] = [:]
-    func reads(_ value: Value, _ step: Int) { last[graph.base(of: value)] = step }
+    func reads(_ value: Value, _ step: Int) { last[value] = step }
     func writes(_ value: Value, _ step: Int) {
       guard schedule.assigned[value] == nil,
         used.contains(value) || !graph.nodes[value.node].op.canOmit(result: value.result)
@@ -79,17 +89,8 @@ extension MemoryPlan {
       last[value] = max(last[value] ?? step, step)
     }
     for (step, what) in schedule.steps.enumerated() {
-      switch what {
-      case .tiles(let group):
-        for value in group.operands[group.readCount...] { writes(value, step) }
-        for value in group.operands[..<group.readCount] { reads(value, step) }
-      case .kernel(let place):
-        for result in graph.nodes[place].results.indices {
-          writes(Value(node: place, result: result), step)
-        }
-        for input in graph.nodes[place].inputs { reads(input, step) }
-      case .copy(let from, _): reads(from, step)
-      }
+      for value in what.writes(in: graph) { writes(value, step) }
+      for value in what.reads(in: graph) { reads(value, step) }
     }
     for output in outputs { last[graph.base(of: output)] = schedule.steps.count }
     let buffers = first.sorted {

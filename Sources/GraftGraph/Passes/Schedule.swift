@@ -1,18 +1,8 @@
 internal import GraftCore
 
-/// One step of the compiled program.
-package enum Step: Sendable {
-  /// A fused tile program.
-  case tiles(LoweredGroup)
-  /// An opaque node.
-  case kernel(node: Int)
-  /// Copies a value into a parameter.
-  case copy(from: Value, to: Value)
-}
-
 /// The steps in order, and which steps make and read each value in memory.
 package struct Schedule: Sendable {
-  package private(set) var steps: [Step] = []
+  package internal(set) var steps: [Step] = []
   /// The parameter that a group writes straight into, instead of a buffer, by the written value.
   package private(set) var assigned: [Value: Value] = [:]
 
@@ -67,6 +57,7 @@ package struct Schedule: Sendable {
       }
     }
     steps += copies
+    if fusion.fuses { formChains(graph, outputs: outputs) }
   }
 
   /// Members of groups that somebody outside reads.
