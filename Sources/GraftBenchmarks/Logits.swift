@@ -20,18 +20,17 @@ struct Logits {
     let attached = try AttachedAdapters(adapters, base: model.linearModules)
     let builder = model.graph(attached)
 
+    let arrangement = Arrangement.sequences(batch: 1, sequence: ids.count)
     var graph = Graph()
-    let hidden = builder.hiddenStates(in: &graph, .sequences(batch: 1, sequence: ids.count))
+    let hidden = builder.hiddenStates(in: &graph, arrangement)
     let logits = graph.matmul(
       hidden, transposed: false, builder.head(in: &graph), transposed: true, dtype: .f32)
     let executable = try Executable(
       graph, outputs: [logits], options: CompilerOptions(), kernels: model.kernels)
 
     var bindings = model.weights.tensors.merging(attached.tensors) { _, new in new }
-    let tables = try model.configuration.rotary.tables(count: ids.count)
-    bindings[LlamaGraph.Input.tokens] = try MemorySlice(copying: ids, [ids.count])
-    bindings[LlamaGraph.Input.cosine] = tables.cosine
-    bindings[LlamaGraph.Input.sine] = tables.sine
+    bindings.merge(try builder.constantInputs(arrangement)) { _, new in new }
+    bindings[DecoderGraph.Input.tokens] = try MemorySlice(copying: ids, [ids.count])
     try executable.run(bindings: bindings)
     try write(executable.output(logits))
   }

@@ -14,14 +14,14 @@ package final class Evaluator {
 
   /// Compiles the forward pass; `adapters` are the f32 tensors that the model's adapter parameters bind to.
   package init(
-    _ model: LlamaGraph, adapters: [TensorName: MemorySlice], batchSize: Int, sequence: Int,
+    _ model: DecoderGraph, adapters: [TensorName: MemorySlice], batchSize: Int, sequence: Int,
     fusion: Bool = true, kernels: Kernels
   ) throws {
     self.batchSize = batchSize
-    let tokens = batchSize * sequence
+    let arrangement = Arrangement.sequences(batch: batchSize, sequence: sequence)
+    let tokens = arrangement.tokenCount
     var graph = Graph()
-    let hidden = model.hiddenStates(
-      in: &graph, .sequences(batch: batchSize, sequence: sequence))
+    let hidden = model.hiddenStates(in: &graph, arrangement)
     let targetsInput = graph.input("input.targets", .i32, [tokens])
     losses = graph.crossEntropy(hidden, head: model.head(in: &graph), targets: targetsInput)
     executable = try Executable(
@@ -29,12 +29,10 @@ package final class Evaluator {
       kernels: kernels)
     ids = try MemorySlice(allocating: .i32, [tokens])
     targets = try MemorySlice(allocating: .i32, [tokens])
-    let tables = try model.configuration.rotary.tables(count: sequence)
     bindings = model.weights.tensors
     bindings.merge(adapters) { _, new in new }
-    bindings[LlamaGraph.Input.tokens] = ids
-    bindings[LlamaGraph.Input.cosine] = tables.cosine
-    bindings[LlamaGraph.Input.sine] = tables.sine
+    bindings.merge(try model.constantInputs(arrangement)) { _, new in new }
+    bindings[DecoderGraph.Input.tokens] = ids
     bindings["input.targets"] = targets
   }
 

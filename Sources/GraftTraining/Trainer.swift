@@ -52,12 +52,12 @@ package final class Trainer {
   ///
   /// - Throws: ``GraphError`` when a trainable tensor has no path to the loss, ``StorageError`` without memory.
   package init(
-    _ model: LlamaGraph, trainable: TrainableTensors, settings: TrainingSettings, kernels: Kernels
+    _ model: DecoderGraph, trainable: TrainableTensors, settings: TrainingSettings, kernels: Kernels
   ) throws {
     self.trainable = trainable
     self.settings = settings
     let options = CompilerOptions(recompute: settings.recompute, fusion: settings.fusion)
-    let tokens = settings.batchSize * settings.sequenceLength
+    let tokens = Self.arrangement(settings).tokenCount
 
     let forward = try Self.stepGraph(model, trainable, settings)
     losses = forward.losses
@@ -75,12 +75,10 @@ package final class Trainer {
     lossScale = try MemorySlice(allocating: .f32, [1])
     gradientScale = try MemorySlice(allocating: .f32, [1])
     scalars = try AdamW.Input.allCases.map { ($0, try MemorySlice(allocating: .f32, [1])) }
-    let tables = try model.configuration.rotary.tables(count: settings.sequenceLength)
     bindings = model.weights.tensors
     bindings.merge(trainable.bindings) { _, new in new }
-    bindings[LlamaGraph.Input.tokens] = ids
-    bindings[LlamaGraph.Input.cosine] = tables.cosine
-    bindings[LlamaGraph.Input.sine] = tables.sine
+    bindings.merge(try model.constantInputs(Self.arrangement(settings))) { _, new in new }
+    bindings[DecoderGraph.Input.tokens] = ids
     bindings[Input.targets] = targets
     bindings[Input.lossScale] = lossScale
     bindings[Input.gradientScale] = gradientScale
@@ -133,14 +131,17 @@ package final class Trainer {
 
   // MARK: - Graphs
 
+  private static func arrangement(_ settings: TrainingSettings) -> Arrangement {
+    .sequences(batch: settings.batchSize, sequence: settings.sequenceLength)
+  }
+
   private static func stepGraph(
-    _ model: LlamaGraph, _ trainable: TrainableTensors, _ settings: TrainingSettings
+    _ model: DecoderGraph, _ trainable: TrainableTensors, _ settings: TrainingSettings
   ) throws -> (graph: Graph, losses: Value) {
     var graph = Graph()
-    let arrangement = LlamaGraph.Arrangement.sequences(
-      batch: settings.batchSize, sequence: settings.sequenceLength)
+    let arrangement = arrangement(settings)
     let hidden = model.hiddenStates(in: &graph, arrangement)
-    let tokens = settings.batchSize * settings.sequenceLength
+    let tokens = arrangement.tokenCount
     let targets = graph.input(Input.targets, .i32, [tokens])
     let losses = graph.crossEntropy(hidden, head: model.head(in: &graph), targets: targets)
     let scale = graph.input(Input.lossScale, .f32, [1])

@@ -113,9 +113,10 @@ extension OpenedCheckpoint {
       let isTied = names.contains("token_embd.weight") && !names.contains("output.weight")
       return isTied && kind == .model ? [["token_embd.weight", "output.weight"]] : []
     }
-    guard kind == .model, config["tie_word_embeddings"]?.bool == true,
-      names.contains(LlamaConfiguration.embeddingName)
+    let known = try? KnownArchitectures.configuration(config, file: path + "/config.json")
+    guard kind == .model, let decoder = known as? any DecoderConfiguration,
+      decoder.tiesEmbeddings, names.contains(decoder.embeddingName)
     else { return [] }
-    return [[LlamaConfiguration.embeddingName, LlamaConfiguration.headName]]
+    return [[decoder.embeddingName, decoder.headName]]
   }
 }

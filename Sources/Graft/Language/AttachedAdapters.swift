@@ -6,7 +6,7 @@ internal import GraftKernels
 /// Σ wᵢsᵢBᵢAᵢ = [w₁s₁B₁ w₂s₂B₂ …] · [A₁; A₂; …].
 package struct AttachedAdapters: Sendable {
   /// Rank and scaling by module path.
-  package let pairs: [String: LlamaGraph.LowRankPair]
+  package let pairs: [String: LowRankPair]
   /// A and B under the graph's parameter names, f32.
   package let tensors: [TensorName: MemorySlice]
 
@@ -14,7 +14,7 @@ package struct AttachedAdapters: Sendable {
   package static let none = AttachedAdapters(pairs: [:], tensors: [:])
 
   private init(
-    pairs: [String: LlamaGraph.LowRankPair], tensors: [TensorName: MemorySlice]
+    pairs: [String: LowRankPair], tensors: [TensorName: MemorySlice]
   ) {
     self.pairs = pairs
     self.tensors = tensors
@@ -22,13 +22,13 @@ package struct AttachedAdapters: Sendable {
 
   /// Attaches one adapter whose matrices stay where they are, so that training changes them.
   package init(_ adapter: Adapter) {
-    var pairs: [String: LlamaGraph.LowRankPair] = [:]
+    var pairs: [String: LowRankPair] = [:]
     var tensors: [TensorName: MemorySlice] = [:]
     for module in adapter.modules {
-      pairs[module.path] = LlamaGraph.LowRankPair(
+      pairs[module.path] = LowRankPair(
         rank: module.a.shape[0], scaling: Float(module.scaling))
-      tensors[LlamaGraph.adapterA(module.path)] = module.a
-      tensors[LlamaGraph.adapterB(module.path)] = module.b
+      tensors[LowRankPair.nameOfA(module.path)] = module.a
+      tensors[LowRankPair.nameOfB(module.path)] = module.b
     }
     self.init(pairs: pairs, tensors: tensors)
   }
@@ -64,14 +64,14 @@ package struct AttachedAdapters: Sendable {
       self.init(only)
       return
     }
-    var pairs: [String: LlamaGraph.LowRankPair] = [:]
+    var pairs: [String: LowRankPair] = [:]
     var tensors: [TensorName: MemorySlice] = [:]
     for (path, parts) in stacked {
       let rank = parts.reduce(0) { $0 + $1.a.shape[0] }
-      pairs[path] = LlamaGraph.LowRankPair(rank: rank, scaling: 1)
-      tensors[LlamaGraph.adapterA(path)] = try MemorySlice(
+      pairs[path] = LowRankPair(rank: rank, scaling: 1)
+      tensors[LowRankPair.nameOfA(path)] = try MemorySlice(
         copying: parts.flatMap { $0.a.floats() }, [rank, parts[0].a.shape[1]])
-      tensors[LlamaGraph.adapterB(path)] = try Self.besideEachOther(parts, rank: rank)
+      tensors[LowRankPair.nameOfB(path)] = try Self.besideEachOther(parts, rank: rank)
     }
     self.init(pairs: pairs, tensors: tensors)
   }

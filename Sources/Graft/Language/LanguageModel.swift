@@ -7,13 +7,14 @@ public final class LanguageModel: Sendable {
   /// The path that was opened.
   public let path: String
   /// The hyperparameters.
-  public let configuration: LlamaConfiguration
+  public var configuration: any DecoderConfiguration { architecture }
   /// The tokenizer.
   public let tokenizer: Tokenizer
   /// The dtype that matrices and activations are computed in.
   public let precision: ComputePrecision
   /// The tensors.
   public let weights: ModelWeights
+  private let architecture: any DecoderArchitecture
   package let kernels: Kernels
 
   /// Opens a model directory or a model in one file.
@@ -30,12 +31,12 @@ public final class LanguageModel: Sendable {
     let kernels = Kernels(pool: ThreadPool(threadCount: threads ?? ThreadPool.processorCount))
     let precision = precision ?? (kernels.hasBF16DotProduct ? .bf16 : .f32)
     let json = try opened.requiredFile("config.json")
-    configuration = try LlamaConfiguration(
+    architecture = try KnownArchitectures.decoder(
       try JSONValue.parse(json, file: path + "/config.json"), file: path + "/config.json")
     tokenizer = try Tokenizer(
       tokenizerJSON: try opened.requiredFile("tokenizer.json"), file: path + "/tokenizer.json")
     weights = try ModelWeights(
-      opened.reader, needed: configuration.tensors, precision: precision, kernels: kernels)
+      opened.reader, needed: architecture.tensors, precision: precision, kernels: kernels)
     self.path = path
     self.precision = precision
     self.kernels = kernels
@@ -50,8 +51,8 @@ public final class LanguageModel: Sendable {
   }
 
   /// The graph builder for this model with adapters attached.
-  package func graph(_ adapters: AttachedAdapters) -> LlamaGraph {
-    LlamaGraph(
-      configuration, weights: weights, precision: precision, adapters: adapters.pairs)
+  package func graph(_ adapters: AttachedAdapters) -> DecoderGraph {
+    DecoderGraph(
+      architecture, weights: weights, precision: precision, adapters: adapters.pairs)
   }
 }

@@ -111,7 +111,7 @@ extension LanguageModel {
   }
 
   private func validation(
-    _ request: TrainingRequest, _ settings: TrainingSettings, _ model: LlamaGraph,
+    _ request: TrainingRequest, _ settings: TrainingSettings, _ model: DecoderGraph,
     _ attached: AttachedAdapters
   ) throws -> (evaluator: Evaluator, windows: TokenWindows)? {
     guard !request.validation.isEmpty else { return nil }

@@ -58,7 +58,7 @@ extension Verification {
     }
     try checkUnlessUnsupported("tensors and shapes against config.json") { result in
       let file = checkpoint.path + "/config.json"
-      let configuration = try LlamaConfiguration(
+      let configuration = try KnownArchitectures.configuration(
         try checkpoint.json("config.json"), file: file)
       result.compare(checkpoint.reader, with: configuration)
     }
@@ -80,7 +80,7 @@ extension Verification {
   }
 
   private mutating func compare(
-    _ reader: any CheckpointReader, with configuration: LlamaConfiguration
+    _ reader: any CheckpointReader, with configuration: any ModelConfiguration
   ) {
     let places = reader.positions
     for wanted in configuration.tensors {

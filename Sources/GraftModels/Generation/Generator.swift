@@ -7,12 +7,11 @@ package import GraftKernels
 /// The prompt runs through a graph of its own length, each further token through a graph of one; both share the
 /// caches, which hold `capacity` tokens.
 package final class Generator {
-  private let model: LlamaGraph
+  private let model: DecoderGraph
   private let kernels: Kernels
   private let capacity: Int
   private var bindings: [TensorName: MemorySlice]
   private let position: MemorySlice
-  private let tables: (cosine: MemorySlice, sine: MemorySlice)
   private var stepGraph: Compiled?
   /// Tokens in the caches.
   package private(set) var length = 0
@@ -21,6 +20,7 @@ package final class Generator {
     let executable: Executable
     let logits: Value
     let ids: MemorySlice
+    let positions: MemorySlice
     /// The row of the last token: [1], i32.
     let last: MemorySlice
   }
@@ -29,26 +29,18 @@ package final class Generator {
 
   /// Allocates caches for `capacity` tokens.
   package init(
-    _ model: LlamaGraph, adapters: [TensorName: MemorySlice], capacity: Int, kernels: Kernels
+    _ model: DecoderGraph, adapters: [TensorName: MemorySlice], capacity: Int, kernels: Kernels
   ) throws {
     self.model = model
     self.kernels = kernels
     self.capacity = capacity
-    let configuration = model.configuration
     bindings = model.weights.tensors
     bindings.merge(adapters) { _, new in new }
-    let cache: Shape = [
-      capacity, configuration.keyValueHeadCount * configuration.headDimension,
-    ]
-    for layer in 0..<configuration.layerCount {
-      bindings[LlamaGraph.Input.keyCache(layer)] = try MemorySlice(
-        allocating: model.precision.dtype, cache)
-      bindings[LlamaGraph.Input.valueCache(layer)] = try MemorySlice(
-        allocating: model.precision.dtype, cache)
-    }
+    bindings.merge(try model.caches(capacity: capacity)) { _, new in new }
+    let inputs = try model.constantInputs(.continued(sequence: 1, capacity: capacity))
+    bindings.merge(inputs) { _, new in new }
     position = try MemorySlice(allocating: .i32, [1])
-    bindings[LlamaGraph.Input.position] = position
-    tables = try configuration.rotary.tables(count: capacity)
+    bindings[DecoderGraph.Input.position] = position
   }
 
   /// Reads tokens and gives the logits that follow the last of them: [vocabulary], f32.
@@ -69,20 +61,13 @@ package final class Generator {
     compiled.ids.replaceElements(tokens)
     position.replaceElements([Int32(length)])
     var run = bindings
-    run[LlamaGraph.Input.tokens] = compiled.ids
+    run[DecoderGraph.Input.tokens] = compiled.ids
     run[Self.lastRow] = compiled.last
-    run[LlamaGraph.Input.cosine] = rows(tables.cosine, count: tokens.count)
-    run[LlamaGraph.Input.sine] = rows(tables.sine, count: tokens.count)
+    compiled.positions.replaceElements((length..<length + tokens.count).map(Int32.init))
+    run[DecoderGraph.Input.positions] = compiled.positions
     try compiled.executable.run(bindings: run)
     length += tokens.count
     return compiled.executable.output(compiled.logits).floats()
-  }
-
-  /// The tables' rows for the positions that come next.
-  private func rows(_ table: MemorySlice, count: Int) -> MemorySlice {
-    let width = table.shape.columns
-    return MemorySlice(
-      table.memory, at: table.byteOffset + length * width * 4, dtype: .f32, shape: [count, width])
   }
 
   private func compiled(for count: Int) throws -> Compiled {
@@ -98,6 +83,7 @@ package final class Generator {
     let compiled = Compiled(
       executable: executable, logits: logits,
       ids: try MemorySlice(allocating: .i32, [count]),
+      positions: try MemorySlice(allocating: .i32, [count]),
       last: try MemorySlice(copying: [Int32(count - 1)], [1]))
     if count == 1 { stepGraph = compiled }
     return compiled

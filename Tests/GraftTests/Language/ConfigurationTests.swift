@@ -47,7 +47,7 @@ struct ConfigurationTests {
 
   @Test func `an unknown architecture is named, with those that are known`() {
     let error = #expect(throws: ModelError.self) {
-      try LlamaConfiguration(
+      try KnownArchitectures.configuration(
         Self.json([("architectures", ["MambaForCausalLM"])]), file: "config.json")
     }
     #expect(error?.reason == .unknownArchitecture("MambaForCausalLM"))

@@ -5,7 +5,7 @@ import Testing
 
 /// A tiny random model of Fixtures/golden/families with an adapter of Fixtures/golden/lora, and what PyTorch computed.
 struct TinyModel {
-  let configuration: LlamaConfiguration
+  let architecture: any DecoderArchitecture
   let weights: ModelWeights
   let adapter: Adapter
   let values: SafetensorsReader
@@ -15,12 +15,12 @@ struct TinyModel {
   init(_ name: String, precision: ComputePrecision = .f32, threads: Int = 2) throws {
     let folder = golden("families/\(name)")
     let file = folder + "/config.json"
-    configuration = try LlamaConfiguration(
+    architecture = try KnownArchitectures.decoder(
       try JSONValue.parse(try InputFile.contents(of: file, atMost: 1 << 20), file: file),
       file: file)
     kernels = Kernels(pool: ThreadPool(threadCount: threads))
     weights = try ModelWeights(
-      try SafetensorsReader(path: folder + "/model.safetensors"), needed: configuration.tensors,
+      try SafetensorsReader(path: folder + "/model.safetensors"), needed: architecture.tensors,
       precision: precision, kernels: kernels)
     adapter = try OpenedCheckpoint(path: golden("lora/\(name)")).adapter()
     values = try SafetensorsReader(path: golden("lora/\(name)/golden.safetensors"))
@@ -38,8 +38,8 @@ struct TinyModel {
   /// A trainer that starts from the golden adapter.
   func trainer(_ settings: TrainingSettings) throws -> Trainer {
     let attached = AttachedAdapters(adapter)
-    let model = LlamaGraph(
-      configuration, weights: weights, precision: precision, adapters: attached.pairs)
+    let model = DecoderGraph(
+      architecture, weights: weights, precision: precision, adapters: attached.pairs)
     return try Trainer(
       model, trainable: try TrainableTensors(attached.tensors.map { (name: $0, value: $1) }),
       settings: settings, kernels: kernels)

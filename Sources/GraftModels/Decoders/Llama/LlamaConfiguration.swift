@@ -3,14 +3,31 @@ public import GraftCore
 /// The hyperparameters of a decoder of the Llama family, from a model directory's `config.json`.
 ///
 /// Source: the configuration classes of Llama, Mistral, Qwen2 and Qwen3 in transformers, versions 4 and 5.
-public struct LlamaConfiguration: Sendable, Equatable {
+public struct LlamaConfiguration: DecoderConfiguration, Equatable {
   /// The members of the family, by the name that `config.json` gives under `architectures`.
   public enum Member: String, Sendable, CaseIterable {
     case llama = "LlamaForCausalLM"
     case mistral = "MistralForCausalLM"
     case qwen2 = "Qwen2ForCausalLM"
     case qwen3 = "Qwen3ForCausalLM"
+
+    /// The member's `model_type`.
+    var modelType: String {
+      switch self {
+      case .llama: "llama"
+      case .mistral: "mistral"
+      case .qwen2: "qwen2"
+      case .qwen3: "qwen3"
+      }
+    }
   }
+
+  /// The names of the members.
+  public static var architectureNames: [String] { Member.allCases.map(\.rawValue) }
+  /// The types of the members.
+  public static var modelTypes: [String] { Member.allCases.map(\.modelType) }
+  /// Positions turn heads: there is no table to run out of.
+  public var hasLearnedPositions: Bool { false }
 
   /// Which member.
   public var member: Member
@@ -102,19 +119,18 @@ public struct LlamaConfiguration: Sendable, Equatable {
   }
 
   private static func member(_ keys: ConfigurationKeys) throws(ModelError) -> Member {
-    let names = keys.json["architectures"]?.array?.compactMap(\.string) ?? []
-    guard let name = names.first else {
-      guard let type = keys.json["model_type"]?.string else { throw keys.missing("architectures") }
-      throw ModelError(.unknownArchitecture(type), file: keys.file, remedy: knownMembers)
-    }
-    guard let member = Member(rawValue: name) else {
-      throw ModelError(.unknownArchitecture(name), file: keys.file, remedy: knownMembers)
+    let name = keys.json["architectures"]?[0]?.string
+    let type = keys.json["model_type"]?.string
+    guard
+      let member = Member.allCases.first(where: { $0.rawValue == name ?? "" })
+        ?? Member.allCases.first(where: { name == nil && $0.modelType == type })
+    else {
+      guard let found = name ?? type else { throw keys.missing("architectures") }
+      throw ModelError(
+        .unknownArchitecture(found), file: keys.file,
+        remedy: "known are " + architectureNames.joined(separator: ", "))
     }
     return member
-  }
-
-  private static var knownMembers: String {
-    "known are " + Member.allCases.map(\.rawValue).joined(separator: ", ")
   }
 
   private static func refuseUnsupported(

@@ -2,13 +2,10 @@ public import GraftCore
 
 extension LlamaConfiguration {
   /// The embedding table's name: `[vocabularySize, hiddenSize]`.
-  public static let embeddingName: TensorName = "model.embed_tokens.weight"
+  public var embeddingName: TensorName { "model.embed_tokens.weight" }
 
   /// The output head's name when it isn't the embedding table.
-  public static let headName: TensorName = "lm_head.weight"
-
-  /// The tensor that serves as output head.
-  public var outputHead: TensorName { tiesEmbeddings ? Self.embeddingName : Self.headName }
+  public var headName: TensorName { "lm_head.weight" }
 
   /// The path of a block.
   static func block(_ layer: Int) -> String { "model.layers.\(layer)" }
@@ -42,7 +39,7 @@ extension LlamaConfiguration {
   /// Every tensor that the architecture reads, with its shape.
   public var tensors: [(name: TensorName, shape: Shape)] {
     var result: [(name: TensorName, shape: Shape)] = [
-      (Self.embeddingName, [vocabularySize, hiddenSize]), ("model.norm.weight", [hiddenSize]),
+      (embeddingName, [vocabularySize, hiddenSize]), ("model.norm.weight", [hiddenSize]),
     ]
     for module in linearModules {
       result.append((module.weight, [module.outputWidth, module.inputWidth]))
