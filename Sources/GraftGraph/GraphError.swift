@@ -15,6 +15,8 @@ public struct GraphError: DiagnosableError, Equatable {
     case unbound(TensorName)
     /// A run gave memory of another type.
     case bindingMismatch(TensorName, expected: String, found: String)
+    /// No recompute plan's arena is as small as that.
+    case arenaTooSmall(byteCount: Int, least: Int)
     /// The compiler broke one of its own rules.
     case inconsistent(String)
   }
@@ -37,6 +39,10 @@ public struct GraphError: DiagnosableError, Equatable {
       Diagnosis(
         kind: .badInput, summary: "the memory for \(name) has another type",
         location: "expected \(expected), found \(found)")
+    case .arenaTooSmall(let byteCount, let least):
+      Diagnosis(
+        kind: .memory, summary: "activations don't fit into \(byteCount) bytes",
+        remedy: "the least possible is \(least) bytes")
     case .inconsistent(let what):
       Diagnosis(kind: .badInput, summary: "the compiled graph is inconsistent: \(what)")
     }

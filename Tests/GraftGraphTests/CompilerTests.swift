@@ -15,7 +15,7 @@ struct CompilerTests {
     for (x, y) in zip(found, truth) { #expect(distance(x, y) < tolerance) }
   }
 
-  @Test(arguments: [DType.f32, .bf16], [RecomputePolicy.none, .block])
+  @Test(arguments: [DType.f32, .bf16], [RecomputePolicy.none, .block, .smallest])
   func `fusion, recomputing and the number of threads change no bit`(
     _ dtype: DType, _ recompute: RecomputePolicy
   ) throws {

@@ -5,7 +5,7 @@ import Testing
 
 /// Plans of a real model's training step.
 struct ScaleTests {
-  @Test(arguments: [RecomputePolicy.none, .block])
+  @Test(arguments: [RecomputePolicy.none, .block, .smallest])
   func `the arena of a 30-block decoder is within 3 % of the least possible`(
     _ recompute: RecomputePolicy
   ) throws {

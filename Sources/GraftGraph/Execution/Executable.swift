@@ -48,9 +48,7 @@ public final class Executable {
   package convenience init(
     _ source: Graph, outputs requested: [Value], options: CompilerOptions, kernels: Kernels
   ) throws {
-    let plan = RecomputePlan(options.recompute, for: source)
-    let compilation = try Compilation(
-      source, outputs: requested, plan: plan, fuses: options.fusion)
+    let compilation = try Compilation(source, outputs: requested, options: options)
     try self.init(compilation, kernels: kernels)
   }
 

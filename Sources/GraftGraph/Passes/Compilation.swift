@@ -37,3 +37,27 @@ package struct Compilation: Sendable {
     self.plan = plan
   }
 }
+
+extension Compilation {
+  /// Runs the passes with the plan that the options ask for.
+  ///
+  /// - Throws: ``GraphError`` when a graph breaks a rule, or no plan's arena fits.
+  package init(
+    _ source: Graph, outputs: [Value], options: CompilerOptions
+  ) throws(GraphError) {
+    let plan: RecomputePlan
+    switch options.recompute {
+    case .none: plan = .everything(in: source)
+    case .block: plan = .borders(in: source)
+    case .smallest, .within:
+      var planner = RecomputePlanner(source, outputs: outputs, fuses: options.fusion)
+      if case .within(let byteCount) = options.recompute {
+        self = try planner.quickest(within: byteCount)
+      } else {
+        self = try planner.smallest()
+      }
+      return
+    }
+    try self.init(source, outputs: outputs, plan: plan, fuses: options.fusion)
+  }
+}

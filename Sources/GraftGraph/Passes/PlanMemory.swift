@@ -1,4 +1,5 @@
 internal import GraftCore
+internal import GraftKernels
 
 /// Where every intermediate value lies in the arena.
 public struct MemoryPlan: Sendable {
@@ -17,6 +18,8 @@ public struct MemoryPlan: Sendable {
   public private(set) var lowerBoundByteCount = 0
   package private(set) var buffers: [Buffer]
   private(set) var offsets: [Value: Int] = [:]
+  /// How many values lie where one of their inputs lay.
+  package private(set) var inPlaceCount = 0
 
   static let alignment = 64
 
@@ -93,14 +96,58 @@ extension MemoryPlan {
       for value in what.reads(in: graph) { reads(value, step) }
     }
     for output in outputs { last[graph.base(of: output)] = schedule.steps.count }
-    let buffers = first.sorted {
+    let heirs = Self.heirs(graph, schedule, first: first, last: last)
+    var owner: [Value: Value] = [:]
+    for (value, heir) in heirs { owner[heir] = value }
+    let buffers = first.filter { owner[$0.key] == nil }.sorted {
       ($0.value, $0.key.node, $0.key.result) < ($1.value, $1.key.node, $1.key.result)
     }
     .map { value, step in
-      Buffer(
+      var final = value
+      while let heir = heirs[final] { final = heir }
+      return Buffer(
         value: value, byteCount: graph.type(of: value).byteCount, firstStep: step,
-        lastStep: last[value] ?? step)
+        lastStep: last[final] ?? step)
     }
     self.init(buffers, stepCount: schedule.steps.count)
+    inPlaceCount = heirs.count
+    for buffer in buffers {
+      var final = buffer.value
+      while let heir = heirs[final] {
+        offsets[heir] = offsets[buffer.value]
+        final = heir
+      }
+    }
   }
+
+  /// For values that a pointwise step reads last, the result of that step which takes their place.
+  ///
+  /// Both are read and written row by row at the same elements, and nobody reads the old ones later.
+  private static func heirs(
+    _ graph: Graph, _ schedule: Schedule, first: [Value: Int], last: [Value: Int]
+  ) -> [Value: Value] {
+    var heirs: [Value: Value] = [:]
+    for (step, what) in schedule.steps.enumerated() {
+      guard case .tiles(let group) = what else { continue }
+      let bindings = group.program.bindings
+      for result in group.readCount..<bindings.count {
+        let written = group.operands[result]
+        guard first[written] != nil, bindings[result].isNatural else { continue }
+        let dying = (0..<group.readCount).first { read in
+          let value = group.operands[read]
+          return first[value] != nil && last[value] == step && heirs[value] == nil
+            && bindings[read] == bindings[result]
+            && graph.type(of: value).byteCount == graph.type(of: written).byteCount
+            && group.operands[..<group.readCount].count { $0 == value } == 1
+        }
+        if let dying { heirs[group.operands[dying]] = written }
+      }
+    }
+    return heirs
+  }
+}
+
+extension TileProgram.Binding {
+  /// Whether row r of the iteration is row r in memory.
+  fileprivate var isNatural: Bool { rowDivisor == 1 && rowModulus == .max }
 }

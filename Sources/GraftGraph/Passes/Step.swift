@@ -31,4 +31,13 @@ extension Step {
     case .copy: []
     }
   }
+
+  /// The opaque nodes that the step runs.
+  package var kernels: [Int] {
+    switch self {
+    case .kernel(let place): [place]
+    case .chain(let chain): chain.members.flatMap(\.kernels)
+    case .tiles, .copy: []
+    }
+  }
 }

@@ -6,7 +6,7 @@ import Testing
 struct LoRATrainingTests {
   static let models = ["llama-tied", "qwen3"]
 
-  @Test(arguments: models, [RecomputePolicy.none, .block])
+  @Test(arguments: models, [RecomputePolicy.none, .block, .smallest])
   func `gradients of the first step equal PyTorch's`(
     name: String, recompute: RecomputePolicy
   ) throws {

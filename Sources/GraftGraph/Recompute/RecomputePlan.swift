@@ -6,10 +6,15 @@ package struct RecomputePlan: Sendable, Equatable {
   /// For each forward node, whether its results are kept.
   package private(set) var keeps: [Bool]
 
-  /// The plan of a policy.
-  package init(_ policy: RecomputePolicy, for graph: Graph) {
+  /// The plan that keeps everything that can be kept.
+  package static func everything(in graph: Graph) -> RecomputePlan {
+    RecomputePlan(keeping: { _ in true }, in: graph)
+  }
+
+  /// The plan that keeps only what crosses the blocks' borders.
+  package static func borders(in graph: Graph) -> RecomputePlan {
     let uses = ForwardUses(graph)
-    self.init(keeping: { policy == .none || uses.crosses[$0] }, in: graph)
+    return RecomputePlan(keeping: { uses.crosses[$0] }, in: graph)
   }
 
   /// A plan that keeps what can be kept among some nodes.

@@ -4,4 +4,8 @@ public enum RecomputePolicy: Sendable, Hashable {
   case none
   /// Only what crosses a block's borders is kept; blocks run again before their backward pass.
   case block
+  /// As little is kept as possible, at the least time that takes.
+  case smallest
+  /// The least time whose arena takes at most so many bytes.
+  case within(byteCount: Int)
 }
