@@ -40,6 +40,38 @@ def attention():
     write("attention.f32", [o, lse, q.grad, k.grad, v.grad])
 
 
+# Of each mask: whether it is causal, its window and whether it has segments.
+MASKS = [(True, 40, False), (True, None, True), (True, 40, True), (False, None, True), (False, 40, False)]
+# One past the last token of each segment, of either sequence.
+SEGMENT_ENDS = [[40, 41, 108, 150], [130, 150]]
+
+
+def masked_attention():
+    batch, sequence, heads, kv, dim, scale = 2, 150, 4, 2, 8, 0.6
+    token = torch.arange(sequence)
+    distance = token[:, None] - token[None, :]
+    segments = torch.stack([(token[:, None] >= torch.tensor(ends)).sum(1) for ends in SEGMENT_ENDS])
+    results = []
+    for causal, window, segmented in MASKS:
+        sees = (distance >= 0) | torch.tensor(not causal)
+        if window:
+            sees = sees & (distance.abs() < window)
+        sees = sees.expand(batch, 1, sequence, sequence)
+        if segmented:
+            sees = sees & (segments[:, None, :, None] == segments[:, None, None, :])
+        q, k, v, g = (
+            wave(batch * sequence * n * dim, phase, size).view(batch, sequence, n, dim).transpose(1, 2)
+            for n, phase, size in ((heads, 0.1, 2), (kv, 0.5, 2), (kv, 0.9, 1), (heads, 1.3, 1))
+        )
+        for t in (q, k, v):
+            t.requires_grad_(True)
+        o = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=sees, scale=scale, enable_gqa=True)
+        gradients = torch.autograd.grad(o, (q, k, v), g)
+        # Every third token of the batch tells enough.
+        results += [t.transpose(1, 2).flatten(0, 1)[::3] for t in (o, *gradients)]
+    write("attention_masks.f32", results)
+
+
 def cross_entropy():
     tokens, hidden, vocab = 37, 24, 5000
     x = wave(tokens * hidden, 0.2, 2).view(tokens, hidden).requires_grad_(True)
@@ -55,4 +87,5 @@ def cross_entropy():
 
 OUT.mkdir(parents=True, exist_ok=True)
 attention()
+masked_attention()
 cross_entropy()

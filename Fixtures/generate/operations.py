@@ -10,6 +10,7 @@ import torch
 
 IDS = torch.tensor([1, 4, 4, 0, 2, 4])
 TARGETS = torch.tensor([1, 4, -1, 0, 2, 5])
+SEGMENTS = torch.tensor([0, 2, 2, 2, 2, 3])
 
 
 def parameter(number, scale, offset):
@@ -23,11 +24,16 @@ def rotate_half(x, width):
     return torch.cat([-second, first], dim=-1).reshape(6, 8)
 
 
-def attention(x, y):
-    q = x.reshape(2, 3, 4, 2).transpose(1, 2)
-    k = y.reshape(24, 2).sum(-1).reshape(2, 3, 2, 2).transpose(1, 2)
-    v = y.reshape(24, 2).square().sum(-1).reshape(2, 3, 2, 2).transpose(1, 2)
-    o = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.7, enable_gqa=True)
+def attention(x, y, batch, causal=True, window=6, segments=torch.zeros(6)):
+    length = 6 // batch
+    q = x.reshape(batch, length, 4, 2).transpose(1, 2)
+    k = y.reshape(24, 2).sum(-1).reshape(batch, length, 2, 2).transpose(1, 2)
+    v = y.reshape(24, 2).square().sum(-1).reshape(batch, length, 2, 2).transpose(1, 2)
+    distance = torch.arange(length)[:, None] - torch.arange(length)[None, :]
+    sees = (distance.abs() < window) & (segments[:length, None] == segments[None, :length])
+    if causal:
+        sees &= distance >= 0
+    o = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=sees, scale=0.7, enable_gqa=True)
     return o.transpose(1, 2).reshape(6, 8)
 
 
@@ -74,7 +80,12 @@ EXPRESSIONS = {
     "matmul, a transposed": lambda x, y: x.T @ y,
     "matmul, both transposed": lambda x, y: x.T @ y.reshape(8, 6).T,
     "a value used by three operations": thrice,
-    "attention": attention,
+    "attention": lambda x, y: attention(x, y, 2),
+    "attention in a window": lambda x, y: attention(x, y, 1, window=2),
+    "attention within segments": lambda x, y: attention(x, y, 1, segments=SEGMENTS),
+    "attention within segments and a window": lambda x, y: attention(x, y, 1, window=2, segments=SEGMENTS),
+    "attention both ways": lambda x, y: attention(x, y, 2, causal=False),
+    "attention both ways within segments": lambda x, y: attention(x, y, 1, causal=False, segments=SEGMENTS),
     "gather": lambda x, y: x[IDS] * y,
     "crossEntropy": lambda x, y: torch.nn.functional.cross_entropy(
         x @ y.T, TARGETS, reduction="none", ignore_index=-1),

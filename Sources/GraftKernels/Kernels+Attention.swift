@@ -2,16 +2,18 @@ internal import CKernels
 package import GraftCore
 
 extension Kernels {
-  /// Causal attention by tiles with an online softmax; no scores are kept.
+  /// Attention by tiles with an online softmax (Dao, arXiv 2307.08691); no scores are kept.
   ///
   /// q, o: [batch·sequence, heads·headDim]  k, v: [batch·sequence, keyValueHeads·headDim], of any float types;
   /// logSumExp: [batch·sequence, heads] f32, what the backward pass needs.
+  /// segments: [batch·sequence] i32, never falling within a sequence; a token sees keys of its own segment only.
   package func attention(
-    _ q: MemorySlice, _ k: MemorySlice, _ v: MemorySlice, into o: MemorySlice,
-    logSumExp: MemorySlice?, shape: AttentionShape
+    _ q: MemorySlice, _ k: MemorySlice, _ v: MemorySlice, segments: MemorySlice? = nil,
+    into o: MemorySlice, logSumExp: MemorySlice?, shape: AttentionShape
   ) {
     attend(
-      q, k, v, into: o, logSumExp: logSumExp, shape: shape, position: 0, keyRows: shape.sequence)
+      q, k, v, into: o, logSumExp: logSumExp, shape: shape,
+      visible: VisibleKeys(shape, segments: segments), keyRows: shape.sequence)
   }
 
   /// Attention of new positions over everything before them: appends k and v to the caches at `position` first.
@@ -22,7 +24,8 @@ extension Kernels {
     _ q: MemorySlice, _ k: MemorySlice, _ v: MemorySlice, keyCache: MemorySlice,
     valueCache: MemorySlice, position: Int, into o: MemorySlice, shape: AttentionShape
   ) {
-    precondition(shape.batch == 1, "a cache belongs to one sequence")
+    precondition(
+      shape.batch == 1 && shape.isCausal, "a cache belongs to one sequence, read in order")
     precondition(
       position >= 0 && position + shape.sequence <= keyCache.shape.rows, "the cache has room")
     let first = position * shape.keyValueWidth
@@ -32,8 +35,8 @@ extension Kernels {
         level, new.address, new.code, cache.address(element: first), cache.code, Int64(count))
     }
     attend(
-      q, keyCache, valueCache, into: o, logSumExp: nil, shape: shape, position: position,
-      keyRows: keyCache.shape.rows)
+      q, keyCache, valueCache, into: o, logSumExp: nil, shape: shape,
+      visible: VisibleKeys(shape, position: position), keyRows: keyCache.shape.rows)
   }
 
   /// In what the products of tiles are computed: bf16 when all that was given is.
@@ -44,7 +47,7 @@ extension Kernels {
   /// A task is one head's run of queries; it walks the keys that they see.
   private func attend(
     _ q: MemorySlice, _ k: MemorySlice, _ v: MemorySlice, into o: MemorySlice,
-    logSumExp: MemorySlice?, shape: AttentionShape, position: Int, keyRows: Int
+    logSumExp: MemorySlice?, shape: AttentionShape, visible: VisibleKeys, keyRows: Int
   ) {
     let (level, workers, d) = (level, workers, shape.headDim)
     // A few new positions have another extent each time, for which a primitive isn't worth making.
@@ -76,22 +79,25 @@ extension Kernels {
         unsafe maximum[row] = -.infinity
         unsafe sum[row] = 0
       }
-      let seen = position + queries.upperBound
-      for first in stride(from: 0, to: seen, by: AttentionTile.columns) {
-        let keys = first..<min(seen, first + AttentionTile.columns)
+      let seen = visible.range(batch: batch, queries)
+      for first in stride(from: seen.lowerBound, to: seen.upperBound, by: AttentionTile.columns) {
+        let keys = first..<min(seen.upperBound, first + AttentionTile.columns)
+        let accumulates = first > seen.lowerBound
         let key = unsafe heads.keys(k, keys, rows: keyRows).made(dtype, in: keyRoom, level: level)
         let value = unsafe heads.keys(v, keys, rows: keyRows)
           .made(dtype, in: valueRoom, level: level)
         let s = unsafe Matrix(scores, .f32, rows: rows, columns: keys.count)
         unsafe worker.multiply(query, key.transposed, into: s, bf16: true, level: level)
-        unsafe graft_softmax_tile(
-          level, scores, Int64(rows), Int64(keys.count),
-          Int64(position + queries.lowerBound - first), shape.scale, maximum, sum, correction)
-        if first > 0 {
+        unsafe visible.withEnds(batch: batch, queries) { ends in
+          unsafe graft_softmax_tile(
+            level, scores, Int64(rows), Int64(keys.count), ends, Int64(first), shape.scale, maximum,
+            sum, correction)
+        }
+        if accumulates {
           unsafe graft_scale_rows(level, sums.floats, Int64(rows), Int64(d), correction)
         }
         unsafe worker.multiply(
-          s.made(dtype, in: weights, level: level), value, into: sums, accumulate: first > 0,
+          s.made(dtype, in: weights, level: level), value, into: sums, accumulate: accumulates,
           bf16: true, level: level)
       }
       for row in 0..<rows { unsafe correction[row] = 1 / sum[row] }

@@ -4,12 +4,13 @@ package import GraftCore
 extension Kernels {
   /// The gradients of q, k and v from that of the output; scores are made again from logSumExp.
   ///
-  /// Extents as in ``attention(_:_:_:into:logSumExp:shape:)``; the gradients may have any float types.
+  /// Extents as in ``attention(_:_:_:segments:into:logSumExp:shape:)``; the gradients may have any float types.
   package func attentionBackward(
     _ q: MemorySlice, _ k: MemorySlice, _ v: MemorySlice, _ o: MemorySlice, logSumExp: MemorySlice,
-    outputGradient: MemorySlice, into dq: MemorySlice, _ dk: MemorySlice, _ dv: MemorySlice,
-    shape: AttentionShape
+    outputGradient: MemorySlice, segments: MemorySlice? = nil, into dq: MemorySlice,
+    _ dk: MemorySlice, _ dv: MemorySlice, shape: AttentionShape
   ) {
+    let visible = VisibleKeys(shape, segments: segments)
     let (level, workers, d, sequence) = (level, workers, shape.headDim, shape.sequence)
     let dtype = precision(q, k, v)
     // A task is one head of keys and values with all the queries that read it.
@@ -61,17 +62,22 @@ extension Kernels {
             .made(dtype, in: gradientRoom, level: level)
           let queryGradient = unsafe Matrix(queryGradientRoom, .f32, rows: rows, columns: d)
 
-          for keyStart in stride(from: 0, to: queryRange.upperBound, by: AttentionTile.columns) {
-            let keyRange = keyStart..<min(queryRange.upperBound, keyStart + AttentionTile.columns)
+          let seen = visible.range(batch: batch, queryRange)
+          for keyStart in stride(
+            from: seen.lowerBound, to: seen.upperBound, by: AttentionTile.columns)
+          {
+            let keyRange = keyStart..<min(seen.upperBound, keyStart + AttentionTile.columns)
             let p = unsafe Matrix(scores, .f32, rows: rows, columns: keyRange.count)
             let dp = unsafe Matrix(scoreGradients, .f32, rows: rows, columns: keyRange.count)
             let key = unsafe keys[keyRange, 0..<d]
             unsafe worker.multiply(query, key.transposed, into: p, bf16: true, level: level)
             unsafe worker.multiply(
               gradient, values[keyRange, 0..<d].transposed, into: dp, bf16: true, level: level)
-            unsafe graft_softmax_gradient_tile(
-              level, scores, scoreGradients, Int64(rows), Int64(keyRange.count),
-              Int64(queryStart - keyStart), shape.scale, logSums, delta)
+            unsafe visible.withEnds(batch: batch, queryRange) { ends in
+              unsafe graft_softmax_gradient_tile(
+                level, scores, scoreGradients, Int64(rows), Int64(keyRange.count), ends,
+                Int64(keyStart), shape.scale, logSums, delta)
+            }
             let weights = unsafe p.made(dtype, in: weightRoom, level: level)
             let weightGradients = unsafe dp.made(dtype, in: weightGradientRoom, level: level)
             unsafe worker.multiply(
@@ -81,7 +87,8 @@ extension Kernels {
               weightGradients.transposed, query, into: keyGradients[keyRange, 0..<d],
               accumulate: true, bf16: true, level: level)
             unsafe worker.multiply(
-              weightGradients, key, into: queryGradient, accumulate: keyStart > 0, bf16: true,
+              weightGradients, key, into: queryGradient, accumulate: keyStart > seen.lowerBound,
+              bf16: true,
               level: level)
           }
           unsafe queryGradient.copy(to: own.queries(dq, queryRange), level: level)

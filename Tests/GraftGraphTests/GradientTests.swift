@@ -83,12 +83,17 @@ struct GradientTests {
       let z = g.multiply(x, y)
       return g.add(g.add(g.exp(z), g.rowSum(z)), g.matmulSquare(z))
     },
-    Case("attention") { g, x, y in
-      let keys = g.reshape(g.rowSum(g.reshape(y, [24, 2])), [6, 4])
-      let values = g.reshape(g.rowSum(g.square(g.reshape(y, [24, 2]))), [6, 4])
-      let shape = AttentionShape(
-        batch: 2, sequence: 3, heads: 4, keyValueHeads: 2, headDim: 2, scale: 0.7)
-      return g.attention(x, keys, values, shape: shape)
+    Case("attention") { g, x, y in g.attention(x, y, batch: 2) },
+    Case("attention in a window") { g, x, y in g.attention(x, y, batch: 1, window: 2) },
+    Case("attention within segments") { g, x, y in
+      g.attention(x, y, batch: 1, segments: g.input("segments", .i32, [6]))
+    },
+    Case("attention within segments and a window") { g, x, y in
+      g.attention(x, y, batch: 1, window: 2, segments: g.input("segments", .i32, [6]))
+    },
+    Case("attention both ways") { g, x, y in g.attention(x, y, batch: 2, isCausal: false) },
+    Case("attention both ways within segments") { g, x, y in
+      g.attention(x, y, batch: 1, isCausal: false, segments: g.input("segments", .i32, [6]))
     },
     Case("gather") { g, x, y in
       let ids = g.input("ids", .i32, [6])
@@ -109,6 +114,7 @@ struct GradientTests {
     let y = example.parameter("y", [6, 8], scale: 0.5, offset: 1.3)
     _ = example.integers("ids", [1, 4, 4, 0, 2, 4])
     _ = example.integers("targets", [1, 4, -1, 0, 2, 5])
+    _ = example.integers("segments", [0, 2, 2, 2, 2, 3])
     let loss = example.loss(testCase.build(&example.graph, x, y))
     let names: [TensorName] = ["x", "y"]
     let used = names.filter { name in
@@ -143,6 +149,7 @@ struct GradientTests {
     let y = example.parameter("y", [6, 8], scale: 0.5, offset: 1.3)
     _ = example.integers("ids", [1, 4, 4, 0, 2, 4])
     _ = example.integers("targets", [1, 4, -1, 0, 2, 5])
+    _ = example.integers("segments", [0, 2, 2, 2, 2, 3])
     let result = testCase.build(&example.graph, x, y)
     let loss = example.loss(result)
     let gradients = try example.graph.gradients(
@@ -172,6 +179,18 @@ struct GradientTests {
 }
 
 extension Graph {
+  /// Four heads of queries from x over two of keys and values from y; both [6, 8].
+  fileprivate mutating func attention(
+    _ x: Value, _ y: Value, batch: Int, isCausal: Bool = true, window: Int? = nil,
+    segments: Value? = nil
+  ) -> Value {
+    let keys = reshape(rowSum(reshape(y, [24, 2])), [6, 4])
+    let values = reshape(rowSum(square(reshape(y, [24, 2]))), [6, 4])
+    let shape = AttentionShape(
+      batch: batch, sequence: 6 / batch, heads: 4, keyValueHeads: 2, headDim: 2, scale: 0.7,
+      isCausal: isCausal, window: window)
+    return attention(x, keys, values, shape: shape, segments: segments)
+  }
 
   /// z · zᵀ · z: [rows, columns].
   fileprivate mutating func matmulSquare(_ z: Value) -> Value {

@@ -22,42 +22,52 @@ static float FN(row_sum)(const float *x, int64_t count) {
   return FN(add_lanes)(s);
 }
 
+// The columns of a tile that a row sees.
+INLINE void FN(seen_columns)(
+  const int32_t *seen, int64_t key, int64_t columns, int64_t *first, int64_t *last) {
+  int64_t a = seen[0] - key, b = seen[1] - key;
+  *first = a < 0 ? 0 : a > columns ? columns : a;
+  *last = b < *first ? *first : b > columns ? columns : b;
+}
+
 static void FN(softmax_tile)(
-  float *s, int64_t rows, int64_t columns, int64_t visible, float scale, float *maximum, float *sum,
-  float *correction) {
+  float *s, int64_t rows, int64_t columns, const int32_t *seen, int64_t key, float scale,
+  float *maximum, float *sum, float *correction) {
   for (int64_t r = 0; r < rows; r++) {
     float *x = s + r * columns;
-    int64_t seen = visible + r + 1;
-    if (seen > columns) seen = columns;
-    if (seen <= 0) {
-      memset(x, 0, (size_t)columns * 4);
+    int64_t first, last;
+    FN(seen_columns)(seen + 2 * r, key, columns, &first, &last);
+    memset(x, 0, (size_t)first * 4);
+    memset(x + last, 0, (size_t)(columns - last) * 4);
+    if (first == last) {
       correction[r] = 1;
       continue;
     }
-    float m = FN(larger)(maximum[r], scale * FN(row_maximum)(x, seen));
-    VECTORIZE for (int64_t i = 0; i < seen; i++) x[i] = FN(exp)(scale * x[i] - m);
-    if (seen < columns) memset(x + seen, 0, (size_t)(columns - seen) * 4);
+    float m = FN(larger)(maximum[r], scale * FN(row_maximum)(x + first, last - first));
+    VECTORIZE for (int64_t i = first; i < last; i++) x[i] = FN(exp)(scale * x[i] - m);
     correction[r] = FN(exp)(maximum[r] - m);
-    sum[r] = sum[r] * correction[r] + FN(row_sum)(x, seen);
+    sum[r] = sum[r] * correction[r] + FN(row_sum)(x + first, last - first);
     maximum[r] = m;
   }
 }
 
 static void FN(softmax_gradient_tile)(
-  float *s, float *dp, int64_t rows, int64_t columns, int64_t visible, float scale,
+  float *s, float *dp, int64_t rows, int64_t columns, const int32_t *seen, int64_t key, float scale,
   const float *log_sum_exp, const float *delta) {
   for (int64_t r = 0; r < rows; r++) {
     float *p = s + r * columns, *d = dp + r * columns;
-    int64_t seen = visible + r + 1;
-    seen = seen < 0 ? 0 : seen > columns ? columns : seen;
+    int64_t first, last;
+    FN(seen_columns)(seen + 2 * r, key, columns, &first, &last);
     float l = log_sum_exp[r], shift = delta[r];
-    VECTORIZE for (int64_t i = 0; i < seen; i++) {
+    VECTORIZE for (int64_t i = first; i < last; i++) {
       float value = FN(exp)(scale * p[i] - l);
       p[i] = value;
       d[i] = scale * value * (d[i] - shift);
     }
-    memset(p + seen, 0, (size_t)(columns - seen) * 4);
-    memset(d + seen, 0, (size_t)(columns - seen) * 4);
+    for (float *x = p; x; x = x == p ? d : NULL) {
+      memset(x, 0, (size_t)first * 4);
+      memset(x + last, 0, (size_t)(columns - last) * 4);
+    }
   }
 }
 

@@ -187,6 +187,9 @@ public final class Executable {
       return slice
     }
     func input(_ index: Int) -> MemorySlice { slice(index) }
+    func inputIfGiven(_ index: Int) -> MemorySlice? {
+      index < inputCount ? slice(index) : nil
+    }
     func result(_ index: Int = 0) -> MemorySlice { slice(inputCount + index) }
     func resultIfUsed(_ index: Int) -> MemorySlice? { operands[inputCount + index] }
     switch op {
@@ -195,11 +198,12 @@ public final class Executable {
         input(0), transposed: transposeA, input(1), transposed: transposeB, into: result())
     case .attention(let shape):
       kernels.attention(
-        input(0), input(1), input(2), into: result(), logSumExp: resultIfUsed(1), shape: shape)
+        input(0), input(1), input(2), segments: inputIfGiven(3), into: result(),
+        logSumExp: resultIfUsed(1), shape: shape)
     case .attentionBackward(let shape):
       kernels.attentionBackward(
         input(0), input(1), input(2), input(3), logSumExp: input(4), outputGradient: input(5),
-        into: result(0), result(1), result(2), shape: shape)
+        segments: inputIfGiven(6), into: result(0), result(1), result(2), shape: shape)
     case .cachedAttention(let shape):
       kernels.cachedAttention(
         input(0), input(1), input(2), keyCache: input(3), valueCache: input(4),

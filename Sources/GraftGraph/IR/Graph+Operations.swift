@@ -147,13 +147,17 @@ extension Graph {
       .matmul(transposeA: transposeA, transposeB: transposeB), [a, b], [ValueType(dtype, shape)])
   }
 
-  /// Causal attention; q: [tokens, heads · width]  k, v: [tokens, kvHeads · width] → [tokens, heads · width].
-  public mutating func attention(_ q: Value, _ k: Value, _ v: Value, shape: AttentionShape)
-    -> Value
-  {
+  /// Attention; q: [tokens, heads · width]  k, v: [tokens, kvHeads · width] → [tokens, heads · width].
+  ///
+  /// Segments ([tokens], i32) are numbers that never fall within a sequence: a token sees keys of its own segment only,
+  /// as it should where documents are packed into a sequence, or where it ends in padding.
+  public mutating func attention(
+    _ q: Value, _ k: Value, _ v: Value, shape: AttentionShape, segments: Value? = nil
+  ) -> Value {
     let statistics: Shape = [shape.batch * shape.sequence, shape.heads]
     return add(
-      .attention(shape), [q, k, v], [type(of: q), ValueType(.f32, statistics)])
+      .attention(shape), [q, k, v] + (segments.map { [$0] } ?? []),
+      [type(of: q), ValueType(.f32, statistics)])
   }
 
   /// Causal attention over a cache, to which k and v are appended at `position` ([1], i32).

@@ -1,4 +1,5 @@
 internal import GraftCore
+internal import GraftKernels
 
 extension Graph {
   /// Checks what every pass relies on: inputs come earlier, results have the types that the operation gives.
@@ -40,8 +41,13 @@ extension Graph {
         isSound =
           a.rank == 2 && b.rank == 2 && a[transposeA ? 0 : 1] == b[transposeB ? 1 : 0]
           && node.results[0].shape == [a[transposeA ? 1 : 0], b[transposeB ? 0 : 1]]
-      case .attention: isSound = types.count == 3 && node.results[0] == types[0]
-      case .attentionBackward: isSound = types.count == 6 && node.results.count == 3
+      case .attention(let shape):
+        isSound =
+          types.count >= 3 && node.results[0] == types[0]
+          && areSegments(types.dropFirst(3), of: shape)
+      case .attentionBackward(let shape):
+        isSound =
+          types.count >= 6 && node.results.count == 3 && areSegments(types.dropFirst(6), of: shape)
       case .cachedAttention: isSound = types.count == 6 && types[5].dtype == .i32
       case .gather: isSound = types[1].dtype == .i32 && node.results[0].dtype == types[0].dtype
       case .scatterAdd: isSound = types[1].dtype == .i32 && node.results[0].dtype == .f32
@@ -52,6 +58,14 @@ extension Graph {
       }
       guard isSound else { throw broken(place, "its types don't fit") }
     }
+  }
+
+  /// Whether the inputs after those that attention must have are none, or the segments of its tokens.
+  private func areSegments(_ types: ArraySlice<ValueType>, of shape: AttentionShape) -> Bool {
+    types.count <= 1
+      && types.allSatisfy {
+        $0.dtype == .i32 && $0.shape.elementCount == shape.batch * shape.sequence
+      }
   }
 
   private func broken(_ place: Int, _ what: String) -> GraphError {

@@ -39,9 +39,9 @@ package enum Op: Sendable, Hashable {
   // Opaque
   /// op(a) · op(b); a: [M, K]  b: [K, N] after transposing.
   case matmul(transposeA: Bool, transposeB: Bool)
-  /// Causal attention: q, k, v → o, log-sum-exp [tokens, heads].
+  /// q, k, v, perhaps segments [tokens] → o, log-sum-exp [tokens, heads].
   case attention(AttentionShape)
-  /// q, k, v, o, log-sum-exp, ∂o → ∂q, ∂k, ∂v.
+  /// q, k, v, o, log-sum-exp, ∂o, perhaps segments → ∂q, ∂k, ∂v.
   case attentionBackward(AttentionShape)
   /// q, k, v, key cache, value cache, position [1] → o; appends to the caches.
   case cachedAttention(AttentionShape)

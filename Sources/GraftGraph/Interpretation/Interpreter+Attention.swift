@@ -2,17 +2,18 @@ internal import GraftKernels
 internal import Glibc
 
 extension Interpreter {
-  /// Causal attention by whole rows of probabilities: o and the log-sum-exp of each token and head.
+  /// Attention by whole rows of probabilities: o and the log-sum-exp of each token and head.
   ///
-  /// Query `t` of a sequence sees the keys up to `first + t`.
+  /// Query `t` of a sequence stands at key `first + t`.
   func attention(
-    _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, first: Int
+    _ q: Tensor, _ k: Tensor, _ v: Tensor, _ shape: AttentionShape, first: Int,
+    segments: Tensor?
   ) -> [[Double]] {
     var o: [Double] = []
     var logSumExp: [Double] = []
     for token in 0..<shape.batch * shape.sequence {
       for head in 0..<shape.heads {
-        let p = probabilities(q, k, shape, token, head, first: first)
+        let p = probabilities(q, k, shape, token, head, first: first, segments)
         let values = p.keys.map { slice(v, $0, shape.group(of: head), shape) }
         o += weighted(values, by: p.weights)
         logSumExp.append(p.logSumExp)
@@ -21,7 +22,7 @@ extension Interpreter {
     return [o, logSumExp]
   }
 
-  /// ∂q, ∂k, ∂v from ∂o; inputs: q, k, v, o, log-sum-exp, ∂o.
+  /// ∂q, ∂k, ∂v from ∂o; inputs: q, k, v, o, log-sum-exp, ∂o, perhaps segments.
   func attentionBackward(_ inputs: [Tensor], _ shape: AttentionShape) -> [[Double]] {
     let (q, k, v, dy) = (inputs[0], inputs[1], inputs[2], inputs[5])
     var gradients = [q, k, v].map { [Double](repeating: 0, count: $0.elements.count) }
@@ -32,7 +33,7 @@ extension Interpreter {
     for token in 0..<shape.batch * shape.sequence {
       for head in 0..<shape.heads {
         let group = shape.group(of: head)
-        let p = probabilities(q, k, shape, token, head, first: 0)
+        let p = probabilities(q, k, shape, token, head, first: 0, inputs.dropFirst(6).first)
         let g = slice(dy, token, head, shape)
         let dp = p.keys.map { dot(g, slice(v, $0, group, shape)) }
         let mean = zip(p.weights, dp).reduce(0) { $0 + $1.0 * $1.1 }
@@ -48,10 +49,15 @@ extension Interpreter {
   }
 
   private func probabilities(
-    _ q: Tensor, _ k: Tensor, _ shape: AttentionShape, _ token: Int, _ head: Int, first: Int
-  ) -> (keys: Range<Int>, weights: [Double], logSumExp: Double) {
+    _ q: Tensor, _ k: Tensor, _ shape: AttentionShape, _ token: Int, _ head: Int, first: Int,
+    _ segments: Tensor?
+  ) -> (keys: [Int], weights: [Double], logSumExp: Double) {
     let start = token / shape.sequence * shape.sequence
-    let keys = start..<token + first + 1
+    let keys = (start..<start + shape.sequence + first).filter { key in
+      let distance = token + first - key
+      return (distance >= 0 || !shape.isCausal) && abs(distance) < shape.window ?? .max
+        && segments.map { $0.elements[key] == $0.elements[token] } ?? true
+    }
     let query = slice(q, token, head, shape)
     let scores = keys.map {
       Double(shape.scale) * dot(query, slice(k, $0, shape.group(of: head), shape))

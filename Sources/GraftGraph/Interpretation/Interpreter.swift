@@ -115,7 +115,8 @@ public struct Interpreter: Sendable {
       let b = transposeB ? inputs[1] : inputs[1].transposed
       return [a.rows.flatMap { row in b.rows.map { dot(row, $0) } }]
     case .attention(let shape):
-      return attention(inputs[0], inputs[1], inputs[2], shape, first: 0)
+      return attention(
+        inputs[0], inputs[1], inputs[2], shape, first: 0, segments: inputs.dropFirst(3).first)
     case .attentionBackward(let shape): return attentionBackward(inputs, shape)
     case .cachedAttention(let shape): return [cachedAttention(node, inputs, shape)]
     case .gather: return [inputs[1].elements.flatMap { inputs[0].rows[Int($0)] }]
@@ -155,6 +156,6 @@ public struct Interpreter: Sendable {
         memory[name] = caches[i].elements
       }
     }
-    return attention(inputs[0], caches[0], caches[1], shape, first: position)[0]
+    return attention(inputs[0], caches[0], caches[1], shape, first: position, segments: nil)[0]
   }
 }

@@ -164,8 +164,8 @@ private struct BackwardPass {
         graph.dtype(of: raw) == .f32 ? graph.broadcast(raw, to: graph.shape(of: y)) : raw,
         to: graph.dtype(of: inputs[0]))
       let first = graph.add(
-        .attentionBackward(shape), [inputs[0], inputs[1], inputs[2], y, lse, dy],
-        inputs.map { graph.type(of: $0) })
+        .attentionBackward(shape), inputs.prefix(3) + [y, lse, dy] + inputs.dropFirst(3),
+        inputs.prefix(3).map { graph.type(of: $0) })
       for i in 0..<3 { give(i, &graph) { _ in Value(node: first.node, result: i) } }
     case .gather:
       give(0, &graph) { graph in
