@@ -147,8 +147,9 @@ package final class Trainer {
     let scale = graph.input(Input.lossScale, .f32, [1])
     let mean = graph.multiply(graph.sumRows(graph.reshape(losses, [tokens, 1])), scale)
     let values = trainable.entries.map { graph.parameter($0.name, .f32, $0.value.shape) }
-    let gradients = try graph.gradients(of: mean, withRespectTo: values)
-    for (entry, gradient) in zip(trainable.entries, gradients) {
+    let entries = Dictionary(uniqueKeysWithValues: zip(values, trainable.entries))
+    try graph.differentiate(mean, withRespectTo: values) { graph, value, gradient in
+      guard let entry = entries[value] else { return }
       let sum = graph.parameter(
         TrainableTensors.gradientName(entry.name), .f32, entry.value.shape)
       graph.assign(sum, graph.add(sum, gradient))

@@ -112,6 +112,11 @@ public struct Graph: Sendable {
     add(.constant(value), [], [ValueType(.f32, [1])])
   }
 
+  /// Whether a node only converts a parameter or input, so that computing it again costs one pass over memory that stays anyway.
+  package func isCastOfLeaf(_ place: Int) -> Bool {
+    nodes[place].op == .cast && nodes[nodes[place].inputs[0].node].op.kind == .leaf
+  }
+
   /// Begins a block: with per-block recompute, only values that cross its borders are kept for the backward pass.
   public mutating func beginBlock(_ name: String) { phase += 1 }
 

@@ -4,38 +4,56 @@ internal import GraftKernels
 extension Graph {
   /// Adds the backward pass: the gradients of a scalar with respect to parameters, each f32 in the parameter's shape.
   ///
-  /// Reverse mode over the arena. Only what lies between the parameters and the loss gets a cotangent, so frozen weights cost nothing.
-  /// Cotangents are f32, except where a GEMM or attention makes them in bf16; a cotangent may still
-  /// have a smaller shape that broadcasts to its value's.
   /// - Throws: ``GraphError`` when a parameter has no path to the loss or an operation on the way has no gradient.
   public mutating func gradients(
     of loss: Value, withRespectTo parameters: [Value]
   ) throws(GraphError) -> [Value] {
+    var found: [Value: Value] = [:]
+    try differentiate(loss, withRespectTo: parameters) { _, parameter, gradient in
+      found[parameter] = gradient
+    }
+    return parameters.compactMap { found[$0] }
+  }
+
+  /// Adds the backward pass and gives each parameter's gradient, f32 in the parameter's shape, as soon as it is whole.
+  ///
+  /// Reverse mode over the arena. Only what lies between the parameters and the loss gets a cotangent, so frozen weights cost nothing.
+  /// Cotangents are f32, except where a GEMM or attention makes them in bf16; a cotangent may still
+  /// have a smaller shape that broadcasts to its value's. What `receive` adds stands right behind the gradient, so that
+  /// a gradient which is added to an accumulator there doesn't outlive its block.
+  /// - Throws: ``GraphError`` when a parameter has no path to the loss or an operation on the way has no gradient.
+  package mutating func differentiate(
+    _ loss: Value, withRespectTo parameters: [Value],
+    receive: (_ graph: inout Graph, _ parameter: Value, _ gradient: Value) -> Void
+  ) throws(GraphError) {
     precondition(shape(of: loss).elementCount == 1, "the loss is a scalar")
     precondition(backwardStart == nil, "a graph is differentiated once")
     let forwardCount = nodes.count
     phaseSum = 2 * (phase + 1)
+    let wanted = Set(parameters)
     backwardStart = forwardCount
     var backward = BackwardPass(self, parameters)
     backward.add(constant(1), to: loss, in: &self)
+    phase = backwardPhase(of: phase)
     for place in (0..<forwardCount).reversed() where backward.isActive(place) {
-      phase = backwardPhase(of: nodes[place].phase)
+      let value = Value(node: place)
       let cotangents = backward.cotangents(of: place, resultCount: nodes[place].results.count)
+      if wanted.contains(value) {
+        guard let gradient = cotangents[0] else {
+          guard case .parameter(let name) = nodes[place].op else {
+            throw GraphError(.inconsistent("a gradient of something that isn't a parameter"))
+          }
+          throw GraphError(.noGradientPath(name))
+        }
+        let whole = broadcast(cast(gradient, to: .f32), to: shape(of: value))
+        receive(&self, value, whole)
+      }
+      guard nodes[place].op.kind != .leaf else { continue }
+      phase = backwardPhase(of: nodes[place].phase)
       guard cotangents.contains(where: { $0 != nil }) else { continue }
       try backward.propagate(cotangents, through: place, in: &self)
     }
     phase = backwardPhase(of: 0)
-    var gradients: [Value] = []
-    for parameter in parameters {
-      guard let gradient = backward.cotangents(of: parameter.node, resultCount: 1)[0] else {
-        guard case .parameter(let name) = nodes[parameter.node].op else {
-          throw GraphError(.inconsistent("a gradient of something that isn't a parameter"))
-        }
-        throw GraphError(.noGradientPath(name))
-      }
-      gradients.append(broadcast(cast(gradient, to: .f32), to: shape(of: parameter)))
-    }
-    return gradients
   }
 }
 
@@ -70,9 +88,11 @@ private struct BackwardPass {
     sums[value] = graph.add(graph.cast(sum, to: .f32), graph.cast(cotangent, to: .f32))
   }
 
-  /// The dtype of a cotangent that a GEMM makes: the value's own, but f32 where several are summed.
+  /// The dtype of a cotangent that a GEMM makes: the value's own, but f32 where several are summed, and for a weight
+  /// that is the rounded copy of an f32 parameter, whose gradient isn't rounded.
   private func dtype(for value: Value, in graph: Graph) -> DType {
-    consumers[value, default: 0] > 1 ? .f32 : graph.dtype(of: value)
+    consumers[value, default: 0] > 1 || graph.isCastOfLeaf(value.node)
+      ? .f32 : graph.dtype(of: value)
   }
 
   // MARK: - Rules

@@ -8,13 +8,17 @@ internal import GraftKernels
 /// `MODULE.lora_B.weight`. Norms, rotary embedding and activations are compositions: the compiler fuses them.
 package struct DecoderGraph: Sendable {
   package let architecture: any DecoderArchitecture
+  /// The tensor that serves as output head: that of the architecture, or one that an adapter brings where the
+  /// architecture takes the embedding.
+  package let outputHead: TensorName
   private let layers: Layers
 
   package init(
     _ architecture: any DecoderArchitecture, weights: ModelWeights, precision: ComputePrecision,
-    adapters: [String: LowRankPair] = [:]
+    adapters: [String: LowRankPair] = [:], untiesHead: Bool = false
   ) {
     self.architecture = architecture
+    outputHead = untiesHead ? architecture.headName : architecture.outputHead
     layers = Layers(weights: weights, precision: precision, adapters: adapters)
   }
 
@@ -56,7 +60,7 @@ package struct DecoderGraph: Sendable {
 
   /// The output head as a parameter: [vocabulary, hidden].
   package func head(in graph: inout Graph) -> Value {
-    layers.parameter(architecture.outputHead, in: &graph)
+    layers.parameter(outputHead, in: &graph)
   }
 
   /// The inputs that are the same in every run of an arrangement: rotary tables, positions that count up from 0.

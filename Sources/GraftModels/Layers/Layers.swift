@@ -20,8 +20,15 @@ package struct Layers: Sendable {
     self.adapters = adapters
   }
 
-  /// A weight as a parameter of the graph.
+  /// A weight as the computation takes it: a matrix in the precision's dtype, converted where it is used if it is
+  /// the f32 master of a trained one.
   func parameter(_ name: TensorName, in graph: inout Graph) -> Value {
+    let value = table(name, in: &graph)
+    return graph.shape(of: value).rank >= 2 ? narrow(value, in: &graph) : value
+  }
+
+  /// A weight as it lies in memory, for gathering rows from.
+  func table(_ name: TensorName, in graph: inout Graph) -> Value {
     let slice = weights[name]
     return graph.parameter(name, slice.dtype, slice.shape)
   }

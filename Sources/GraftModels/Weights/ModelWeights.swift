@@ -29,6 +29,28 @@ public struct ModelWeights: Sendable {
     return slice
   }
 
+  private init(
+    tensors: [TensorName: MemorySlice], mappedByteCount: Int, convertedByteCount: Int
+  ) {
+    self.tensors = tensors
+    self.mappedByteCount = mappedByteCount
+    self.convertedByteCount = convertedByteCount
+  }
+
+  /// The weights with some tensors in other memory: the f32 masters of trained ones, or what an adapter brings.
+  package func replacing(_ values: [TensorName: MemorySlice]) -> ModelWeights {
+    ModelWeights(
+      tensors: tensors.merging(values) { _, new in new }, mappedByteCount: mappedByteCount,
+      convertedByteCount: convertedByteCount)
+  }
+
+  /// The dtype that a tensor is computed with: matrices have the precision's, vectors keep theirs.
+  package static func dtype(
+    of shape: Shape, stored: DType, precision: ComputePrecision
+  ) -> DType {
+    shape.rank >= 2 ? precision.dtype : (stored == .f16 || stored == .f64 ? .f32 : stored)
+  }
+
   /// Loads the tensors that an architecture needs from an open checkpoint.
   ///
   /// Matrices become the precision's dtype; vectors (norm weights, biases) keep theirs. Tensors that the architecture
@@ -60,7 +82,7 @@ public struct ModelWeights: Sendable {
           .dtype(found: info.dtype), file: checkpoint.path, tensor: name,
           remedy: "convert the model first: graft convert \(checkpoint.path) DIR --dtype bf16")
       }
-      let wanted = shape.rank >= 2 ? precision.dtype : (info.dtype == .f16 ? .f32 : info.dtype)
+      let wanted = Self.dtype(of: shape, stored: info.dtype, precision: precision)
       if info.dtype == wanted, let extent = checkpoint.extent(of: position),
         extent.range.lowerBound % (wanted.layout.bytes) == 0
       {

@@ -8,7 +8,7 @@ extension LlamaConfiguration: DecoderArchitecture {
   package func hiddenStates(
     _ run: DecoderRun, _ layers: Layers, in graph: inout Graph
   ) -> Value {
-    let table = layers.parameter(embeddingName, in: &graph)
+    let table = layers.table(embeddingName, in: &graph)
     var x = layers.narrow(graph.gather(table, run.tokens), in: &graph)
     for layer in 0..<layerCount {
       graph.beginBlock(Self.block(layer))
