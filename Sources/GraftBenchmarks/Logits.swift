@@ -17,8 +17,8 @@ struct Logits {
     let model = try LanguageModel(self.model, precision: precision)
     let ids = try tokens()
     let adapters = try adapter.map { [try OpenedCheckpoint(path: $0).adapter()] } ?? []
-    let attached = try AttachedAdapters(adapters, base: model.linearModules)
-    let builder = model.graph(attached)
+    let attached = try AttachedAdapters(adapters, base: model)
+    let builder = try model.graph(attached)
 
     let arrangement = Arrangement.sequences(batch: 1, sequence: ids.count)
     var graph = Graph()
@@ -28,7 +28,7 @@ struct Logits {
     let executable = try Executable(
       graph, outputs: [logits], options: CompilerOptions(), kernels: model.kernels)
 
-    var bindings = model.weights.tensors.merging(attached.tensors) { _, new in new }
+    var bindings = builder.weights.tensors.merging(attached.tensors) { _, new in new }
     bindings.merge(try builder.constantInputs(arrangement)) { _, new in new }
     bindings[DecoderGraph.Input.tokens] = try MemorySlice(copying: ids, [ids.count])
     try executable.run(bindings: bindings)

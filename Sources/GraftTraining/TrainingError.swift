@@ -19,6 +19,10 @@ public struct TrainingError: DiagnosableError, Equatable {
     case badExample(expected: String, found: String)
     /// The saved state was written by a run with other settings.
     case stateMismatch(setting: String, expected: String, found: String)
+    /// A line of a run's log isn't a step's record.
+    case badRecord(expected: String, found: String)
+    /// There is no log of a run.
+    case noLog
     /// There is nothing to resume.
     case noState
     /// The output holds another run already.
@@ -29,6 +33,14 @@ public struct TrainingError: DiagnosableError, Equatable {
     case nonFinite(step: Int, quantity: String)
     /// The user interrupted the run; its state is saved.
     case interrupted(step: Int)
+  }
+
+  /// Whether the run had begun, so that its log tells of it.
+  public var leavesLog: Bool {
+    switch reason {
+    case .nonFinite, .interrupted: true
+    default: false
+    }
   }
 
   /// Makes an error.
@@ -45,10 +57,10 @@ public struct TrainingError: DiagnosableError, Equatable {
     if let line { place = (place ?? "") + ", line \(line)" }
     switch reason {
     case .badExample(let expected, let found), .stateMismatch(_, let expected, let found),
-      .invalidSetting(_, let expected, let found):
+      .invalidSetting(_, let expected, let found), .badRecord(let expected, let found):
       let detail = "expected \(expected), found \(found.escapedForTerminal)"
       place = place.map { "\($0), \(detail)" } ?? detail
-    case .tooLittleData, .noState, .outputExists, .nonFinite, .interrupted: break
+    case .tooLittleData, .noState, .noLog, .outputExists, .nonFinite, .interrupted: break
     }
     return Diagnosis(kind: kind, summary: summary, location: place, remedy: remedy)
   }
@@ -59,7 +71,7 @@ public struct TrainingError: DiagnosableError, Equatable {
     case .interrupted: .interrupted
     case .invalidSetting: .usage
     case .outputExists: .inputOutput
-    case .tooLittleData, .badExample, .stateMismatch, .noState: .badInput
+    case .tooLittleData, .badExample, .stateMismatch, .noState, .badRecord, .noLog: .badInput
     }
   }
 
@@ -69,6 +81,8 @@ public struct TrainingError: DiagnosableError, Equatable {
       "too little data: \(tokens) tokens, one window needs \(needed)"
     case .badExample: "a line of the training data can't be used"
     case .stateMismatch(let setting, _, _): "the saved run used another \(setting)"
+    case .badRecord: "a line of the training log can't be read"
+    case .noLog: "no log of a training run here"
     case .noState: "nothing to resume: no training state here"
     case .outputExists: "the output directory holds another run"
     case .invalidSetting(let name, _, _): "\(name) is out of range"

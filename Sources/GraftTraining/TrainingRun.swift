@@ -20,6 +20,21 @@ public struct StepRecord: Sendable, Equatable {
   public var peakBytes: Int
   /// Mean nats per token on the validation text, at the steps that validate.
   public var validationLoss: Double?
+
+  /// Makes a record.
+  public init(
+    step: Int, loss: Double, learningRate: Double, gradientNorm: Double, tokensPerSecond: Double,
+    tokenCount: Int, peakBytes: Int, validationLoss: Double? = nil
+  ) {
+    self.step = step
+    self.loss = loss
+    self.learningRate = learningRate
+    self.gradientNorm = gradientNorm
+    self.tokensPerSecond = tokensPerSecond
+    self.tokenCount = tokenCount
+    self.peakBytes = peakBytes
+    self.validationLoss = validationLoss
+  }
 }
 
 /// Where a run stands: what a resumed run goes on from, besides the tensors.

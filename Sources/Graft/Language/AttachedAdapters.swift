@@ -1,6 +1,8 @@
 internal import GraftKernels
 
-/// Adapters brought into the form that the graph computes with: one pair a module.
+internal import GraftKernels
+
+/// Adapters brought into the form that the graph computes with: one pair a module, and the tensors that replace the base's.
 ///
 /// Several adapters on one module are one pair of the summed rank, exactly:
 /// Σ wᵢsᵢBᵢAᵢ = [w₁s₁B₁ w₂s₂B₂ …] · [A₁; A₂; …].
@@ -10,17 +12,25 @@ package struct AttachedAdapters: Sendable {
   /// A and B under the graph's parameter names, f32.
   package let tensors: [TensorName: MemorySlice]
 
+  /// What replaces the base's tensors, under the base's names.
+  package let replacements: [TensorName: MemorySlice]
+  /// Whether the adapters give a model that shares embedding and head a head of its own.
+  package let untiesHead: Bool
+
   /// No adapter.
   package static let none = AttachedAdapters(pairs: [:], tensors: [:])
 
   private init(
-    pairs: [String: LowRankPair], tensors: [TensorName: MemorySlice]
+    pairs: [String: LowRankPair], tensors: [TensorName: MemorySlice],
+    replacements: [TensorName: MemorySlice] = [:], untiesHead: Bool = false
   ) {
     self.pairs = pairs
     self.tensors = tensors
+    self.replacements = replacements
+    self.untiesHead = untiesHead
   }
 
-  /// Attaches one adapter whose matrices stay where they are, so that training changes them.
+  /// Attaches one adapter's pairs, whose matrices stay where they are, so that training changes them.
   package init(_ adapter: Adapter) {
     var pairs: [String: LowRankPair] = [:]
     var tensors: [TensorName: MemorySlice] = [:]
@@ -35,20 +45,19 @@ package struct AttachedAdapters: Sendable {
 
   /// Attaches adapters read from files to a base.
   ///
-  /// - Throws: ``AdapterError`` for a module that the base lacks, another shape, or an adapter that replaces whole
-  ///   tensors, which only merging can do.
-  package init(_ adapters: [Adapter], base: [LinearModule]) throws {
-    let modules = Dictionary(uniqueKeysWithValues: base.map { ($0.path, $0) })
+  /// - Throws: ``AdapterError`` for a module that the base lacks or another shape.
+  package init(_ adapters: [Adapter], base: LanguageModel) throws {
+    let replaced = try ReplacedTensors(adapters, base: base)
+    let linear = base.linearModules
+    let modules = Dictionary(uniqueKeysWithValues: linear.map { ($0.path, $0) })
     var stacked: [String: [AdapterModule]] = [:]
     for adapter in adapters {
-      if let saved = adapter.savedTensors.first {
-        throw AdapterError(.unsupportedOption(key: "modules_to_save", found: saved.name.text))
-      }
       for module in adapter.modules {
         guard let target = modules[module.path] else {
           throw AdapterError(
             .moduleNotInBase(
-              module: module.path, nearest: nearestNames(to: module.path, among: base.map(\.path))))
+              module: module.path,
+              nearest: nearestNames(to: module.path, among: linear.map(\.path))))
         }
         let expected: Shape = [target.outputWidth, target.inputWidth]
         let found: Shape = [module.b.shape[0], module.a.shape[1]]
@@ -60,20 +69,23 @@ package struct AttachedAdapters: Sendable {
         stacked[module.path, default: []].append(module)
       }
     }
-    if adapters.count == 1, let only = adapters.first {
-      self.init(only)
-      return
-    }
     var pairs: [String: LowRankPair] = [:]
     var tensors: [TensorName: MemorySlice] = [:]
-    for (path, parts) in stacked {
-      let rank = parts.reduce(0) { $0 + $1.a.shape[0] }
-      pairs[path] = LowRankPair(rank: rank, scaling: 1)
-      tensors[LowRankPair.nameOfA(path)] = try MemorySlice(
-        copying: parts.flatMap { $0.a.floats() }, [rank, parts[0].a.shape[1]])
-      tensors[LowRankPair.nameOfB(path)] = try Self.besideEachOther(parts, rank: rank)
+    if adapters.count == 1, let only = adapters.first {
+      let attached = AttachedAdapters(only)
+      (pairs, tensors) = (attached.pairs, attached.tensors)
+    } else {
+      for (path, parts) in stacked {
+        let rank = parts.reduce(0) { $0 + $1.a.shape[0] }
+        pairs[path] = LowRankPair(rank: rank, scaling: 1)
+        tensors[LowRankPair.nameOfA(path)] = try MemorySlice(
+          copying: parts.flatMap { $0.a.floats() }, [rank, parts[0].a.shape[1]])
+        tensors[LowRankPair.nameOfB(path)] = try Self.besideEachOther(parts, rank: rank)
+      }
     }
-    self.init(pairs: pairs, tensors: tensors)
+    self.init(
+      pairs: pairs, tensors: tensors, replacements: replaced.values,
+      untiesHead: replaced.untiesHead)
   }
 
   /// [s₁B₁ s₂B₂ …]: [out, Σ rank].

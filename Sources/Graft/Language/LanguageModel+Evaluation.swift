@@ -24,9 +24,10 @@ extension LanguageModel {
   ) throws -> Evaluation {
     let text = try tokenize(files, form: form, masksPrompt: masksPrompt)
     let windows = try TokenWindows(text, length: sequenceLength)
-    let attached = try AttachedAdapters(adapters, base: linearModules)
+    let attached = try AttachedAdapters(adapters, base: self)
+    let model = try graph(attached)
     let evaluator = try Evaluator(
-      graph(attached), adapters: attached.tensors, batchSize: min(batchSize, windows.count),
+      model, adapters: attached.tensors, batchSize: min(batchSize, windows.count),
       sequence: sequenceLength, kernels: kernels)
     let began = ContinuousClock.now
     let result = try evaluator.evaluate(

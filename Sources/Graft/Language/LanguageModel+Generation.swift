@@ -26,9 +26,10 @@ extension LanguageModel {
         .invalidValue(key: "prompt", expected: "at least one token", found: "nothing"),
         file: path, remedy: "give a --prompt with text")
     }
-    let attached = try AttachedAdapters(adapters, base: linearModules)
+    let attached = try AttachedAdapters(adapters, base: self)
+    let model = try graph(attached)
     let generator = try Generator(
-      graph(attached), adapters: attached.tensors,
+      model, adapters: attached.tensors,
       capacity: promptTokens.count + maximumTokens, kernels: kernels)
     var logits = try generator.read(promptTokens)
     var tokens: [Int32] = []

@@ -14,7 +14,7 @@ public final class LanguageModel: Sendable {
   public let precision: ComputePrecision
   /// The tensors.
   public let weights: ModelWeights
-  private let architecture: any DecoderArchitecture
+  package let architecture: any DecoderArchitecture
   package let kernels: Kernels
 
   /// Opens a model directory or a model in one file.
@@ -48,11 +48,5 @@ public final class LanguageModel: Sendable {
   /// The modules that adapters can attach to while computing: all but the output head, whose logits are never whole.
   public var linearModules: [LinearModule] {
     configuration.linearModules.filter { !$0.isOutputHead }
-  }
-
-  /// The graph builder for this model with adapters attached.
-  package func graph(_ adapters: AttachedAdapters) -> DecoderGraph {
-    DecoderGraph(
-      architecture, weights: weights, precision: precision, adapters: adapters.pairs)
   }
 }

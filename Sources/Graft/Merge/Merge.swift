@@ -21,7 +21,7 @@ public func merge(
   let form = options.form ?? OutputForm(for: path)
   let output = try CheckpointOutput(
     path: path, form: form, tensors: plan.tensors.map(\.info), metadata: plan.metadata,
-    files: try base.files(declaring: options.dtype))
+    files: try base.files(declaring: options.dtype, untyingHead: plan.untiesHead))
   var run = MergeRun(plan, threadCount: form.isOrdered ? 1 : options.threadCount)
   try run.write(to: output.writer, progress)
   try output.commit()

@@ -3,8 +3,10 @@ public import GraftCore
 
 /// What becomes of every tensor of a base when adapters are merged into it: known before anything is written.
 public struct MergePlan: Sendable {
-  /// The tensors, in the order of the base.
+  /// The tensors, in the order of the base; a head that the base shared with the embedding comes last.
   public let tensors: [Planned]
+  /// Whether the result has a head of its own, unlike the base.
+  public let untiesHead: Bool
   let base: OpenedCheckpoint
   let adapters: [any CheckpointReader]
 
@@ -40,15 +42,17 @@ public struct MergePlan: Sendable {
   public init(
     base: OpenedCheckpoint, adapters: [WeightedAdapter], dtype: DType? = nil
   ) throws {
-    var pairing = Pairing(base)
+    var pairing = try Pairing(base)
     for (index, adapter) in adapters.enumerated() {
       let configuration = try adapter.checkpoint.adapterConfiguration()
       let layout = try AdapterLayout(adapter.checkpoint.reader, configuration)
       try pairing.add(layout, configuration, of: adapter, number: index)
     }
+    try pairing.decideHead(adapters)
     self.base = base
     self.adapters = adapters.map(\.checkpoint.reader)
     tensors = try pairing.planned(dtype: dtype)
+    untiesHead = pairing.untiesHead
   }
 }
 
@@ -58,9 +62,23 @@ private struct Pairing {
   let positions: [TensorName: Int]
   var updates: [[MergePlan.Update]]
   var replacements: [(adapter: Int, tensor: Int)?]
+  /// The position of the embedding when the base has no head of its own.
+  let sharedEmbedding: Int?
+  /// What adapters bring for a head that the base shares with the embedding.
+  private var head: (adapter: Int, tensor: Int)?
+  private var keepsTie = false
+  private(set) var untiesHead = false
 
-  init(_ base: OpenedCheckpoint) {
+  private static let headName: TensorName = "lm_head.weight"
+  private static let embeddingNames: Set<TensorName> = [
+    "model.embed_tokens.weight", "transformer.wte.weight", "wte.weight",
+  ]
+
+  init(_ base: OpenedCheckpoint) throws {
     self.base = base
+    let names = base.reader.tensors.map(\.name)
+    sharedEmbedding =
+      names.contains(Self.headName) ? nil : names.firstIndex(where: Self.embeddingNames.contains)
     let tensors = base.reader.tensors
     positions = Dictionary(
       tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -73,16 +91,22 @@ private struct Pairing {
     number: Int
   ) throws(AdapterError) {
     let file = adapter.checkpoint.reader.path
+    keepsTie = keepsTie || configuration.tiesSavedModules
     for saved in layout.savedTensors {
-      let position = try position(of: saved.name, module: saved.name.text, file: file)
-      let value = adapter.checkpoint.reader.tensors[saved.tensor]
-      let target = base.reader.tensors[position]
-      guard value.shape == target.shape else {
-        throw AdapterError(
-          .shapeMismatch(tensor: target.name, expected: target.shape, found: value.shape),
-          file: file)
+      if saved.name == Self.headName, let sharedEmbedding {
+        try check(
+          adapter.checkpoint.reader.tensors[saved.tensor],
+          replaces: base.reader.tensors[sharedEmbedding], file: file)
+        guard head == nil else {
+          throw AdapterError(.duplicateTensor(name: saved.name), file: file)
+        }
+        head = (number, saved.tensor)
+        continue
       }
-      try checkFloat(value, file: file)
+      let position = try position(of: saved.name, module: saved.name.text, file: file)
+      try check(
+        adapter.checkpoint.reader.tensors[saved.tensor], replaces: base.reader.tensors[position],
+        file: file)
       guard replacements[position] == nil else {
         throw AdapterError(.duplicateTensor(name: saved.name), file: file)
       }
@@ -107,7 +131,39 @@ private struct Pairing {
     }
   }
 
+  /// Whether embedding and head stay one tensor: PEFT trains a copy of each module that `modules_to_save` names, so that
+  /// either may have changed alone.
+  mutating func decideHead(_ adapters: [WeightedAdapter]) throws {
+    guard let sharedEmbedding else { return }
+    let table = replacements[sharedEmbedding]
+    switch (table, head) {
+    case (nil, nil): break
+    case (nil, .some): untiesHead = true
+    case (.some, nil): untiesHead = !keepsTie
+    case (.some(let table), .some(let head)):
+      let (one, other) = (
+        adapters[table.adapter].checkpoint.reader, adapters[head.adapter].checkpoint.reader
+      )
+      untiesHead = !(try haveSameBytes(one, table.tensor, other, head.tensor))
+    }
+  }
+
   func planned(dtype: DType?) throws -> [MergePlan.Planned] {
+    var result = try plannedTensors(dtype: dtype)
+    if untiesHead, let sharedEmbedding {
+      let embedding = result[sharedEmbedding].info
+      result.append(
+        MergePlan.Planned(
+          source: sharedEmbedding,
+          info: try TensorInfo(
+            name: Self.headName, dtype: embedding.dtype, shape: embedding.shape,
+            in: base.reader.path),
+          updates: [], replacement: head))
+    }
+    return result
+  }
+
+  private func plannedTensors(dtype: DType?) throws -> [MergePlan.Planned] {
     try base.reader.tensors.enumerated().map { index, tensor in
       let target = tensor.dtype.isComputableFloat ? dtype ?? tensor.dtype : tensor.dtype
       if dtype != nil, tensor.dtype.isBlockQuantized {
@@ -133,6 +189,17 @@ private struct Pairing {
       file: file)
   }
 
+  private func check(_ value: TensorInfo, replaces target: TensorInfo, file: String)
+    throws(AdapterError)
+  {
+    guard value.shape == target.shape else {
+      throw AdapterError(
+        .shapeMismatch(tensor: target.name, expected: target.shape, found: value.shape),
+        file: file)
+    }
+    try checkFloat(value, file: file)
+  }
+
   private func checkFloat(_ tensor: TensorInfo, file: String) throws(AdapterError) {
     if tensor.dtype.isBlockQuantized {
       throw AdapterError(.quantizedBase(tensor: tensor.name, dtype: tensor.dtype), file: file)
@@ -141,4 +208,21 @@ private struct Pairing {
       throw AdapterError(.notFloat(tensor: tensor.name, dtype: tensor.dtype), file: file)
     }
   }
+}
+
+/// Whether two tensors of the same shape hold the same bytes.
+private func haveSameBytes(
+  _ one: any CheckpointReader, _ left: Int, _ other: any CheckpointReader, _ right: Int
+) throws(StorageError) -> Bool {
+  let (a, b) = (one.tensors[left], other.tensors[right])
+  guard a.dtype == b.dtype, a.byteCount == b.byteCount else { return false }
+  let step = 4 << 20
+  for start in stride(from: 0, to: a.byteCount, by: step) {
+    let first = try MemorySlice(allocating: .u8, [min(step, a.byteCount - start)])
+    let second = try MemorySlice(allocating: .u8, first.shape)
+    try one.read(left, at: start, into: first)
+    try other.read(right, at: start, into: second)
+    guard first.hasBytes(of: second) else { return false }
+  }
+  return true
 }

@@ -44,7 +44,11 @@ public struct CompanionFile: Sendable {
 
   /// Writes the file into a directory.
   func write(into directory: AtomicDirectory) throws(StorageError) {
-    let output = try directory.file(named: name)
+    try write(to: try directory.file(named: name))
+  }
+
+  /// Writes the bytes.
+  func write(to output: OutputFile) throws(StorageError) {
     if let source {
       try output.copy(from: source, 0..<source.byteCount, to: 0)
       return

@@ -1,27 +1,39 @@
 internal import GraftCore
 
 extension OpenedCheckpoint {
-  /// The companions of a copy whose floats have another dtype, which `config.json` then says.
-  func files(declaring dtype: DType?) throws(StorageError) -> [CompanionFile] {
-    guard let name = dtype?.configurationName else { return files }
+  /// The companions of a copy whose floats have another dtype, or whose head is no longer the embedding, which
+  /// `config.json` then says.
+  func files(declaring dtype: DType?, untyingHead: Bool = false) throws(StorageError)
+    -> [CompanionFile]
+  {
+    var changes: [String: JSONValue] = [:]
+    if let name = dtype?.configurationName {
+      for key in Self.dtypeKeys { changes[key] = .string(name) }
+    }
+    if untyingHead { changes[Self.tieKey] = false }
+    guard !changes.isEmpty else { return files }
     var result: [CompanionFile] = []
     for file in files {
-      guard file.name == "config.json", let config = try json(file.name).object,
-        config.members.contains(where: {
-          Self.dtypeKeys.contains($0.key) && $0.value != .string(name)
-        })
-      else {
+      guard file.name == "config.json", let config = try json(file.name).object else {
         result.append(file)
         continue
       }
-      let members = config.members.map { member -> (key: String, value: JSONValue) in
-        Self.dtypeKeys.contains(member.key) ? (member.key, .string(name)) : member
+      var members = config.members.map { (key: $0.key, value: changes[$0.key] ?? $0.value) }
+      if untyingHead, !members.contains(where: { $0.key == Self.tieKey }) {
+        members.append((Self.tieKey, false))
+      }
+      guard JSONObject(members: members) != config else {
+        result.append(file)
+        continue
       }
       let text = JSONValue.object(JSONObject(members: members)).serialized() + "\n"
       result.append(CompanionFile(name: file.name, bytes: Array(text.utf8)))
     }
     return result
   }
+
+  /// The key of `config.json` that says whether embedding and head are one tensor.
+  private static var tieKey: String { "tie_word_embeddings" }
 
   /// The keys of `config.json` that name the dtype of the weights.
   static var dtypeKeys: Set<String> { ["dtype", "torch_dtype"] }

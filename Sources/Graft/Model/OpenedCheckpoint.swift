@@ -160,12 +160,14 @@ private func hasConfiguration(_ folder: String) -> Bool {
   }
 }
 
-/// The files of a directory that aren't weights, with those of its sub-directories; hidden ones are left out.
+/// The files of a directory that aren't weights, with those of its sub-directories; hidden ones and what a training run
+/// keeps beside its results are left out.
 private func companionFiles(in folder: String, below prefix: String) throws(StorageError)
   -> [CompanionFile]
 {
   var files: [CompanionFile] = []
-  for name in try Directory.entries(of: folder) where !name.hasPrefix(".") {
+  for name in try Directory.entries(of: folder)
+  where !name.hasPrefix(".") && !TrainingDirectory.recordNames.contains(name) {
     let path = folder + "/" + name
     if Directory.exists(at: path) {
       files += try companionFiles(in: path, below: prefix + name + "/")

@@ -1,7 +1,8 @@
 internal import GraftKernels
 
 extension LanguageModel {
-  /// Trains an adapter and writes it to the request's output, with its log and the state to resume from.
+  /// Trains an adapter, or the model's own tensors, and writes it to the request's output, with its log and the state to
+  /// resume from.
   ///
   /// - Parameters:
   ///   - starting: called once everything is compiled, before the first step.
@@ -23,10 +24,12 @@ extension LanguageModel {
       let windowsWanted = Int((Double(windows.count) * epochs).rounded())
       settings.steps = max(1, (windowsWanted + perStep - 1) / perStep)
     }
-    let adapter = try startingAdapter(request, seed: settings.seed)
-    let attached = AttachedAdapters(adapter)
-    let trainable = try TrainableTensors(attached.tensors.map { (name: $0, value: $1) })
-    let fingerprint = self.fingerprint(request, settings, text, adapter)
+    let subject = try TrainingSubject(request, of: self)
+    let trainable = try TrainableTensors(subject.tensors.map { (name: $0, value: $1) })
+    let trainer = try Trainer(
+      subject.graph, trainable: trainable, settings: settings, kernels: kernels)
+    let validation = try validation(request, settings, subject)
+    let fingerprint = self.fingerprint(request, settings, text, subject)
 
     let directory: TrainingDirectory
     var position = TrainingPosition.start
@@ -40,17 +43,15 @@ extension LanguageModel {
       directory = try TrainingDirectory.create(request.output)
     }
 
-    let model = graph(attached)
-    let trainer = try Trainer(model, trainable: trainable, settings: settings, kernels: kernels)
-    let validation = try validation(request, settings, model, attached)
     starting(
       TrainingSummary(
-        moduleCount: adapter.modules.count, parameterCount: trainable.parameterCount,
+        moduleCount: subject.moduleCount, tensorCount: subject.masters.count,
+        parameterCount: trainable.parameterCount,
         windowCount: windows.count, stepCount: settings.steps, firstStep: position.step,
         arenaBytes: trainer.arenaByteCount, stateBytes: trainable.byteCount,
         mappedBytes: weights.mappedByteCount, convertedBytes: weights.convertedByteCount))
     let recorder = TrainingRecorder(
-      directory, adapter: adapter, fingerprint: fingerprint, step: step,
+      directory, product: subject.product, fingerprint: fingerprint, step: step,
       isInterrupted: isInterrupted)
     let run = TrainingRun(
       trainer: trainer, settings: settings, windows: windows, validation: validation)
@@ -80,46 +81,15 @@ extension LanguageModel {
   /// The largest data file that is read: tokens are kept in memory.
   private static let maximumDataBytes = 4 << 30
 
-  private func startingAdapter(_ request: TrainingRequest, seed: UInt64) throws -> Adapter {
-    if let path = request.initialAdapter {
-      let adapter = try OpenedCheckpoint(path: path).adapter()
-      _ = try AttachedAdapters([adapter], base: linearModules)
-      return adapter
-    }
-    try checkFrozen(request.adapter)
-    var configuration = try request.adapter.resolvingAllLinear(in: linearModules)
-    configuration.baseModelName = path
-    let targets = try configuration.targets(in: linearModules)
-    return try Adapter.initialized(configuration, for: targets) { stream, values in
-      RandomStream.uniform(seed: seed, stream: stream, step: 0, into: &values)
-    }
-  }
-
-  /// Checks that every name of modules to freeze finds a module, adaptable or not.
-  ///
-  /// - Throws: ``AdapterError/Reason/targetNotFound(target:nearest:)``.
-  private func checkFrozen(_ adapter: LoRAConfiguration) throws(AdapterError) {
-    guard case .names(let names)? = adapter.excludedModules else { return }
-    let modules = configuration.tensors.map { tensor in
-      let path = tensor.name.text
-      return path.lastIndex(of: ".").map { String(path[..<$0]) } ?? path
-    }
-    for name in names where !modules.contains(where: { $0 == name || $0.hasSuffix("." + name) }) {
-      throw AdapterError(
-        .targetNotFound(target: name, nearest: nearestNames(to: name, among: modules)))
-    }
-  }
-
   private func validation(
-    _ request: TrainingRequest, _ settings: TrainingSettings, _ model: DecoderGraph,
-    _ attached: AttachedAdapters
+    _ request: TrainingRequest, _ settings: TrainingSettings, _ subject: TrainingSubject
   ) throws -> (evaluator: Evaluator, windows: TokenWindows)? {
     guard !request.validation.isEmpty else { return nil }
     let text = try tokenize(
       request.validation, form: request.form, masksPrompt: request.masksPrompt)
     let windows = try TokenWindows(text, length: settings.sequenceLength)
     let evaluator = try Evaluator(
-      model, adapters: attached.tensors, batchSize: settings.batchSize,
+      subject.graph, adapters: subject.tensors, batchSize: settings.batchSize,
       sequence: settings.sequenceLength, fusion: settings.fusion, kernels: kernels)
     return (evaluator, windows)
   }
@@ -127,9 +97,9 @@ extension LanguageModel {
   /// The settings that decide the numbers of a run: a resumed run must share them.
   private func fingerprint(
     _ request: TrainingRequest, _ settings: TrainingSettings, _ text: TokenizedText,
-    _ adapter: Adapter
+    _ subject: TrainingSubject
   ) -> [(name: String, value: String)] {
-    [
+    var result = [
       ("--steps", "\(settings.steps)"), ("--batch-size", "\(settings.batchSize)"),
       ("--sequence-length", "\(settings.sequenceLength)"),
       ("--accumulate", "\(settings.accumulation)"),
@@ -139,27 +109,36 @@ extension LanguageModel {
       ("--clip-norm", settings.clipNorm.map { "\($0)" } ?? "none"),
       ("--seed", "\(settings.seed)"), ("--no-shuffle", "\(!settings.shuffles)"),
       ("--compute", precision.rawValue), ("training text", text.fingerprint),
-      ("--variant", adapter.configuration.usesRSLoRA ? "rslora" : "lora"),
-      ("--rank", "\(adapter.configuration.rank)"), ("--alpha", "\(adapter.configuration.alpha)"),
+      ("--full", "\(request.adapter == nil)"),
+      ("--train-modules", request.trainedModules.joined(separator: ",")),
+      ("--freeze", request.frozenModules.joined(separator: ",")),
     ]
+    if case .adapter(let adapter) = subject.product {
+      result += [
+        ("--variant", adapter.configuration.usesRSLoRA ? "rslora" : "lora"),
+        ("--rank", "\(adapter.configuration.rank)"),
+        ("--alpha", "\(adapter.configuration.alpha)"),
+      ]
+    }
+    return result
   }
 }
 
 /// Writes what a run reports.
 private final class TrainingRecorder: TrainingObserver {
   private let directory: TrainingDirectory
-  private let adapter: Adapter
+  private let product: TrainingSubject.Product
   private let fingerprint: [(name: String, value: String)]
   private let step: (StepRecord) -> Void
   private let asksToStop: () -> Bool
 
   init(
-    _ directory: TrainingDirectory, adapter: Adapter,
+    _ directory: TrainingDirectory, product: TrainingSubject.Product,
     fingerprint: [(name: String, value: String)], step: @escaping (StepRecord) -> Void,
     isInterrupted: @escaping () -> Bool
   ) {
     self.directory = directory
-    self.adapter = adapter
+    self.product = product
     self.fingerprint = fingerprint
     self.step = step
     asksToStop = isInterrupted
@@ -176,6 +155,6 @@ private final class TrainingRecorder: TrainingObserver {
     _ tensors: [(name: TensorName, value: MemorySlice)], at position: TrainingPosition
   ) throws {
     let state = TrainingState(position: position, fingerprint: fingerprint, tensors: tensors)
-    try directory.save(state, adapter: adapter)
+    try directory.save(state, product)
   }
 }

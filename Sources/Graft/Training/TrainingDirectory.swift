@@ -2,9 +2,9 @@ internal import Foundation
 internal import GraftFormats
 internal import Synchronization
 
-/// An adapter's directory while it is trained: the adapter, `training_log.jsonl`, `training_state/`.
+/// The directory of a run: the adapter or model that it trains, `training_log.jsonl`, `training_state/`.
 ///
-/// A save writes the state first, as a directory that appears whole; only it is trusted when resuming. The adapter's own files
+/// A save writes the state first, as a directory that appears whole; only it is trusted when resuming. The product's files
 /// follow, each appearing whole. The log grows a line a step and is cut back to the state's step on resuming.
 final class TrainingDirectory: Sendable {
   let path: String
@@ -12,6 +12,8 @@ final class TrainingDirectory: Sendable {
 
   static let stateName = "training_state"
   static let logName = "training_log.jsonl"
+  /// What belongs to the run and not to what it made.
+  static let recordNames: Set<String> = [stateName, logName]
 
   private init(path: String, log: FileHandle) {
     self.path = path
@@ -65,11 +67,11 @@ final class TrainingDirectory: Sendable {
     try log.withLock { try $0.write(contentsOf: Data(line.utf8)) }
   }
 
-  /// Saves the state and the adapter.
-  func save(_ state: TrainingState, adapter: Adapter) throws {
+  /// Saves the state and what the run makes.
+  func save(_ state: TrainingState, _ product: TrainingSubject.Product) throws {
     try log.withLock { try $0.synchronize() }
     try state.write(to: path + "/" + Self.stateName)
-    try adapter.write(into: path)
+    try product.write(into: path)
   }
 
   // MARK: - Log

@@ -1,10 +1,15 @@
-/// Everything that training an adapter is told.
+/// Everything that training is told.
 public struct TrainingRequest: Sendable {
-  /// How the base is adapted.
-  public var adapter: LoRAConfiguration
+  /// How the base is adapted; nil trains the base's own tensors and writes a whole model.
+  public var adapter: LoRAConfiguration?
+  /// Names of modules or tensors of the base that are trained whole: an adapter saves them along (PEFT's `modules_to_save`);
+  /// without an adapter, none means all.
+  public var trainedModules: [String] = []
+  /// Names of modules or tensors that stay as they are, whatever else selects them.
+  public var frozenModules: [String] = []
   /// Text or JSON-lines files to train on.
   public var data: [String]
-  /// The directory that the adapter is written to.
+  /// The directory that the adapter or the model is written to.
   public var output: String
   /// Steps, batches, learning rate and the rest.
   public var settings: TrainingSettings
@@ -23,7 +28,7 @@ public struct TrainingRequest: Sendable {
 
   /// Describes a run.
   public init(
-    adapter: LoRAConfiguration, data: [String], output: String,
+    adapter: LoRAConfiguration?, data: [String], output: String,
     settings: TrainingSettings = TrainingSettings(), epochs: Double? = nil,
     validation: [String] = [], form: TokenizedText.Form? = nil, masksPrompt: Bool = false,
     resumes: Bool = false, initialAdapter: String? = nil
@@ -45,6 +50,8 @@ public struct TrainingRequest: Sendable {
 public struct TrainingSummary: Sendable {
   /// Modules with an adapter.
   public let moduleCount: Int
+  /// Tensors of the base that are trained whole.
+  public let tensorCount: Int
   /// Trained values.
   public let parameterCount: Int
   /// Windows in the data.
@@ -55,7 +62,7 @@ public struct TrainingSummary: Sendable {
   public let firstStep: Int
   /// Bytes of activations, their gradients and scratch: the arena.
   public let arenaBytes: Int
-  /// Bytes of adapter, gradients and optimizer state.
+  /// Bytes of trained tensors, gradients and optimizer state.
   public let stateBytes: Int
   /// Bytes of weights mapped from files.
   public let mappedBytes: Int

@@ -22,10 +22,24 @@ struct TrainingState: Sendable {
     self.tensors = tensors
   }
 
+  /// Reads the settings of a run alone.
+  static func settings(in folder: String) throws -> [(name: String, value: String)] {
+    settings(try positionJSON(in: folder).json)
+  }
+
+  private static func positionJSON(in folder: String) throws -> (json: JSONValue, file: String) {
+    let name = folder + "/" + positionFile
+    let bytes = try InputFile.contents(of: name, atMost: 1 << 20)
+    return (try JSONValue.parse(bytes, file: name), name)
+  }
+
+  private static func settings(_ json: JSONValue) -> [(name: String, value: String)] {
+    (json["settings"]?.object?.members ?? []).map { ($0.key, $0.value.string ?? "") }
+  }
+
   /// Reads the state of a run.
   init(reading folder: String) throws {
-    let name = folder + "/" + Self.positionFile
-    let json = try JSONValue.parse(try InputFile.contents(of: name, atMost: 1 << 20), file: name)
+    let (json, name) = try Self.positionJSON(in: folder)
     func number(_ key: String) throws -> Int {
       guard let value = json[key]?.int, value >= 0 else {
         throw TrainingError(
@@ -38,7 +52,7 @@ struct TrainingState: Sendable {
     position = TrainingPosition(
       step: try number("step"), windowsTaken: try number("windowsTaken"),
       tokenCount: try number("tokenCount"))
-    fingerprint = (json["settings"]?.object?.members ?? []).map { ($0.key, $0.value.string ?? "") }
+    fingerprint = Self.settings(json)
     let reader = try SafetensorsReader(path: folder + "/" + Self.tensorFile)
     tensors = try reader.tensors.indices.map { index in
       (reader.tensors[index].name, try reader.contents(of: index))

@@ -56,9 +56,17 @@ public struct Adapter: Sendable {
         Saved(name: module.nameOfB, value: module.b),
       ]
     }
-      + savedTensors.map {
-        Saved(name: TensorName(PEFTName.prefix + $0.name.text), value: $0.value)
-      }
+      + savedTensors.map { Saved(name: nameInFile($0.name), value: $0.value) }
+  }
+
+  /// PEFT's name of a tensor saved whole; what belongs to a module with an update, such as its bias, stands below the
+  /// layer that PEFT wraps.
+  private func nameInFile(_ name: TensorName) -> TensorName {
+    let text = name.text
+    guard let dot = text.lastIndex(of: "."),
+      modules.contains(where: { $0.kind == .linear && $0.path == text[..<dot] })
+    else { return TensorName(PEFTName.prefix + text) }
+    return TensorName(PEFTName.prefix + text[..<dot] + ".base_layer" + text[dot...])
   }
 
   /// The metadata of `adapter_model.safetensors`.

@@ -36,7 +36,7 @@ struct ConfigurationReader {
     "alora_invocation_tokens": [], "arrow_config": [], "bias": ["none"], "kasa_config": [],
     "layer_replication": [], "lora_bias": [], "megatron_config": [], "monteclora_config": [],
     "target_parameters": [], "trainable_token_indices": [], "use_bdlora": [], "use_dora": [],
-    "use_qalora": [], "ensure_weight_tying": [],
+    "use_qalora": [],
     "init_lora_weights": ["true", "gaussian", "orthogonal", "eva"],
   ]
 

@@ -104,7 +104,7 @@ extension LoRAConfiguration {
   }
 }
 
-/// Whether a name's components stand in a module's path, side by side.
-func isPath(_ path: String, through name: String) -> Bool {
+/// Whether a name's components stand in a path, side by side.
+package func isPath(_ path: String, through name: String) -> Bool {
   ("." + path + ".").contains("." + name + ".")
 }

@@ -32,6 +32,11 @@ extension LoRAConfiguration {
     }
     usesRSLoRA = try reader.bool("use_rslora") ?? false
     modulesToSave = try reader.strings("modules_to_save") ?? []
+    tiesSavedModules = try reader.bool("ensure_weight_tying") ?? false
+    // Updates of an embedding that are tied to those of the head are other arithmetic.
+    if tiesSavedModules && modulesToSave.isEmpty {
+      throw reader.unsupported("ensure_weight_tying", "true")
+    }
     isFanInFanOut = try reader.bool("fan_in_fan_out") ?? false
     taskType = try reader.string("task_type")
     baseModelName = try reader.string("base_model_name_or_path")
@@ -69,6 +74,7 @@ extension LoRAConfiguration {
       (
         "modules_to_save", modulesToSave.isEmpty ? .null : .array(modulesToSave.map { .string($0) })
       ),
+      ("ensure_weight_tying", .bool(tiesSavedModules)),
       ("init_lora_weights", true),
       ("inference_mode", true),
     ]

@@ -27,6 +27,9 @@ public struct LoRAConfiguration: Sendable, Equatable {
   public var dropout: Double
   /// Modules that are trained whole and saved with the adapter.
   public var modulesToSave: [String] = []
+  /// Whether a tensor that the base shares between embedding and head stays shared when it is saved whole (PEFT's
+  /// `ensure_weight_tying`).
+  public var tiesSavedModules = false
   /// Whether the base keeps its weights as [in, out], as GPT-2 does.
   public var isFanInFanOut = false
   /// What the model is for, in PEFT's words.

@@ -53,7 +53,7 @@ public enum ModuleSelection: Sendable, Equatable {
 }
 
 /// Whether a module's path is the name or ends in a dot and the name.
-func isPath(_ path: String, endingIn name: String) -> Bool {
+package func isPath(_ path: String, endingIn name: String) -> Bool {
   let path = path.utf8
   let name = name.utf8
   guard path.count > name.count else { return path.elementsEqual(name) }

@@ -1,0 +1,82 @@
+internal import GraftKernels
+
+/// The tensors that adapters replace whole, fitted to a base.
+struct ReplacedTensors {
+  /// The new tensors under the base's names, as the files hold them.
+  private(set) var values: [TensorName: MemorySlice] = [:]
+  /// Whether a model that shares embedding and head gets a head of its own.
+  private(set) var untiesHead = false
+
+  /// Collects what adapters replace.
+  ///
+  /// PEFT trains a copy of the one module that `modules_to_save` names, so that an adapter may hold another head than
+  /// embedding although the base shares them, or an embedding beside which the base's head stays.
+  /// - Throws: ``AdapterError`` for a tensor that the base lacks, another shape, no float, or one that two adapters replace.
+  init(_ adapters: [Adapter], base: LanguageModel) throws {
+    let shapes = Dictionary(
+      base.configuration.tensors.map { ($0.name, $0.shape) },
+      uniquingKeysWith: { first, _ in first })
+    let (embedding, head) = (base.configuration.embeddingName, base.configuration.headName)
+    let isTied = base.configuration.tiesEmbeddings
+    for adapter in adapters {
+      for saved in adapter.savedTensors {
+        guard let shape = shapes[isTied && saved.name == head ? embedding : saved.name] else {
+          throw AdapterError(
+            .moduleNotInBase(
+              module: saved.name.text,
+              nearest: nearestNames(to: saved.name.text, among: shapes.keys.map(\.text))))
+        }
+        guard saved.value.shape == shape else {
+          throw AdapterError(
+            .shapeMismatch(tensor: saved.name, expected: shape, found: saved.value.shape))
+        }
+        guard saved.value.dtype.isComputableFloat else {
+          throw AdapterError(.notFloat(tensor: saved.name, dtype: saved.value.dtype))
+        }
+        guard values.updateValue(saved.value, forKey: saved.name) == nil else {
+          throw AdapterError(.duplicateTensor(name: saved.name))
+        }
+      }
+    }
+    guard isTied else { return }
+    switch (values[embedding], values[head]) {
+    case (nil, nil): break
+    case (nil, .some): untiesHead = true
+    case (.some, nil):
+      guard !adapters.contains(where: \.configuration.tiesSavedModules) else { return }
+      untiesHead = true
+      values[head] = base.weights[embedding]
+    case (.some(let table), .some(let own)):
+      untiesHead = table.dtype != own.dtype || !table.hasBytes(of: own)
+      if !untiesHead { values[head] = nil }
+    }
+  }
+}
+
+extension LanguageModel {
+  /// The graph builder for this model with adapters attached.
+  ///
+  /// - Parameter masters: Trained tensors in f32, which take the place of the base's.
+  /// - Throws: ``StorageError`` when memory runs out.
+  package func graph(
+    _ adapters: AttachedAdapters, masters: [TensorName: MemorySlice] = [:]
+  ) throws -> DecoderGraph {
+    var values: [TensorName: MemorySlice] = [:]
+    for (name, value) in adapters.replacements where masters[name] == nil {
+      values[name] = try computable(value)
+    }
+    return DecoderGraph(
+      architecture, weights: weights.replacing(values).replacing(masters), precision: precision,
+      adapters: adapters.pairs, untiesHead: adapters.untiesHead)
+  }
+
+  /// A tensor in the dtype that the model computes with.
+  private func computable(_ value: MemorySlice) throws(StorageError) -> MemorySlice {
+    let dtype = ModelWeights.dtype(
+      of: value.shape, stored: value.dtype, precision: precision)
+    guard dtype != value.dtype else { return value }
+    let result = try MemorySlice(allocating: dtype, value.shape)
+    kernels.convert(value, to: result)
+    return result
+  }
+}

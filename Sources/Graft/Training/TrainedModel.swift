@@ -1,0 +1,80 @@
+internal import GraftAdapters
+internal import GraftCore
+internal import GraftFormats
+internal import GraftKernels
+
+/// A base with some of its tensors trained, written as a whole model.
+package struct TrainedModel {
+  /// Where everything that wasn't trained is copied from.
+  let base: OpenedCheckpoint
+  /// The trained tensors in f32, under the names of the base's file.
+  let masters: [TensorName: MemorySlice]
+
+  /// The bytes that are in memory besides the masters.
+  private static let tileByteCount = 4 << 20
+
+  /// Writes configuration, tokenizer and weights into a directory, each whole or not at all.
+  ///
+  /// The weights are one file, in the base's dtypes. Other files of the directory stay.
+  /// - Throws: ``StorageError`` when the system can't write.
+  func write(into directory: String) throws(StorageError) {
+    try Directory.create(directory)
+    for file in base.files {
+      let path = directory + "/" + file.name
+      try Directory.create(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]))
+      let output = try AtomicFile(path: path)
+      try file.write(to: output.output)
+      try output.commit()
+    }
+    let file = try AtomicFile(path: directory + "/" + Self.weightsName)
+    let metadata = base.reader.metadata.filter { $0.key != "format" }
+    let writer = try SafetensorsWriter(
+      base.reader.tensors, metadata: metadata + [MetadataEntry(key: "format", value: "pt")],
+      to: file.output)
+    let sources = base.reader.positions
+    for (index, tensor) in writer.tensors.enumerated() {
+      if let master = masters[tensor.name] {
+        try write(master, as: tensor, at: index, to: writer)
+      } else if let source = sources[tensor.name] {
+        try copy(source, tensor, to: index, of: writer)
+      }
+    }
+    try writer.finish()
+    try file.commit()
+  }
+
+  static let weightsName = "model.safetensors"
+
+  /// Rounds a master once, to the dtype of the base.
+  private func write(
+    _ master: MemorySlice, as tensor: TensorInfo, at index: Int, to writer: SafetensorsWriter
+  ) throws(StorageError) {
+    let width = tensor.dtype.layout.bytes
+    let step = Self.tileByteCount / width
+    let tile = try MemorySlice(allocating: tensor.dtype, [min(step, tensor.shape.elementCount)])
+    for start in stride(from: 0, to: tensor.shape.elementCount, by: step) {
+      let count = min(step, tensor.shape.elementCount - start)
+      let part = MemorySlice(
+        master.memory, at: master.byteOffset + start * 4, dtype: .f32, shape: [1, count])
+      let rounded = MemorySlice(tile.memory, dtype: tensor.dtype, shape: [1, count])
+      _ = LowRankUpdate.add([], to: part, into: rounded)
+      try writer.write(rounded.bytes, of: index, at: start * width)
+    }
+  }
+
+  private func copy(
+    _ source: Int, _ tensor: TensorInfo, to index: Int, of writer: SafetensorsWriter
+  ) throws(StorageError) {
+    if let extent = base.reader.extent(of: source) {
+      try writer.copy(extent, to: index)
+      return
+    }
+    let tile = try Memory(byteCount: min(Self.tileByteCount, max(tensor.byteCount, 1)))
+    for start in stride(from: 0, to: tensor.byteCount, by: Self.tileByteCount) {
+      let count = min(Self.tileByteCount, tensor.byteCount - start)
+      let part = MemorySlice(tile, dtype: .u8, shape: [count])
+      try base.reader.read(source, at: start, into: part)
+      try writer.write(part.bytes, of: index, at: start)
+    }
+  }
+}
