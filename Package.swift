@@ -24,7 +24,8 @@ let package = Package(
     .executable(name: "graft-benchmarks", targets: ["GraftBenchmarks"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // System libraries
@@ -73,6 +74,7 @@ let package = Package(
       name: "GraftCommand",
       dependencies: [
         "Graft", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),
     .executableTarget(

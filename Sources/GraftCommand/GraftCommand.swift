@@ -9,7 +9,7 @@ struct GraftCommand: ParsableCommand {
     version: "graft \(version)",
     subcommands: [
       InspectVerb.self, VerifyVerb.self, DiffVerb.self, ConvertVerb.self, WarmStartVerb.self,
-      TrainVerb.self, EvaluateVerb.self, GenerateVerb.self, MergeVerb.self,
+      TrainVerb.self, ReportVerb.self, EvaluateVerb.self, GenerateVerb.self, MergeVerb.self,
     ])
 
   /// The version that `--version` and written files name.
@@ -22,7 +22,8 @@ enum EntryPoint {
   static func main() {
     Interruption.watch()
     do {
-      var command = try GraftCommand.parseAsRoot()
+      let arguments = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst())).arguments
+      var command = try GraftCommand.parseAsRoot(arguments)
       try command.run()
     } catch {
       exit(ErrorPrinter.report(error))

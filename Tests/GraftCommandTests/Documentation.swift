@@ -7,7 +7,8 @@ enum Documentation {
   static let gettingStarted = "Manual/Getting-started.md"
   /// The verbs, each with a page of its name.
   static let verbs = [
-    "inspect", "verify", "diff", "convert", "warm-start", "train", "evaluate", "generate", "merge",
+    "inspect", "verify", "diff", "convert", "warm-start", "train", "report", "evaluate", "generate",
+    "merge",
   ]
   /// The pages that go on from there.
   static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" }

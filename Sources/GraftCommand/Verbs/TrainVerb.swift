@@ -1,13 +1,13 @@
 import ArgumentParser
 import Graft
 
-/// `graft train`: a LoRA adapter for a model, from text.
+/// `graft train`: a LoRA adapter for a model, or the model itself, from text.
 struct TrainVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "Train a LoRA adapter.",
+    commandName: "train", abstract: "Train a LoRA adapter, or a model's own tensors.",
     discussion: """
-      Writes a PEFT directory: adapter_config.json, adapter_model.safetensors; beside them \
-      training_log.jsonl and training_state/ for --resume.
+      Writes a PEFT directory: adapter_config.json, adapter_model.safetensors; with --full a model \
+      directory. Beside them stand training_log.jsonl and training_state/ for --resume.
       """)
 
   @Argument(help: "The base model: a model directory or one file.")
@@ -16,11 +16,14 @@ struct TrainVerb: ParsableCommand {
   @Option(name: .long, parsing: .upToNextOption, help: "Text or JSON-lines files to train on.")
   var data: [String]
 
-  @Option(name: .long, help: "The adapter's directory.")
+  @Option(name: .long, help: "The directory of the adapter, or of the model with --full.")
   var out: String
 
   @OptionGroup(title: "Adapter")
   var adapter: AdapterOptions
+
+  @OptionGroup(title: "Trained tensors")
+  var trained: TrainedOptions
 
   @OptionGroup(title: "Schedule")
   var schedule: ScheduleOptions
@@ -49,6 +52,16 @@ struct TrainVerb: ParsableCommand {
     help: "What is recomputed in the backward pass instead of being kept: none or block.")
   var recompute = RecomputeOption.none
 
+  @Option(
+    name: .long,
+    help: "An HTML page of the run, written when it ends; graft report makes one at any time.")
+  var report: String?
+
+  @Option(
+    name: .long,
+    help: "A YAML file with options by their names; the command line counts where both speak.")
+  var config: String?
+
   @Flag(name: .long, help: "Run the graph op by op, for comparison.")
   var noFusion = false
 
@@ -61,19 +74,39 @@ struct TrainVerb: ParsableCommand {
   @OptionGroup
   var common: CommonOptions
 
+  func validate() throws {
+    if trained.full, let option = adapter.given {
+      throw ValidationError("--full trains without an adapter: \(option) has no meaning there")
+    }
+  }
+
   func run() throws {
-    let request = TrainingRequest(
-      adapter: try adapter.configuration(), data: data, output: out, settings: settings,
+    var request = TrainingRequest(
+      adapter: try trained.full ? nil : adapter.configuration(), data: data, output: out,
+      settings: settings,
       epochs: schedule.epochs, validation: validation, form: dataOptions.format?.form,
       masksPrompt: dataOptions.maskPrompt, resumes: resume, initialAdapter: adapter.from)
+    request.trainedModules = trained.trainedModules
+    request.frozenModules = trained.frozenModules
     try request.settings.validate()
     let model = try compute.model(model, common)
     Interruption.stopGracefully(true)
-    let report = TrainingReport(isQuiet: common.quiet)
-    try model.train(
-      request, starting: report.start, step: report.step,
-      isInterrupted: { Interruption.isRequested })
-    report.finish(output: out)
+    let display = TrainingDisplay(isQuiet: common.quiet)
+    do {
+      try model.train(
+        request, starting: display.start, step: display.step,
+        isInterrupted: { Interruption.isRequested })
+    } catch let error as TrainingError where error.leavesLog {
+      try writeReport()
+      throw error
+    }
+    display.finish(output: out)
+    try writeReport()
+  }
+
+  private func writeReport() throws {
+    guard let report else { return }
+    try RunReport(run: out).write(to: report)
   }
 
   private var settings: TrainingSettings {
@@ -109,69 +142,6 @@ enum ScheduleOption: String, ExpressibleByArgument, CaseIterable {
     case .cosine: .cosine
     case .linear: .linear
     case .constant: .constant
-    }
-  }
-}
-
-/// What the adapter is like.
-struct AdapterOptions: ParsableArguments {
-  @Option(name: .long, help: "Rank of the pairs A and B.")
-  var rank = 8
-
-  @Option(name: .long, help: "Numerator of the scaling alpha / rank.")
-  var alpha = 32.0
-
-  @Option(
-    name: .long,
-    help: "Modules to adapt: names separated by commas, a regular expression, or all-linear.")
-  var targetModules = "q_proj,v_proj"
-
-  /// What `--variant` takes.
-  enum Variant: String, ExpressibleByArgument, CaseIterable {
-    case lora, rslora
-  }
-
-  @Option(name: .long, help: "lora scales by alpha / rank, rslora by alpha / √rank.")
-  var variant = Variant.lora
-
-  @Option(
-    name: .long, help: "Layers to adapt, for example 0,1,8-11 (default: all).")
-  var layers: String?
-
-  @Option(
-    name: .long, parsing: .upToNextOption,
-    help:
-      "Modules that stay as they are, whatever --target-modules says: paths or their last parts."
-  )
-  var freeze: [String] = []
-
-  @Option(name: .long, help: "Go on from an adapter's weights instead of fresh ones.")
-  var from: String?
-
-  func validate() throws {
-    if !(1...65536).contains(rank) { throw ValidationError("--rank is 1 to 65536") }
-    if !alpha.isFinite { throw ValidationError("--alpha is a number") }
-    _ = try layerNumbers()
-  }
-
-  /// The configuration that the options describe.
-  func configuration() throws -> LoRAConfiguration {
-    var result = LoRAConfiguration(
-      rank: rank, alpha: alpha, targetModules: try TargetModules(parsing: targetModules))
-    result.usesRSLoRA = variant == .rslora
-    result.layers = try layerNumbers()
-    if !freeze.isEmpty { result.excludedModules = .names(freeze) }
-    return result
-  }
-
-  private func layerNumbers() throws -> [Int]? {
-    guard let layers else { return nil }
-    return try layers.split(separator: ",").flatMap { part in
-      let ends = part.split(separator: "-").map { Int($0) }
-      guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2,
-        first <= last, first >= 0, last < 4096
-      else { throw ValidationError("--layers takes numbers and ranges, found \(part)") }
-      return Array(first...last)
     }
   }
 }

@@ -3,7 +3,7 @@ import Graft
 import Synchronization
 
 /// Tells on standard error how training goes.
-final class TrainingReport: Sendable {
+final class TrainingDisplay: Sendable {
   private struct State {
     var display: ProgressDisplay?
     var last: StepRecord?
@@ -21,14 +21,22 @@ final class TrainingReport: Sendable {
     guard !isQuiet else { return }
     Standard.error(
       """
-      adapter: \(summary.moduleCount) modules, \(Quantity.count(summary.parameterCount)) parameters
+      \(Self.subject(summary)), \(Quantity.count(summary.parameterCount)) parameters
       memory: weights \(Quantity.bytes(summary.mappedBytes)) mapped, \
       \(Quantity.bytes(summary.convertedBytes)) converted; \
       activations \(Quantity.bytes(summary.arenaBytes)); \
-      adapter and optimizer \(Quantity.bytes(summary.stateBytes))
+      \(summary.moduleCount > 0 ? "adapter" : "masters") and optimizer \(Quantity.bytes(summary.stateBytes))
       data: \(Quantity.count(summary.windowCount)) windows; \
       steps \(summary.firstStep + 1) to \(summary.stepCount)
       """)
+  }
+
+  /// What is trained.
+  private static func subject(_ summary: TrainingSummary) -> String {
+    let whole = summary.tensorCount == 1 ? "1 tensor" : "\(summary.tensorCount) tensors"
+    if summary.moduleCount == 0 { return "model: \(whole)" }
+    let adapter = "adapter: \(summary.moduleCount) modules"
+    return summary.tensorCount == 0 ? adapter : "\(adapter) and \(whole) whole"
   }
 
   /// Shows a finished step.

@@ -1,0 +1,76 @@
+import ArgumentParser
+import Graft
+
+/// The arguments of a command line, with those that its `--config` file adds.
+///
+/// What the command line says counts; the file speaks for the options that it leaves out. Names, kinds and checks are
+/// those of the command's own declarations.
+struct ConfiguredArguments {
+  /// The arguments to parse.
+  let arguments: [String]
+
+  /// Reads the file that the arguments name, if they name one.
+  ///
+  /// - Throws: ``StorageError`` and ``ConfigurationError``.
+  init(_ given: [String]) throws {
+    let (command, depth) = Self.command(of: given)
+    let rest = Array(given[depth...])
+    guard !Self.helpFlags.contains(where: rest.contains),
+      let path = Self.value(of: Self.name, in: rest)
+    else {
+      arguments = given
+      return
+    }
+    let options = try CommandOptions(command)
+    guard options.all.contains(where: { $0.name == Self.name }) else {
+      arguments = given
+      return
+    }
+    let file = try ConfigurationFile(path: path)
+    let said = Set(
+      rest.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }
+        .map { String($0.dropFirst(2).prefix { $0 != "=" }) })
+    var positional: [String] = []
+    var added: [String] = []
+    for entry in file.entries {
+      let option = try options.option(for: entry, in: file.path)
+      let words = try option.arguments(for: entry, in: file.path)
+      guard !words.isEmpty else { continue }
+      try options.check(words, entry, in: file.path)
+      if option.kind == .positional {
+        positional += words
+      } else if !said.contains(option.name) {
+        added += words
+      }
+    }
+    // Only the parser knows whether the command line has the positional arguments.
+    let lacksPositional = (try? command.parse(rest + added)) == nil
+    arguments = given[..<depth] + (lacksPositional ? positional : []) + rest + added
+  }
+
+  private static let name = "config"
+  private static let helpFlags = ["--help", "-h", "--version"]
+
+  /// The command that the first words name, and how many words those are.
+  private static func command(of arguments: [String]) -> (any ParsableCommand.Type, depth: Int) {
+    var command: any ParsableCommand.Type = GraftCommand.self
+    var depth = 0
+    while depth < arguments.count,
+      let next = command.configuration.subcommands.first(where: {
+        $0.configuration.commandName == arguments[depth]
+      })
+    {
+      command = next
+      depth += 1
+    }
+    return (command, depth)
+  }
+
+  private static func value(of option: String, in arguments: [String]) -> String? {
+    for (index, argument) in arguments.prefix(while: { $0 != "--" }).enumerated() {
+      if argument.hasPrefix("--\(option)=") { return String(argument.dropFirst(option.count + 3)) }
+      if argument == "--\(option)", index + 1 < arguments.count { return arguments[index + 1] }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,103 @@
+import ArgumentParser
+import Graft
+
+/// What the adapter is like.
+struct AdapterOptions: ParsableArguments {
+  @Option(name: .long, help: "Rank of the pairs A and B (default: 8).")
+  var rank: Int?
+
+  @Option(name: .long, help: "Numerator of the scaling alpha / rank (default: 32).")
+  var alpha: Double?
+
+  @Option(
+    name: .long,
+    help: """
+      Modules to adapt: names separated by commas, a regular expression, or all-linear (default: \
+      q_proj,v_proj).
+      """)
+  var targetModules: String?
+
+  /// What `--variant` takes.
+  enum Variant: String, ExpressibleByArgument, CaseIterable {
+    case lora, rslora
+  }
+
+  @Option(
+    name: .long, help: "lora scales by alpha / rank, rslora by alpha / √rank (default: lora).")
+  var variant: Variant?
+
+  @Option(
+    name: .long, help: "Layers to adapt, for example 0,1,8-11 (default: all).")
+  var layers: String?
+
+  @Option(name: .long, help: "Go on from an adapter's weights instead of fresh ones.")
+  var from: String?
+
+  func validate() throws {
+    if let rank, !(1...65536).contains(rank) { throw ValidationError("--rank is 1 to 65536") }
+    if let alpha, !alpha.isFinite { throw ValidationError("--alpha is a number") }
+    _ = try layerNumbers()
+  }
+
+  /// The first of the options that was given.
+  var given: String? {
+    let options: [(String, Bool)] = [
+      ("--rank", rank != nil), ("--alpha", alpha != nil),
+      ("--target-modules", targetModules != nil), ("--variant", variant != nil),
+      ("--layers", layers != nil), ("--from", from != nil),
+    ]
+    return options.first(where: \.1)?.0
+  }
+
+  /// The configuration that the options describe.
+  func configuration() throws -> LoRAConfiguration {
+    var result = LoRAConfiguration(
+      rank: rank ?? 8, alpha: alpha ?? 32,
+      targetModules: try TargetModules(parsing: targetModules ?? "q_proj,v_proj"))
+    result.usesRSLoRA = variant == .rslora
+    result.layers = try layerNumbers()
+    return result
+  }
+
+  private func layerNumbers() throws -> [Int]? {
+    guard let layers else { return nil }
+    return try layers.split(separator: ",").flatMap { part in
+      let ends = part.split(separator: "-").map { Int($0) }
+      guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2,
+        first <= last, first >= 0, last < 4096
+      else { throw ValidationError("--layers takes numbers and ranges, found \(part)") }
+      return Array(first...last)
+    }
+  }
+}
+
+/// Which tensors of the base are trained themselves.
+struct TrainedOptions: ParsableArguments {
+  @Option(
+    name: .long, parsing: .upToNextOption,
+    help: """
+      Modules or tensors of the base to train whole and save with the adapter; with --full the \
+      only ones trained. Names are paths or parts of them.
+      """)
+  var trainModules: [String] = []
+
+  @Option(
+    name: .long, parsing: .upToNextOption,
+    help: """
+      Modules or tensors that stay as they are, whatever the other options choose. Names are \
+      paths or parts of them.
+      """)
+  var freeze: [String] = []
+
+  @Flag(name: .long, help: "Train every tensor, without an adapter, and write a whole model.")
+  var full = false
+
+  /// The names after `--train-modules`, which commas may divide too.
+  var trainedModules: [String] { Self.names(trainModules) }
+  /// The names after `--freeze`.
+  var frozenModules: [String] { Self.names(freeze) }
+
+  private static func names(_ values: [String]) -> [String] {
+    values.flatMap { $0.split(separator: ",").map(String.init) }
+  }
+}
