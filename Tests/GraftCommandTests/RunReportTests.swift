@@ -1,0 +1,129 @@
+import Foundation
+import FoundationXML
+import Testing
+
+/// The HTML page of a training run.
+@Suite struct `The page of a run` {
+  private let scratch = Scratch()
+
+  /// What a page holds: the elements' names, all text, and every attribute.
+  private final class Page: NSObject, XMLParserDelegate {
+    var elements: [String] = []
+    var attributes: [(name: String, value: String)] = []
+    var text = ""
+
+    init(_ data: Data) throws {
+      super.init()
+      let parser = XMLParser(data: data)
+      parser.delegate = self
+      try #require(parser.parse(), "\(String(describing: parser.parserError))")
+    }
+
+    func parser(
+      _ parser: XMLParser, didStartElement name: String, namespaceURI: String?,
+      qualifiedName: String?, attributes found: [String: String]
+    ) {
+      elements.append(name)
+      attributes += found.map { ($0.key, $0.value) }
+    }
+
+    func parser(_ parser: XMLParser, foundCharacters string: String) { text += string }
+  }
+
+  private func log(_ count: Int, in folder: String) throws {
+    try FileManager.default.createDirectory(
+      atPath: scratch(folder), withIntermediateDirectories: true)
+    let lines = (1...count).map { step in
+      let validation = step % 3 == 0 ? ",\"validationLoss\":\(2.5 - Double(step) / 1000)" : ""
+      return """
+        {"step":\(step),"loss":\(3 - Double(step) / 1000),"learningRate":\(1e-3 / Double(step)),\
+        "gradientNorm":\(1 + Double(step % 7)),"tokensPerSecond":1234.5,"tokenCount":\(step * 64),\
+        "peakBytes":\(step << 20)\(validation)}
+        """
+    }
+    try Data((lines.joined(separator: "\n") + "\n").utf8).write(
+      to: scratch.url(folder + "/training_log.jsonl"))
+  }
+
+  private func page(_ folder: String) throws -> (page: Page, source: String) {
+    let outcome = try Graft.run("report", scratch(folder), "--out", scratch("run.html"))
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let data = try Data(contentsOf: scratch.url("run.html"))
+    return (try Page(data), String(decoding: data, as: UTF8.self))
+  }
+
+  @Test func `it is well-formed, needs no network, and holds every step`() throws {
+    try log(30, in: "run")
+    let (page, source) = try page("run")
+    #expect(!source.contains("http"))
+    #expect(!source.contains("url("))
+    #expect(!page.elements.contains { ["script", "link", "img", "iframe"].contains($0) })
+    #expect(!page.attributes.contains { ["src", "href", "srcset"].contains($0.name) })
+    #expect(page.elements.count { $0 == "svg" } == 5)
+    #expect(page.elements.count { $0 == "circle" } == 10)
+    for step in 1...30 {
+      #expect(page.text.contains("\(3 - Double(step) / 1000)"))
+    }
+    #expect(page.text.contains("2.47"))
+    for name in ["Loss", "Learning rate", "Gradient norm", "Throughput", "Peak resident memory"] {
+      #expect(page.attributes.contains { $0.name == "aria-label" && $0.value == name })
+    }
+    for unit in ["nats per token", "tokens per second", "MiB", "step"] {
+      #expect(page.text.contains(unit))
+    }
+  }
+
+  @Test func `a long run is drawn and listed in fewer points, the last step among them`() throws {
+    try log(20_000, in: "run")
+    let (page, source) = try page("run")
+    #expect(source.utf8.count < 2_000_000)
+    #expect(page.elements.count { $0 == "path" } == 10, "a line and a band each")
+    #expect(page.text.contains("\(3 - 20_000.0 / 1000)"))
+  }
+
+  @Test func `one step makes a page too`() throws {
+    try log(1, in: "run")
+    let (page, _) = try page("run")
+    #expect(page.elements.count { $0 == "circle" } == 5)
+  }
+
+  @Test func `what a run is called is text, whatever it looks like`() throws {
+    let name = "<script>alert('&amp;')\"\u{1}"
+    try log(2, in: name)
+    let (page, source) = try page(name)
+    #expect(!source.contains("<script"))
+    #expect(page.text.contains("<script>alert('&amp;')\"\u{FFFD}"))
+  }
+
+  @Test func `training writes it with settings and what was made`() throws {
+    let outcome = try Graft.run(
+      "train", "model", "--data", "text/gospels.txt", "--validation", "text/gospels.txt",
+      "--steps", "2", "--batch-size", "1", "--sequence-length", "32", "--quiet", "--out",
+      scratch("adapter"), "--report", scratch("run.html"))
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let page = try Page(try Data(contentsOf: scratch.url("run.html")))
+    for text in ["--learning-rate", "0.001", "target modules", "q_proj", "validation"] {
+      #expect(page.text.contains(text), "\(text)")
+    }
+  }
+
+  @Test func `a log that can't be read is 3, with the line; a last line cut off is left out`()
+    throws
+  {
+    try log(3, in: "run")
+    let handle = try FileHandle(forWritingTo: scratch.url("run/training_log.jsonl"))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: Data("{\"step\":4,\"lo".utf8))
+    #expect(try page("run").page.text.contains("2.997"))
+    try handle.write(contentsOf: Data("\n".utf8))
+    let outcome = try Graft.run("report", scratch("run"), "--out", scratch("other.html"))
+    #expect(outcome.status == 3)
+    #expect(
+      outcome.error == """
+        error: a line of the training log can't be read
+          \(scratch("run"))/training_log.jsonl, line 4, expected a step's record, found {"step":4,"lo
+
+        """)
+    #expect(!FileManager.default.fileExists(atPath: scratch("other.html")))
+  }
+}
