@@ -36,6 +36,6 @@ void graft_convert(int level, const void *x, int x_type, void *y, int y_type, in
 
 void graft_tile_run(
   int level, const graft_tile_program *program, void *const *memory, int64_t row, int64_t rows,
-  int64_t column, int64_t columns, float *scratch, const float **registers, float *sums) {
-  DISPATCH(run, program, memory, row, rows, column, columns, scratch, registers, sums)
+  int64_t column, int64_t columns, float *scratch, float *sums) {
+  DISPATCH(run, program, memory, row, rows, column, columns, scratch, sums)
 }

@@ -13,15 +13,10 @@ extension Kernels {
         program.rows == 0 || slice.shape.elementCount >= rows * width, "a slice covers its rows")
     }
     guard program.rows > 0, program.columns > 0 else { return }
-    let plan = plans.plan(program)
-    var steps = plan.steps
-    for load in plan.directLoads {
-      let own = slices[Int(steps[load.step].binding)]
-      if !load.stores.contains(where: { own.overlaps(slices[$0]) }) {
-        steps[load.step].op = UInt8(GRAFT_LOAD_DIRECT.rawValue)
-      }
-    }
-    let job = TileJob(plan: plan, steps: steps, level: level)
+    let usual = plans.plan(program, storesLast: false)
+    let overlaps = usual.conflicts.contains { slices[$0.read].overlaps(slices[$0.written]) }
+    let plan = overlaps ? plans.plan(program, storesLast: true) : usual
+    let job = TileJob(plan: plan, level: level)
     if plan.columnSums.isEmpty {
       let tilesPerTask = 16
       let rowTiles = (plan.rows + plan.tileRows - 1) / plan.tileRows
@@ -82,7 +77,6 @@ extension Kernels {
 /// What every task of one run needs.
 struct TileJob: Sendable {
   let plan: TilePlan
-  let steps: [graft_tile_step]
   let level: Int32
 
   /// Lends `body` a function that runs one tile; `addresses` are where the bindings' first rows stand.
@@ -91,25 +85,38 @@ struct TileJob: Sendable {
     sums: UnsafeMutablePointer<Float>?,
     _ body: (_ tile: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) -> Void
   ) {
-    let pointers = unsafe steps.count + addresses.count
+    let pointers = unsafe addresses.count
     let room = unsafe worker.reserve(pointers * 8 + 64 + plan.slots * plan.slotStride * 4)
-    let registers = unsafe room.assumingMemoryBound(to: UnsafePointer<Float>?.self)
-    let memory = unsafe (room + steps.count * 8)
-      .assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
+    let memory = unsafe room.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
     let scratch = unsafe (room + (pointers * 8 + 63) / 64 * 64)
       .assumingMemoryBound(to: Float.self)
     for i in unsafe addresses.indices { unsafe memory[i] = addresses[i] }
-    for i in steps.indices { unsafe registers[i] = nil }
+    unsafe plan.withProgram { program in
+      body { rows, columns in
+        unsafe graft_tile_run(
+          level, program, memory, Int64(rows.lowerBound), Int64(rows.count),
+          Int64(columns.lowerBound), Int64(columns.count), scratch, sums)
+      }
+    }
+  }
+}
+
+extension TilePlan {
+  /// Lends `body` the plan as the tile machine takes it.
+  fileprivate func withProgram(_ body: (UnsafePointer<graft_tile_program>) -> Void) {
     unsafe steps.withUnsafeBufferPointer { steps in
-      unsafe plan.bindings.withUnsafeBufferPointer { bindings in
-        var program = unsafe graft_tile_program(
-          steps: steps.baseAddress, step_count: Int64(steps.count),
-          bindings: bindings.baseAddress, columns: Int64(plan.columns),
-          slot_stride: Int64(plan.slotStride))
-        body { rows, columns in
-          unsafe graft_tile_run(
-            level, &program, memory, Int64(rows.lowerBound), Int64(rows.count),
-            Int64(columns.lowerBound), Int64(columns.count), scratch, registers, sums)
+      unsafe bindings.withUnsafeBufferPointer { bindings in
+        unsafe chains.withUnsafeBufferPointer { chains in
+          unsafe links.withUnsafeBufferPointer { links in
+            unsafe operands.withUnsafeBufferPointer { operands in
+              var program = unsafe graft_tile_program(
+                steps: steps.baseAddress, step_count: Int64(steps.count),
+                bindings: bindings.baseAddress, chains: chains.baseAddress,
+                links: links.baseAddress, operands: operands.baseAddress,
+                columns: Int64(columns), slot_stride: Int64(slotStride))
+              unsafe body(&program)
+            }
+          }
         }
       }
     }

@@ -61,16 +61,16 @@ package struct RowChain: Sendable {
 /// A member with its tiles or panels chosen.
 enum PlannedMember: Sendable {
   case product(a: RowChain.Operand, b: RowChain.Operand, transposedB: Bool, c: RowChain.Operand)
-  case tiles(TileProgram, TilePlan, steps: [graft_tile_step], [RowChain.Place])
+  case tiles(TileProgram, TilePlan, [RowChain.Place])
 
   init(_ member: RowChain.Member) {
     switch member {
     case .product(let a, let b, let transposedB, let c):
       self = .product(a: a, b: b, transposedB: transposedB, c: c)
     case .tiles(let program, let places):
-      let plan = TilePlan(program)
+      let plan = TilePlan(program, storesLast: false)
       precondition(plan.columnSums.isEmpty, "a sum over all rows isn't made by tiles of rows")
-      self = .tiles(program, plan, steps: plan.stepsWithDirectLoads, places)
+      self = .tiles(program, plan, places)
     }
   }
 }
@@ -105,8 +105,8 @@ extension Kernels {
       switch member {
       case .product(let a, let b, let transposedB, let c):
         unsafe multiply(matrix(a), matrix(b), transposedB, matrix(c))
-      case .tiles(let program, let plan, let steps, let places):
-        let job = unsafe TileJob(plan: plan, steps: steps, level: level)
+      case .tiles(let program, let plan, let places):
+        let job = unsafe TileJob(plan: plan, level: level)
         unsafe run(program, job, places)
       }
     }

@@ -25,13 +25,13 @@ INLINE float FN(exp)(float x) {
   float n = shifted - ROUNDER;
   float r = __builtin_fmaf(n, -0.693147182f, x);
   r = __builtin_fmaf(n, 1.90465421e-09f, r);
-  float q = 0.000199193804f;
-  q = __builtin_fmaf(q, r, 0.00139472249f);
-  q = __builtin_fmaf(q, r, 0.00833326299f);
-  q = __builtin_fmaf(q, r, 0.0416662544f);
-  q = __builtin_fmaf(q, r, 0.166666672f);
-  q = __builtin_fmaf(q, r, 0.5f);
-  float y = __builtin_fmaf(q, r * r, r) + 1.0f;
+  float y = 0.00138145348f;
+  y = __builtin_fmaf(y, r, 0.00836874545f);
+  y = __builtin_fmaf(y, r, 0.0416683927f);
+  y = __builtin_fmaf(y, r, 0.166665211f);
+  y = __builtin_fmaf(y, r, 0.49999994f);
+  y = __builtin_fmaf(y, r, 1.0f);
+  y = __builtin_fmaf(y, r, 1.0f);
   // 2ⁿ in two factors, so that results below the normal range are rounded once.
   int32_t k = FN(to_bits)(shifted) - 0x4b400000;
   int32_t half = k >> 1;
@@ -149,4 +149,54 @@ INLINE lanes FN(load_bf16)(const uint16_t *p) {
   typedef uint32_t wide __attribute__((vector_size(64)));
   wide bits = __builtin_convertvector(*(const half_lanes *)p, wide) << 16;
   return (lanes)bits;
+}
+
+// MARK: - The same on 16 lanes, with the same bits
+
+// `a` where the mask is set, else `b`.
+INLINE lanes FN(choose)(int_lanes mask, lanes a, lanes b) {
+  return (lanes)((mask & (int_lanes)a) | (~mask & (int_lanes)b));
+}
+
+INLINE lanes FN(exp_lanes)(lanes x) {
+  lanes high = FN(splat)(89.0f), low = FN(splat)(-104.0f);
+  x = FN(choose)(x > high, high, x);
+  x = FN(choose)(x < low, low, x);
+  lanes shifted = FN(fma_lanes)(x, FN(splat)(1.44269502f), FN(splat)(ROUNDER));
+  lanes n = shifted - ROUNDER;
+  lanes r = FN(fma_lanes)(n, FN(splat)(-0.693147182f), x);
+  r = FN(fma_lanes)(n, FN(splat)(1.90465421e-09f), r);
+  lanes y = FN(splat)(0.00138145348f);
+  y = FN(fma_lanes)(y, r, FN(splat)(0.00836874545f));
+  y = FN(fma_lanes)(y, r, FN(splat)(0.0416683927f));
+  y = FN(fma_lanes)(y, r, FN(splat)(0.166665211f));
+  y = FN(fma_lanes)(y, r, FN(splat)(0.49999994f));
+  y = FN(fma_lanes)(y, r, FN(splat)(1.0f));
+  y = FN(fma_lanes)(y, r, FN(splat)(1.0f));
+#if BODY_LEVEL == 2
+  return (lanes)_mm512_scalef_ps((__m512)y, (__m512)n);
+#else
+  int_lanes k = (int_lanes)shifted - 0x4b400000;
+  int_lanes half = k >> 1;
+  return y * (lanes)((half + 127) << 23) * (lanes)((k - half + 127) << 23);
+#endif
+}
+
+INLINE lanes FN(sigmoid_lanes)(lanes x) { return 1.0f / (1.0f + FN(exp_lanes)(-x)); }
+
+INLINE lanes FN(square_root_lanes)(lanes x) { return __builtin_elementwise_sqrt(x); }
+
+// Rounded to bf16, as f32.
+INLINE lanes FN(round_bf16_lanes)(lanes x) {
+  typedef uint32_t wide __attribute__((vector_size(64)));
+  wide bits = (wide)x;
+  wide rounded = bits + 0x7fff + ((bits >> 16) & 1);
+  lanes y = FN(choose)(x != x, (lanes)(bits | 0x400000), (lanes)rounded);
+  return (lanes)((wide)y & 0xffff0000);
+}
+
+// Values that are bf16 already, to memory.
+INLINE void FN(store_bf16)(uint16_t *p, lanes x) {
+  typedef uint32_t wide __attribute__((vector_size(64)));
+  *(half_lanes *)p = __builtin_convertvector((wide)x >> 16, half_lanes);
 }

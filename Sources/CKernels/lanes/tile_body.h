@@ -98,31 +98,6 @@ static void FN(rotate_half)(float *y, const float *x, int64_t count, int64_t wid
   }
 }
 
-// 64 running sums: four sets of 16 lanes, so that additions overlap, then combined in one fixed order.
-static float FN(sum)(const float *x, int64_t count) {
-  lanes s[4] = {};
-  int64_t i = 0;
-  for (; i + 64 <= count; i += 64)
-    for (int j = 0; j < 4; j++) s[j] += FN(load)(x + i + 16 * j);
-  for (; i + 16 <= count; i += 16) s[0] += FN(load)(x + i);
-  for (int l = 0; i < count; i++, l++) s[1][l] += x[i];
-  return FN(add_lanes)((s[0] + s[2]) + (s[1] + s[3]));
-}
-
-INLINE float FN(larger)(float a, float b) { return a > b || a != a ? a : b; }
-
-static float FN(largest)(const float *x, int64_t count) {
-  float best[16];
-  for (int l = 0; l < 16; l++) best[l] = -__builtin_inff();
-  int64_t i = 0;
-  for (; i + 16 <= count; i += 16) {
-    VECTORIZE for (int l = 0; l < 16; l++) best[l] = FN(larger)(best[l], x[i + l]);
-  }
-  for (int l = 0; i < count; i++, l++) best[l] = FN(larger)(best[l], x[i]);
-  for (int l = 1; l < 16; l++) best[0] = FN(larger)(best[0], best[l]);
-  return best[0];
-}
-
 // MARK: - Steps
 
 static void FN(unary)(int op, float *y, const float *x, int64_t count) {
@@ -159,56 +134,14 @@ static void FN(binary)(
   }
 }
 
-// How an operand is walked: the distance between its rows, and whether it changes within a row.
-typedef struct {
-  const float *x;
-  int64_t row;
-  int step;
-} FN(walk);
-
-INLINE FN(walk) FN(walk_of)(const float *x, int form, int64_t columns) {
-  return (FN(walk)){x, form == GRAFT_FULL ? columns : form == GRAFT_PER_ROW, form >= GRAFT_PER_COLUMN};
-}
-
-static void FN(pointwise)(
-  const graft_tile_step *s, float *y, const float **registers, int64_t rows, int64_t columns) {
-  int count = s->op == GRAFT_SELECT ? 3 : 2;
-  FN(walk) w[3];
-  int uniform = 1;  // no operand is broadcast along one axis only
-  for (int i = 0; i < count; i++) {
-    w[i] = FN(walk_of)(registers[s->operand[i]], s->operand_form[i], columns);
-    if (s->operand_form[i] != s->form && s->operand_form[i] != GRAFT_SCALAR) uniform = 0;
-  }
-  if (uniform) {
-    // A column of values a row is one run, like a tile; only scalars stand still in it.
-    for (int i = 0; i < count; i++) w[i].step = s->operand_form[i] != GRAFT_SCALAR;
-    columns = s->form == GRAFT_FULL ? rows * columns
-            : s->form == GRAFT_PER_ROW ? rows
-            : s->form == GRAFT_PER_COLUMN ? columns : 1;
-    rows = 1;
-  }
-  for (int64_t r = 0; r < rows; r++) {
-    float *out = y + r * columns;
-    if (count == 3)
-      FN(loop_select)(
-        out, w[0].x + r * w[0].row, w[0].step, w[1].x + r * w[1].row, w[1].step,
-        w[2].x + r * w[2].row, w[2].step, columns);
-    else
-      FN(binary)(
-        s->op, out, w[0].x + r * w[0].row, w[0].step, w[1].x + r * w[1].row, w[1].step, columns);
-  }
-}
-
-static void FN(expand)(
-  const graft_tile_step *s, float *y, const float *x, int64_t rows, int64_t columns) {
-  if (s->form != GRAFT_FULL) {
-    int64_t count = s->form == GRAFT_PER_ROW ? rows : columns;
-    for (int64_t i = 0; i < count; i++) y[i] = *x;
-    return;
-  }
-  FN(walk) w = FN(walk_of)(x, s->operand_form[0], columns);
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) y[r * columns + c] = w.x[r * w.row + (w.step ? c : 0)];
+// Operands have the form of the result, or are scalars.
+static void FN(pointwise)(const graft_tile_step *s, float *y, const float *const *x, int64_t count) {
+  int step[3];
+  for (int i = 0; i < 3; i++) step[i] = s->operand_form[i] != GRAFT_SCALAR;
+  if (s->op == GRAFT_SELECT)
+    FN(loop_select)(y, x[0], step[0], x[1], step[1], x[2], step[2], count);
+  else
+    FN(binary)(s->op, y, x[0], step[0], x[1], step[1], count);
 }
 
 static const int FN(sizes)[] = {4, 2, 2, 8, 4};
@@ -234,28 +167,24 @@ static void FN(load_rows)(
   }
 }
 
+#include "chain_body.h"
+
 static void FN(run)(
   const graft_tile_program *p, void *const *memory, int64_t row, int64_t rows, int64_t column,
-  int64_t columns, float *scratch, const float **registers, float *sums) {
+  int64_t columns, float *scratch, float *sums) {
   for (int64_t i = 0; i < p->step_count; i++) {
     const graft_tile_step *s = &p->steps[i];
     float *y = scratch + (int64_t)s->slot * p->slot_stride;
-    const float *x = registers[s->operand[0]];
+    const float *x[3];
+    for (int j = 0; j < 3; j++) x[j] = scratch + (int64_t)s->operand[j] * p->slot_stride;
     int64_t count = s->form == GRAFT_FULL ? rows * columns
                   : s->form == GRAFT_PER_ROW ? rows
                   : s->form == GRAFT_PER_COLUMN ? columns : 1;
     switch (s->op) {
-      case GRAFT_CONSTANT: *y = s->immediate; break;
-      case GRAFT_LOAD_DIRECT: {
-        const graft_tile_binding *b = &p->bindings[s->binding];
-        int64_t length = b->is_one_wide ? 1 : p->columns;
-        int64_t first = (s->form & GRAFT_PER_ROW) ? row * length : 0;
-        y = (float *)memory[s->binding] + first + (b->is_one_wide ? 0 : column);
-        // The next tile follows in memory; fetch it while this one is worked on.
-        if (s->form == GRAFT_FULL)
-          for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(y + count + j, 0, 2);
+      case GRAFT_CHAIN:
+        FN(chain)(p, &p->chains[s->binding], memory, row, rows, column, columns, scratch, sums);
         break;
-      }
+      case GRAFT_CONSTANT: *y = s->immediate; break;
       case GRAFT_LOAD:
         FN(load_rows)(
           &p->bindings[s->binding], memory[s->binding], y, s->form, row, rows, p->columns, column,
@@ -263,36 +192,31 @@ static void FN(run)(
         break;
       case GRAFT_STORE: {
         const graft_tile_binding *b = &p->bindings[s->binding];
-        int64_t size = FN(sizes)[b->dtype];
         int64_t length = b->is_one_wide ? 1 : p->columns;
         int64_t first = (s->form & GRAFT_PER_ROW) ? row * length : 0;
         // Values without a row belong to every tile; the first one writes them.
-        if (!(s->form & GRAFT_PER_ROW) && row > 0) continue;
-        if (!(s->form & GRAFT_PER_COLUMN) && column > 0) continue;
+        if (!(s->form & GRAFT_PER_ROW) && row > 0) break;
+        if (!(s->form & GRAFT_PER_COLUMN) && column > 0) break;
         first += b->is_one_wide ? 0 : column;
-        FN(convert)(x, GRAFT_F32, (char *)memory[s->binding] + first * size, b->dtype, count);
-        continue;
+        FN(convert)(
+          x[0], GRAFT_F32, (char *)memory[s->binding] + first * FN(sizes)[b->dtype], b->dtype, count);
+        break;
       }
       case GRAFT_COLUMN_SUM: {
-        float *sum = sums + s->binding * p->columns + column;
-        int64_t width = s->form == GRAFT_PER_ROW ? 1 : columns;
-        for (int64_t r = 0; r < rows; r++) FN(loop_add)(sum, sum, 1, x + r * width, 1, width);
-        continue;
+        // One value a row; full tiles are summed in chains.
+        float *sum = sums + s->binding * p->columns;
+        for (int64_t r = 0; r < rows; r++) *sum += x[0][r];
+        break;
       }
-      case GRAFT_ROW_SUM:
-        for (int64_t r = 0; r < rows; r++) y[r] = FN(sum)(x + r * columns, columns);
+      case GRAFT_ROTATE_HALF: FN(rotate_half)(y, x[0], count, s->width); break;
+      case GRAFT_EXPAND:
+        for (int64_t j = 0; j < count; j++) y[j] = *x[0];
         break;
-      case GRAFT_ROW_MAXIMUM:
-        for (int64_t r = 0; r < rows; r++) y[r] = FN(largest)(x + r * columns, columns);
-        break;
-      case GRAFT_ROTATE_HALF: FN(rotate_half)(y, x, count, s->width); break;
-      case GRAFT_EXPAND: FN(expand)(s, y, x, rows, columns); break;
       case GRAFT_ADD: case GRAFT_SUBTRACT: case GRAFT_MULTIPLY: case GRAFT_DIVIDE:
       case GRAFT_MAXIMUM: case GRAFT_MINIMUM: case GRAFT_LESS: case GRAFT_EQUAL: case GRAFT_SELECT:
-        FN(pointwise)(s, y, registers, rows, columns);
+        FN(pointwise)(s, y, x, count);
         break;
-      default: FN(unary)(s->op, y, x, count); break;
+      default: FN(unary)(s->op, y, x[0], count); break;
     }
-    registers[s->result] = y;
   }
 }
