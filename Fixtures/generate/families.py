@@ -3,13 +3,15 @@
 `golden/families/NAME/` is a model directory; its `golden.safetensors` holds
     input_ids  [2, 48] I32
     logits     [2, 48, 256] F32   computed in f32 with eager attention (bf16 weights are widened first)
+and for the decoders with windows or learned positions (WITH_GREEDY)
+    greedy     [32] I32           what greedy decoding appends to the first 16 tokens of the first sequence
 """
 
 import json
 import shutil
 
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers import AutoModelForCausalLM, Gemma3TextConfig, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 from golden import GOLDEN, VOCABULARY, random_tokens, randomize, save
 
@@ -40,7 +42,25 @@ MEMBERS = {
     "mistral": MistralConfig(**COMMON, **SMALL, sliding_window=None),
     "qwen2": Qwen2Config(**COMMON, **SMALL, tie_word_embeddings=True),
     "qwen3": Qwen3Config(**COMMON, **LARGE, head_dim=16, tie_word_embeddings=True),
+    "mistral-window": MistralConfig(**COMMON, **SMALL, sliding_window=11),
+    "qwen2-window": Qwen2Config(
+        **COMMON, **SMALL, tie_word_embeddings=True, use_sliding_window=True, sliding_window=7, max_window_layers=1
+    ),
+    "gemma3": Gemma3TextConfig(
+        **COMMON | {"num_hidden_layers": 3}, **SMALL, head_dim=12, query_pre_attn_scalar=10, sliding_window=9,
+        layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+        rope_parameters={
+            "full_attention": {"rope_type": "linear", "rope_theta": 20000.0, "factor": 2.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+        },
+    ),
+    "gpt2": GPT2Config(
+        vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=0, eos_token_id=1,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+    ),
 }
+
+WITH_GREEDY = ["mistral-window", "qwen2-window", "gemma3", "gpt2"]
 
 # Spelled as before transformers 5: `rope_theta` and `rope_scaling` at the top instead of `rope_parameters`.
 OLD_SPELLING = {"llama-untied-linear-rope": {"rope_theta": 10000.0, "rope_scaling": {"type": "linear", "factor": 2.5}}}
@@ -74,7 +94,12 @@ def main() -> None:
             attentions = saved(ids, output_attentions=True).attentions
         if name != "llama-bf16":
             assert torch.equal(logits, model(ids).logits), "the saved model is not the one that was made"
-        save(directory / "golden.safetensors", {"input_ids": ids, "logits": logits})
+        tensors = {"input_ids": ids, "logits": logits}
+        if name in WITH_GREEDY:
+            # No token ends the text, so that there are always 32.
+            output = saved.generate(ids[:1, :16], max_new_tokens=32, do_sample=False, eos_token_id=None, pad_token_id=0)
+            tensors["greedy"] = output[0, 16:]
+        save(directory / "golden.safetensors", tensors)
         peak = torch.stack(attentions)[..., -1, :].amax(-1).mean()
         print(f"{name:26} logits: deviation {logits.std():.3f}, largest {logits.abs().max():.2f}; last token's mean top attention {peak:.2f}")
 

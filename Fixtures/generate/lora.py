@@ -13,6 +13,8 @@ factors), the global gradient norm clipped to 1 (scaled by 1 / (norm + 1e-6) whe
 one before). With step counted from 0, the rate is multiplied by step / 4 in the first 4 steps (so the first step changes nothing)
 and by (1 + cos(pi (step - 4) / 16)) / 2 afterwards.
 
+The adapter of `gpt2` is of transposed weights (`fan_in_fan_out`), those of `gemma3` of layers with and without a window.
+
 `golden/lora/llama-tied-all-linear/` is an rsLoRA adapter of all linear layers with ranks and alphas by pattern: `input_ids`, `logits`.
 """
 
@@ -90,9 +92,9 @@ def train(model: PeftModel, seed: int) -> dict[str, torch.Tensor]:
     return {f"train.{name}": tensor for name, tensor in (run | final).items()}
 
 
-def query_and_value(name: str, seed: int) -> None:
+def train_adapter(name: str, seed: int, targets: list[str] = ["q_proj", "v_proj"]) -> None:
     directory = GOLDEN / "lora" / name
-    config = LoraConfig(r=8, lora_alpha=32, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    config = LoraConfig(r=8, lora_alpha=32, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")
     made = get_peft_model(base(name), config)
     randomize(made, seed)
     save_adapter(made, directory, name)
@@ -141,9 +143,11 @@ def all_linear(name: str, seed: int) -> None:
 
 
 def main() -> None:
-    query_and_value("llama-tied", 200)
-    query_and_value("qwen3", 201)
+    train_adapter("llama-tied", 200)
+    train_adapter("qwen3", 201)
     all_linear("llama-tied", 202)
+    train_adapter("gemma3", 203, ["q_proj", "v_proj", "down_proj"])
+    train_adapter("gpt2", 204, ["c_attn", "c_proj", "c_fc"])
 
 
 if __name__ == "__main__":

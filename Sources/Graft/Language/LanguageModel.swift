@@ -36,7 +36,8 @@ public final class LanguageModel: Sendable {
     tokenizer = try Tokenizer(
       tokenizerJSON: try opened.requiredFile("tokenizer.json"), file: path + "/tokenizer.json")
     weights = try ModelWeights(
-      opened.reader, needed: architecture.tensors, precision: precision, kernels: kernels)
+      opened.reader, needed: architecture.tensors, stored: architecture.storedNames,
+      precision: precision, kernels: kernels)
     self.path = path
     self.precision = precision
     self.kernels = kernels

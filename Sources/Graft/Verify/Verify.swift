@@ -84,7 +84,8 @@ extension Verification {
   ) {
     let places = reader.positions
     for wanted in configuration.tensors {
-      guard let place = places[wanted.name] else {
+      let names = configuration.storedNames(of: wanted.name)
+      guard let place = names.lazy.compactMap({ places[$0] }).first else {
         defects.append(
           Defect(
             file: reader.path, tensor: wanted.name,

@@ -39,9 +39,37 @@ struct ConfigurationKeys {
     return number
   }
 
+  /// The most blocks that a configuration may declare.
+  static let maximumLayers = 4096
+  /// The widest residual stream or feed-forward network, so that no product of extents overflows.
+  static let maximumWidth = 1 << 24
+  /// The most heads, and the widest head.
+  static let maximumHeads = 1 << 16
+
+  func atLeastZero(_ key: String, default fallback: Double) throws(ModelError) -> Double {
+    let value = try number(key, default: fallback)
+    guard value >= 0 else { throw invalid(key, expected: "0 or more", found: "\(value)") }
+    return value
+  }
+
+  /// Which layers have a sliding window by `layer_types`; nil when there is no such key.
+  func slidingLayers(count: Int) throws(ModelError) -> [Bool]? {
+    guard isPresent("layer_types"), let value = json["layer_types"] else { return nil }
+    let names = value.array?.map(\.string) ?? []
+    let known = ["full_attention", "sliding_attention"]
+    guard names.count == count, names.allSatisfy({ known.contains($0 ?? "") }) else {
+      throw invalid(
+        "layer_types", expected: "\(count) of " + known.joined(separator: " and "),
+        found: value.serialized(indent: nil))
+    }
+    return names.map { $0 == known[1] }
+  }
+
   /// A number above a limit.
-  func above(_ key: String, _ limit: Double) throws(ModelError) -> Double {
-    let value = try number(key)
+  func above(
+    _ key: String, _ limit: Double, default fallback: Double? = nil
+  ) throws(ModelError) -> Double {
+    let value = try number(key, default: fallback)
     guard value > limit else {
       throw invalid(key, expected: "a number above \(limit)", found: "\(value)")
     }

@@ -3,7 +3,9 @@ public import GraftCore
 /// The architectures that can be computed, told apart by `config.json`.
 public enum KnownArchitectures {
   /// Every decoder, one type a family.
-  package static let decoders: [any DecoderArchitecture.Type] = [LlamaConfiguration.self]
+  package static let decoders: [any DecoderArchitecture.Type] = [
+    LlamaConfiguration.self, Gemma3Configuration.self, GPT2Configuration.self,
+  ]
 
   private static var all: [any ModelConfiguration.Type] { decoders }
 

@@ -28,4 +28,12 @@ public protocol ModelConfiguration: Sendable {
   var linearModules: [LinearModule] { get }
   /// Every tensor that the architecture reads, with its shape.
   var tensors: [(name: TensorName, shape: Shape)] { get }
+
+  /// The names under which checkpoints may hold a tensor, its own first.
+  func storedNames(of name: TensorName) -> [TensorName]
+}
+
+extension ModelConfiguration {
+  /// Its own name alone.
+  public func storedNames(of name: TensorName) -> [TensorName] { [name] }
 }

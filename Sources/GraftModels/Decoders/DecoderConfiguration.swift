@@ -25,6 +25,13 @@ package protocol DecoderArchitecture: DecoderConfiguration {
   /// Columns of the keys, and of the values, that a block puts into its caches.
   var keyValueWidth: Int { get }
 
+  /// The parts that a fused projection makes side by side; 0 without one.
+  var splitCount: Int { get }
+
   /// Adds the decoder up to its final norm: [tokens, hidden] in the precision's dtype.
   func hiddenStates(_ run: DecoderRun, _ layers: Layers, in graph: inout Graph) -> Value
+}
+
+extension DecoderArchitecture {
+  package var splitCount: Int { 0 }
 }

@@ -42,6 +42,9 @@ package struct DecoderGraph: Sendable {
     /// How many tokens the caches hold before a continued run: [1], i32.
     package static let position: TensorName = "input.position"
 
+    /// Where a part of a fused projection stands: [tokens], i32.
+    static func rows(ofPart part: Int) -> TensorName { TensorName("input.rows.\(part)") }
+
     /// The tables of a rotary embedding: [positions, headDimension], f32.
     static func cosine(_ index: Int) -> TensorName { TensorName("input.rotary.\(index).cosine") }
     static func sine(_ index: Int) -> TensorName { TensorName("input.rotary.\(index).sine") }
@@ -74,6 +77,12 @@ package struct DecoderGraph: Sendable {
       let tables = try rotary.tables(count: arrangement.positionCount)
       inputs[Input.cosine(index)] = tables.cosine
       inputs[Input.sine(index)] = tables.sine
+    }
+    let parts = architecture.splitCount
+    for part in 0..<parts {
+      inputs[Input.rows(ofPart: part)] = try MemorySlice(
+        copying: (0..<arrangement.tokenCount).map { Int32($0 * parts + part) },
+        [arrangement.tokenCount])
     }
     if case .sequences(_, let sequence) = arrangement {
       inputs[Input.positions] = try MemorySlice(

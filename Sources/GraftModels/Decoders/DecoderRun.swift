@@ -8,6 +8,10 @@ package struct DecoderRun {
   let tokens: Value
   /// Cosines and sines for each of the architecture's rotary embeddings.
   let rotations: [Rotation]
+  /// The document of each token: [tokens], i32; nil where a sequence is one document.
+  let segments: Value?
+  /// The rows of parts that a projection makes side by side: [tokens] each, i32.
+  private let partRows: [Value]
   /// How many tokens the caches hold; nil without caches.
   let cacheLength: Value?
 
@@ -25,10 +29,35 @@ package struct DecoderRun {
     rotations = architecture.rotaryEmbeddings.enumerated().map { index, rotary in
       Self.rotation(index, width: rotary.headDimension, arrangement, in: &graph)
     }
+    partRows = (0..<architecture.splitCount).map { part in
+      graph.input(DecoderGraph.Input.rows(ofPart: part), .i32, [arrangement.tokenCount])
+    }
+    if case .packed = arrangement {
+      segments = graph.input(DecoderGraph.Input.segments, .i32, [arrangement.tokenCount])
+    } else {
+      segments = nil
+    }
     if case .continued = arrangement {
       cacheLength = graph.input(DecoderGraph.Input.position, .i32, [1])
     } else {
       cacheLength = nil
+    }
+  }
+
+  /// The parts of a projection of [tokens, parts · width]: [tokens, width] each.
+  ///
+  /// Part `i` of token `t` is row `t · parts + i` of the same elements seen as [tokens · parts, width].
+  func split(_ x: Value, in graph: inout Graph) -> [Value] {
+    let (tokens, width) = (arrangement.tokenCount, graph.shape(of: x).columns / partRows.count)
+    let rows = graph.reshape(x, [tokens * partRows.count, width])
+    return partRows.map { graph.gather(rows, $0) }
+  }
+
+  /// The shape of one row a token that rows by position broadcast over.
+  func tokenShape(width: Int) -> Shape {
+    switch arrangement {
+    case .sequences(let batch, let sequence): [batch, sequence, width]
+    case .packed, .continued: [arrangement.tokenCount, width]
     }
   }
 

@@ -21,6 +21,7 @@ package final class Generator {
     let logits: Value
     let ids: MemorySlice
     let positions: MemorySlice
+    let constants: [TensorName: MemorySlice]
     /// The row of the last token: [1], i32.
     let last: MemorySlice
   }
@@ -37,8 +38,6 @@ package final class Generator {
     bindings = model.weights.tensors
     bindings.merge(adapters) { _, new in new }
     bindings.merge(try model.caches(capacity: capacity)) { _, new in new }
-    let inputs = try model.constantInputs(.continued(sequence: 1, capacity: capacity))
-    bindings.merge(inputs) { _, new in new }
     position = try MemorySlice(allocating: .i32, [1])
     bindings[DecoderGraph.Input.position] = position
   }
@@ -60,7 +59,7 @@ package final class Generator {
     let compiled = try compiled(for: tokens.count)
     compiled.ids.replaceElements(tokens)
     position.replaceElements([Int32(length)])
-    var run = bindings
+    var run = bindings.merging(compiled.constants) { _, new in new }
     run[DecoderGraph.Input.tokens] = compiled.ids
     run[Self.lastRow] = compiled.last
     compiled.positions.replaceElements((length..<length + tokens.count).map(Int32.init))
@@ -73,7 +72,8 @@ package final class Generator {
   private func compiled(for count: Int) throws -> Compiled {
     if count == 1, let stepGraph { return stepGraph }
     var graph = Graph()
-    let hidden = model.hiddenStates(in: &graph, .continued(sequence: count, capacity: capacity))
+    let arrangement = Arrangement.continued(sequence: count, capacity: capacity)
+    let hidden = model.hiddenStates(in: &graph, arrangement)
     let last = graph.gather(hidden, graph.input(Self.lastRow, .i32, [1]))
     let head = model.head(in: &graph)
     let logits = graph.matmul(last, transposed: false, head, transposed: true, dtype: .f32)
@@ -84,6 +84,7 @@ package final class Generator {
       executable: executable, logits: logits,
       ids: try MemorySlice(allocating: .i32, [count]),
       positions: try MemorySlice(allocating: .i32, [count]),
+      constants: try model.constantInputs(arrangement),
       last: try MemorySlice(copying: [Int32(count - 1)], [1]))
     if count == 1 { stepGraph = compiled }
     return compiled

@@ -9,6 +9,8 @@ struct AttentionHeads {
   let width: Int
   /// By which scores are multiplied before the softmax.
   let scale: Float
+  /// The tokens that a token sees, itself included; nil for all before it.
+  let window: Int?
 }
 
 extension Layers {
@@ -29,9 +31,10 @@ extension Layers {
   ) -> Value {
     let shape = AttentionShape(
       batch: run.arrangement.batch, sequence: run.arrangement.sequence, heads: heads.count,
-      keyValueHeads: heads.keyValueCount, headDim: heads.width, scale: heads.scale)
+      keyValueHeads: heads.keyValueCount, headDim: heads.width, scale: heads.scale,
+      window: heads.window)
     guard case .continued(_, let capacity) = run.arrangement, let length = run.cacheLength else {
-      return graph.attention(q, k, v, shape: shape)
+      return graph.attention(q, k, v, shape: shape, segments: run.segments)
     }
     let cache: Shape = [capacity, shape.keyValueWidth]
     let keys = graph.parameter(DecoderGraph.Input.keyCache(layer), precision.dtype, cache)

@@ -66,14 +66,21 @@ public struct RotaryEmbedding: Sendable, Equatable {
 extension RotaryEmbedding {
   /// Reads `rope_theta` and `rope_scaling` (transformers 4) or `rope_parameters` (transformers 5).
   init(_ keys: ConfigurationKeys, headDimension: Int) throws(ModelError) {
-    self.headDimension = headDimension
     let present = ["rope_parameters", "rope_scaling"].first { keys.isPresent($0) }
-    let nested = present.flatMap { keys.json[$0] } ?? .null
-    let rope = ConfigurationKeys(nested, file: keys.file)
-    let fallback = try keys.number("rope_theta", default: 10000)
+    try self.init(
+      parameters: present.flatMap { keys.json[$0] } ?? .null, file: keys.file,
+      theta: try keys.number("rope_theta", default: 10000), headDimension: headDimension)
+  }
+
+  /// Reads one object of parameters; `theta` stands for a missing `rope_theta`.
+  init(
+    parameters nested: JSONValue, file: String, theta fallback: Double, headDimension: Int
+  ) throws(ModelError) {
+    self.headDimension = headDimension
+    let rope = ConfigurationKeys(nested, file: file)
     theta = try rope.number("rope_theta", default: fallback)
     guard theta > 0 else {
-      throw keys.invalid("rope_theta", expected: "a positive number", found: "\(theta)")
+      throw rope.invalid("rope_theta", expected: "a positive number", found: "\(theta)")
     }
     let type = nested["rope_type"]?.string ?? nested["type"]?.string ?? "default"
     switch type {
@@ -85,7 +92,7 @@ extension RotaryEmbedding {
         factor: try rope.above("factor", 0), lowFrequency: low,
         highFrequency: try rope.above("high_freq_factor", low),
         originalPositions: try rope.above("original_max_position_embeddings", 0))
-    default: throw keys.unsupported("rotary scaling", found: type)
+    default: throw rope.unsupported("rotary scaling", found: type)
     }
   }
 }

@@ -53,13 +53,14 @@ public struct ModelWeights: Sendable {
 
   /// Loads the tensors that an architecture needs from an open checkpoint.
   ///
-  /// Matrices become the precision's dtype; vectors (norm weights, biases) keep theirs. Tensors that the architecture
+  /// `stored` gives the names under which a tensor may stand, the usual one first. Matrices become the precision's dtype; vectors (norm weights, biases) keep theirs. Tensors that the architecture
   /// doesn't know are left alone.
   /// - Throws: ``ModelError`` for a missing tensor, another shape or a dtype without arithmetic, ``StorageError`` when
   ///   reading fails.
   package init(
     _ checkpoint: any CheckpointReader, needed: [(name: TensorName, shape: Shape)],
-    precision: ComputePrecision, kernels: Kernels
+    stored: (TensorName) -> [TensorName] = { [$0] }, precision: ComputePrecision,
+    kernels: Kernels
   ) throws {
     let positions = Dictionary(
       checkpoint.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first }
@@ -69,7 +70,7 @@ public struct ModelWeights: Sendable {
     var mapped = 0
     var converted = 0
     for (name, shape) in needed {
-      guard let position = positions[name] else {
+      guard let position = stored(name).lazy.compactMap({ positions[$0] }).first else {
         throw ModelError(.missingTensor, file: checkpoint.path, tensor: name)
       }
       let info = checkpoint.tensors[position]

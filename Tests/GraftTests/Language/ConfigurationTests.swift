@@ -29,7 +29,7 @@ struct ConfigurationTests {
       ("rope_scaling", ["rope_type": "linear", "factor": 0]),
       ("rope_scaling", ["rope_type": "llama3", "factor": 8]),
       ("architectures", ["MambaForCausalLM"]), ("architectures", []),
-      ("sliding_window", 16), ("quantization_config", ["bits": 4]),
+      ("max_position_embeddings", 0), ("quantization_config", ["bits": 4]),
     ] as [(String, JSONValue)])
   func `an unusable value is an error of the model`(key: String, value: JSONValue) {
     #expect(throws: ModelError.self) {

@@ -4,7 +4,7 @@ import Testing
 
 /// Losses, gradients and steps of LoRA training, beside PyTorch and PEFT (Fixtures/golden/lora).
 struct LoRATrainingTests {
-  static let models = ["llama-tied", "qwen3"]
+  static let models = ["llama-tied", "qwen3", "gemma3", "gpt2"]
 
   @Test(arguments: models, [RecomputePolicy.none, .block, .smallest])
   func `gradients of the first step equal PyTorch's`(

@@ -67,7 +67,7 @@ extension LlamaConfiguration: DecoderArchitecture {
       layers.linear(x, path + ".v_proj", dtype: dtype, in: &graph), in: &graph)
     let shape = AttentionHeads(
       count: headCount, keyValueCount: keyValueHeadCount, width: headDimension,
-      scale: 1 / Float(headDimension).squareRoot())
+      scale: 1 / Float(headDimension).squareRoot(), window: windows[layer])
     return layers.attention(layer, q, k, v, shape, run, in: &graph)
   }
 }

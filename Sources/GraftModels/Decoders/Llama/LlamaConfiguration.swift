@@ -61,17 +61,12 @@ public struct LlamaConfiguration: DecoderConfiguration, Equatable {
   public var hasFeedForwardBias: Bool
   /// Whether queries and keys are normalized per head (Qwen3).
   public var normalizesQueriesAndKeys: Bool
+  /// For each layer the tokens that a token sees, itself included; nil for all before it.
+  public var windows: [Int?]
   /// The token that begins a text, if the model has one.
   public var beginToken: Int?
   /// The tokens that end a text.
   public var endTokens: [Int]
-
-  /// The most blocks that a configuration may declare.
-  static let maximumLayers = 4096
-  /// The widest residual stream or feed-forward network, so that no product of extents overflows.
-  static let maximumWidth = 1 << 24
-  /// The most heads, and the widest head.
-  static let maximumHeads = 1 << 16
 
   /// Reads a parsed `config.json`.
   ///
@@ -80,17 +75,18 @@ public struct LlamaConfiguration: DecoderConfiguration, Equatable {
     let keys = ConfigurationKeys(json, file: file)
     member = try Self.member(keys)
     vocabularySize = try keys.positive("vocab_size")
-    hiddenSize = try keys.positive("hidden_size", atMost: Self.maximumWidth)
-    intermediateSize = try keys.positive("intermediate_size", atMost: Self.maximumWidth)
-    layerCount = try keys.positive("num_hidden_layers", atMost: Self.maximumLayers)
-    headCount = try keys.positive("num_attention_heads", atMost: Self.maximumHeads)
+    hiddenSize = try keys.positive("hidden_size", atMost: ConfigurationKeys.maximumWidth)
+    intermediateSize = try keys.positive(
+      "intermediate_size", atMost: ConfigurationKeys.maximumWidth)
+    layerCount = try keys.positive("num_hidden_layers", atMost: ConfigurationKeys.maximumLayers)
+    headCount = try keys.positive("num_attention_heads", atMost: ConfigurationKeys.maximumHeads)
     keyValueHeadCount = try keys.positive("num_key_value_heads", default: headCount)
     guard headCount % keyValueHeadCount == 0 else {
       throw keys.invalid(
         "num_key_value_heads", expected: "a divisor of \(headCount)", found: "\(keyValueHeadCount)")
     }
     if keys.isPresent("head_dim") {
-      headDimension = try keys.positive("head_dim", atMost: Self.maximumHeads)
+      headDimension = try keys.positive("head_dim", atMost: ConfigurationKeys.maximumHeads)
     } else {
       guard hiddenSize % headCount == 0 else {
         throw keys.invalid(
@@ -101,10 +97,7 @@ public struct LlamaConfiguration: DecoderConfiguration, Equatable {
     guard headDimension % 2 == 0 else {
       throw keys.invalid("head_dim", expected: "an even number", found: "\(headDimension)")
     }
-    normEpsilon = Float(try keys.number("rms_norm_eps", default: 1e-6))
-    guard normEpsilon >= 0 else {
-      throw keys.invalid("rms_norm_eps", expected: "0 or more", found: "\(normEpsilon)")
-    }
+    normEpsilon = Float(try keys.atLeastZero("rms_norm_eps", default: 1e-6))
     maximumPositions = try keys.positive("max_position_embeddings", default: 2048)
     rotary = try RotaryEmbedding(keys, headDimension: headDimension)
     tiesEmbeddings = try keys.flag("tie_word_embeddings", default: false)
@@ -115,7 +108,8 @@ public struct LlamaConfiguration: DecoderConfiguration, Equatable {
     normalizesQueriesAndKeys = member == .qwen3
     beginToken = try keys.tokens("bos_token_id").first
     endTokens = try keys.tokens("eos_token_id")
-    try Self.refuseUnsupported(keys, maximumPositions: maximumPositions)
+    windows = try Self.windows(member, keys, count: layerCount)
+    try Self.refuseUnsupported(keys)
   }
 
   private static func member(_ keys: ConfigurationKeys) throws(ModelError) -> Member {
@@ -133,16 +127,28 @@ public struct LlamaConfiguration: DecoderConfiguration, Equatable {
     return member
   }
 
-  private static func refuseUnsupported(
-    _ keys: ConfigurationKeys, maximumPositions: Int
-  ) throws(ModelError) {
+  /// Mistral's layers all have the window, Qwen's those from `max_window_layers` on, or those that `layer_types` says.
+  private static func windows(
+    _ member: Member, _ keys: ConfigurationKeys, count: Int
+  ) throws(ModelError) -> [Int?] {
+    let all = [Int?](repeating: nil, count: count)
+    guard keys.isPresent("sliding_window") else { return all }
+    let window = try keys.positive("sliding_window")
+    switch member {
+    case .llama: return all
+    case .mistral: return all.map { _ in window }
+    case .qwen2, .qwen3:
+      guard try keys.flag("use_sliding_window", default: false) else { return all }
+      if let kinds = try keys.slidingLayers(count: count) { return kinds.map { $0 ? window : nil } }
+      let first = keys.json["max_window_layers"]?.int ?? 28
+      return (0..<count).map { $0 >= first ? window : nil }
+    }
+  }
+
+  private static func refuseUnsupported(_ keys: ConfigurationKeys) throws(ModelError) {
     let activation = keys.json["hidden_act"]?.string ?? "silu"
     guard activation == "silu" || activation == "swish" else {
       throw keys.unsupported("activation", found: activation)
-    }
-    let usesWindow = try keys.flag("use_sliding_window", default: keys.isPresent("sliding_window"))
-    if usesWindow, let window = keys.json["sliding_window"]?.int, window < maximumPositions {
-      throw keys.unsupported("sliding-window attention", found: "a window of \(window) tokens")
     }
     if keys.json["quantization_config"]?.object != nil {
       throw keys.unsupported("quantized weights", found: "quantization_config")

@@ -1,0 +1,67 @@
+public import GraftCore
+
+extension GPT2Configuration {
+  /// The embedding table's name: `[vocabularySize, hiddenSize]`.
+  public var embeddingName: TensorName { "transformer.wte.weight" }
+  /// The output head's name when it isn't the embedding table.
+  public var headName: TensorName { "lm_head.weight" }
+  /// The table of learned positions: `[maximumPositions, hiddenSize]`.
+  var positionName: TensorName { "transformer.wpe.weight" }
+
+  /// The path of a block.
+  static func block(_ layer: Int) -> String { "transformer.h.\(layer)" }
+
+  /// The projections; GPT-2 stores their weights as W: [in, out].
+  public var linearModules: [LinearModule] {
+    let shapes: [(String, Int, Int)] = [
+      ("attn.c_attn", 3 * hiddenSize, hiddenSize), ("attn.c_proj", hiddenSize, hiddenSize),
+      ("mlp.c_fc", intermediateSize, hiddenSize), ("mlp.c_proj", hiddenSize, intermediateSize),
+    ]
+    var modules = (0..<layerCount).flatMap { layer in
+      shapes.map { name, output, input in
+        LinearModule(
+          path: "\(Self.block(layer)).\(name)", outputWidth: output, inputWidth: input,
+          isStoredTransposed: true)
+      }
+    }
+    if !tiesEmbeddings {
+      modules.append(
+        LinearModule(
+          path: "lm_head", outputWidth: vocabularySize, inputWidth: hiddenSize,
+          isOutputHead: true))
+    }
+    return modules
+  }
+
+  /// Every tensor that the architecture reads, with its shape.
+  public var tensors: [(name: TensorName, shape: Shape)] {
+    var result: [(name: TensorName, shape: Shape)] = [
+      (embeddingName, [vocabularySize, hiddenSize]),
+      (positionName, [maximumPositions, hiddenSize]),
+    ]
+    func norm(_ path: String) {
+      for part in ["weight", "bias"] {
+        result.append((TensorName("\(path).\(part)"), [hiddenSize]))
+      }
+    }
+    norm("transformer.ln_f")
+    for module in linearModules {
+      result.append((module.weight, module.weightShape))
+      if !module.isOutputHead {
+        result.append((TensorName(module.path + ".bias"), [module.outputWidth]))
+      }
+    }
+    for layer in 0..<layerCount {
+      norm(Self.block(layer) + ".ln_1")
+      norm(Self.block(layer) + ".ln_2")
+    }
+    return result
+  }
+
+  /// Models saved without their head, as the first ones were published, lack the first component of the names.
+  public func storedNames(of name: TensorName) -> [TensorName] {
+    let prefix = "transformer."
+    return name.hasPrefix(prefix)
+      ? [name, TensorName(String(name.text.dropFirst(prefix.count)))] : [name]
+  }
+}
