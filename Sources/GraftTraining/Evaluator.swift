@@ -29,7 +29,7 @@ package final class Evaluator {
       kernels: kernels)
     ids = try MemorySlice(allocating: .i32, [tokens])
     targets = try MemorySlice(allocating: .i32, [tokens])
-    bindings = model.weights.tensors
+    bindings = try model.weights.tensors
     bindings.merge(adapters) { _, new in new }
     bindings.merge(try model.constantInputs(arrangement)) { _, new in new }
     bindings[DecoderGraph.Input.tokens] = ids

@@ -75,7 +75,7 @@ package final class Trainer {
     lossScale = try MemorySlice(allocating: .f32, [1])
     gradientScale = try MemorySlice(allocating: .f32, [1])
     scalars = try AdamW.Input.allCases.map { ($0, try MemorySlice(allocating: .f32, [1])) }
-    bindings = model.weights.tensors
+    bindings = try model.weights.tensors
     bindings.merge(trainable.bindings) { _, new in new }
     bindings.merge(try model.constantInputs(Self.arrangement(settings))) { _, new in new }
     bindings[DecoderGraph.Input.tokens] = ids

@@ -45,7 +45,7 @@ struct ReplacedTensors {
     case (.some, nil):
       guard !adapters.contains(where: \.configuration.tiesSavedModules) else { return }
       untiesHead = true
-      values[head] = base.weights[embedding]
+      values[head] = try base.weights[embedding]
     case (.some(let table), .some(let own)):
       untiesHead = table.dtype != own.dtype || !table.hasBytes(of: own)
       if !untiesHead { values[head] = nil }

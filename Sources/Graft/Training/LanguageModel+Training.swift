@@ -49,7 +49,8 @@ extension LanguageModel {
         parameterCount: trainable.parameterCount,
         windowCount: windows.count, stepCount: settings.steps, firstStep: position.step,
         arenaBytes: trainer.arenaByteCount, stateBytes: trainable.byteCount,
-        mappedBytes: weights.mappedByteCount, convertedBytes: weights.convertedByteCount))
+        mappedBytes: subject.graph.weights.mappedByteCount,
+        convertedBytes: subject.graph.weights.convertedByteCount))
     let recorder = TrainingRecorder(
       directory, product: subject.product, fingerprint: fingerprint, step: step,
       isInterrupted: isInterrupted)

@@ -56,16 +56,19 @@ package struct TrainingSubject {
       try request.trainedModules.isEmpty
       ? selection.all : selection.tensors(named: request.trainedModules)
     let frozen = Set(try selection.tensors(named: request.frozenModules))
-    let base = try OpenedCheckpoint(path: model.path)
-    masters = try Self.masters(of: chosen.filter { !frozen.contains($0) }, base)
+    masters = try Self.masters(of: chosen.filter { !frozen.contains($0) }, model)
     graph = try model.graph(.none, masters: masters)
     tensors = masters
-    var written = masters
+    var written: [TensorName: MemorySlice] = [:]
+    for (name, master) in masters {
+      written[model.weights.storedName(of: name) ?? name] = master
+    }
     if model.configuration.tiesEmbeddings {
       // Some files hold the shared tensor twice.
       written[model.configuration.headName] = masters[model.configuration.embeddingName]
     }
-    product = .model(TrainedModel(base: base, masters: written))
+    product = .model(
+      TrainedModel(base: try OpenedCheckpoint(path: model.path), masters: written))
   }
 
   // MARK: - An adapter
@@ -92,7 +95,7 @@ package struct TrainingSubject {
       return !hasUpdate && !frozen.contains($0) && (saved.contains($0) || asked.contains($0))
     }
     var masters = try Self.masters(
-      of: chosen.filter { !saved.contains($0) }, try OpenedCheckpoint(path: model.path))
+      of: chosen.filter { !saved.contains($0) }, model)
     for name in chosen {
       guard let value = attached.replacements[name] else { continue }
       masters[name] = try Self.master(value)
@@ -135,16 +138,10 @@ package struct TrainingSubject {
 
   /// Reads tensors of a base in f32.
   private static func masters(
-    of names: [TensorName], _ base: OpenedCheckpoint
-  ) throws -> [TensorName: MemorySlice] {
-    let positions = base.reader.positions
+    of names: [TensorName], _ model: LanguageModel
+  ) throws(StorageError) -> [TensorName: MemorySlice] {
     var result: [TensorName: MemorySlice] = [:]
-    for name in names {
-      guard let position = positions[name] else {
-        throw ModelError(.missingTensor, file: base.path, tensor: name)
-      }
-      result[name] = try base.reader.f32Contents(of: position)
-    }
+    for name in names { result[name] = try model.weights.master(of: name) }
     return result
   }
 

@@ -35,7 +35,7 @@ package final class Generator {
     self.model = model
     self.kernels = kernels
     self.capacity = capacity
-    bindings = model.weights.tensors
+    bindings = try model.weights.tensors
     bindings.merge(adapters) { _, new in new }
     bindings.merge(try model.caches(capacity: capacity)) { _, new in new }
     position = try MemorySlice(allocating: .i32, [1])

@@ -29,8 +29,8 @@ package struct Layers: Sendable {
 
   /// A weight as it lies in memory, for gathering rows from.
   func table(_ name: TensorName, in graph: inout Graph) -> Value {
-    let slice = weights[name]
-    return graph.parameter(name, slice.dtype, slice.shape)
+    let type = weights.type(of: name)
+    return graph.parameter(name, type.dtype, type.shape)
   }
 
   /// A vector of weights in f32.
@@ -51,7 +51,7 @@ package struct Layers: Sendable {
     let weight = parameter(TensorName(path + ".weight"), in: &graph)
     var y = graph.matmul(
       x, transposed: false, weight, transposed: !isStoredTransposed, dtype: dtype)
-    if weights.tensors[TensorName(path + ".bias")] != nil {
+    if weights.contains(TensorName(path + ".bias")) {
       y = graph.add(
         graph.cast(y, to: .f32), vector(TensorName(path + ".bias"), in: &graph))
     }

@@ -12,36 +12,98 @@ public enum ComputePrecision: String, Sendable, CaseIterable {
   public var dtype: DType { self == .bf16 ? .bf16 : .f32 }
 }
 
-/// A model's tensors in memory: mapped where the file's bytes can be used in place, converted otherwise.
+/// A model's tensors: mapped where the file's bytes can be used in place, else converted into memory when first asked for.
 public struct ModelWeights: Sendable {
+  private enum Source: Sendable {
+    case file(StoredWeight)
+    /// What training or an adapter put in a weight's place.
+    case memory(MemorySlice)
+  }
+
+  private let sources: [TensorName: Source]
+
+  private init(_ sources: [TensorName: Source]) { self.sources = sources }
+
+  // MARK: - Tensors
+
   /// The tensors by name.
-  public let tensors: [TensorName: MemorySlice]
-  /// Bytes mapped from files; the system may drop and reread them.
-  public let mappedByteCount: Int
-  /// Bytes converted into memory of their own.
-  public let convertedByteCount: Int
+  ///
+  /// - Throws: ``StorageError`` when reading fails or memory runs out.
+  public var tensors: [TensorName: MemorySlice] {
+    get throws(StorageError) {
+      var result: [TensorName: MemorySlice] = [:]
+      for (name, source) in sources { result[name] = try Self.slice(of: source) }
+      return result
+    }
+  }
 
   /// The tensor of a name that the architecture is known to have.
   ///
   /// - Precondition: the name was among those loaded.
   package subscript(_ name: TensorName) -> MemorySlice {
-    guard let slice = tensors[name] else { preconditionFailure("\(name) was loaded") }
-    return slice
+    get throws(StorageError) { try Self.slice(of: source(of: name)) }
   }
 
-  private init(
-    tensors: [TensorName: MemorySlice], mappedByteCount: Int, convertedByteCount: Int
-  ) {
-    self.tensors = tensors
-    self.mappedByteCount = mappedByteCount
-    self.convertedByteCount = convertedByteCount
+  private static func slice(of source: Source) throws(StorageError) -> MemorySlice {
+    switch source {
+    case .file(let weight): try weight.slice()
+    case .memory(let slice): slice
+    }
   }
+
+  private func source(of name: TensorName) -> Source {
+    guard let source = sources[name] else { preconditionFailure("\(name) was loaded") }
+    return source
+  }
+
+  /// Whether the model has a tensor.
+  package func contains(_ name: TensorName) -> Bool { sources[name] != nil }
+
+  /// The dtype and shape that a tensor has in memory, without bringing it there.
+  package func type(of name: TensorName) -> (dtype: DType, shape: Shape) {
+    switch source(of: name) {
+    case .file(let weight): (weight.dtype, weight.info.shape)
+    case .memory(let slice): (slice.dtype, slice.shape)
+    }
+  }
+
+  /// Bytes mapped from files; the system may drop and reread them.
+  public var mappedByteCount: Int {
+    sources.values.reduce(0) { sum, source in
+      guard case .file(let weight) = source, weight.isMapped else { return sum }
+      return sum + weight.info.byteCount
+    }
+  }
+
+  /// Bytes of the tensors that are converted into memory of their own when they are used.
+  public var convertedByteCount: Int {
+    sources.values.reduce(0) { sum, source in
+      guard case .file(let weight) = source, !weight.isMapped else { return sum }
+      return sum + weight.info.shape.elementCount * weight.dtype.layout.bytes
+    }
+  }
+
+  // MARK: - Training
 
   /// The weights with some tensors in other memory: the f32 masters of trained ones, or what an adapter brings.
   package func replacing(_ values: [TensorName: MemorySlice]) -> ModelWeights {
-    ModelWeights(
-      tensors: tensors.merging(values) { _, new in new }, mappedByteCount: mappedByteCount,
-      convertedByteCount: convertedByteCount)
+    ModelWeights(sources.merging(values.mapValues(Source.memory)) { _, new in new })
+  }
+
+  /// A copy of a tensor in f32, from the file's values, for training to change.
+  ///
+  /// - Precondition: the name was among those loaded, and nothing replaces it.
+  package func master(of name: TensorName) throws(StorageError) -> MemorySlice {
+    guard case .file(let weight) = source(of: name) else {
+      preconditionFailure("\(name) comes from a file")
+    }
+    return try weight.converted(to: .f32)
+  }
+
+  /// The name that a tensor has in its file; nil for one that doesn't come from a file.
+  package func storedName(of name: TensorName) -> TensorName? {
+    guard case .file(let weight) = source(of: name) else { return nil }
+    return weight.info.name
   }
 
   /// The dtype that a tensor is computed with: matrices have the precision's, vectors keep theirs.
@@ -51,12 +113,14 @@ public struct ModelWeights: Sendable {
     shape.rank >= 2 ? precision.dtype : (stored == .f16 || stored == .f64 ? .f32 : stored)
   }
 
+  // MARK: - Loading
+
   /// Loads the tensors that an architecture needs from an open checkpoint.
   ///
   /// `stored` gives the names under which a tensor may stand, the usual one first. Matrices become the precision's dtype; vectors (norm weights, biases) keep theirs. Tensors that the architecture
   /// doesn't know are left alone.
   /// - Throws: ``ModelError`` for a missing tensor, another shape or a dtype without arithmetic, ``StorageError`` when
-  ///   reading fails.
+  ///   mapping fails.
   package init(
     _ checkpoint: any CheckpointReader, needed: [(name: TensorName, shape: Shape)],
     stored: (TensorName) -> [TensorName] = { [$0] }, precision: ComputePrecision,
@@ -65,10 +129,8 @@ public struct ModelWeights: Sendable {
     let positions = Dictionary(
       checkpoint.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first }
     )
-    var tensors: [TensorName: MemorySlice] = [:]
+    var sources: [TensorName: Source] = [:]
     var files: [FileIdentity: Memory] = [:]
-    var mapped = 0
-    var converted = 0
     for (name, shape) in needed {
       guard let position = stored(name).lazy.compactMap({ positions[$0] }).first else {
         throw ModelError(.missingTensor, file: checkpoint.path, tensor: name)
@@ -84,6 +146,7 @@ public struct ModelWeights: Sendable {
           remedy: "convert the model first: graft convert \(checkpoint.path) DIR --dtype bf16")
       }
       let wanted = Self.dtype(of: shape, stored: info.dtype, precision: precision)
+      var mapped: MemorySlice?
       if info.dtype == wanted, let extent = checkpoint.extent(of: position),
         extent.range.lowerBound % (wanted.layout.bytes) == 0
       {
@@ -94,43 +157,11 @@ public struct ModelWeights: Sendable {
           memory = try Memory(mapping: extent.file)
           files[extent.file.identity] = memory
         }
-        tensors[name] = MemorySlice(
-          memory, at: extent.range.lowerBound, dtype: wanted, shape: shape)
-        mapped += info.byteCount
-      } else {
-        let slice = try Self.convert(checkpoint, position, to: wanted, kernels: kernels)
-        tensors[name] = slice
-        converted += slice.byteCount
+        mapped = MemorySlice(memory, at: extent.range.lowerBound, dtype: wanted, shape: shape)
       }
+      sources[name] = .file(
+        StoredWeight(checkpoint, position, dtype: wanted, mapped: mapped, kernels: kernels))
     }
-    self.tensors = tensors
-    mappedByteCount = mapped
-    convertedByteCount = converted
-  }
-
-  /// Reads a tensor in tiles and converts each, so that only the result is ever whole.
-  private static func convert(
-    _ checkpoint: any CheckpointReader, _ position: Int, to dtype: DType, kernels: Kernels
-  ) throws(StorageError) -> MemorySlice {
-    let info = checkpoint.tensors[position]
-    if info.dtype == dtype { return try checkpoint.contents(of: position) }
-    let result = try MemorySlice(allocating: dtype, info.shape)
-    let tileElements = min(max(info.shape.elementCount, 1), 1 << 20)
-    let tile = try MemorySlice(allocating: info.dtype, [tileElements])
-    let stored = info.dtype.layout.bytes
-    var done = 0
-    while done < info.shape.elementCount {
-      let count = min(tileElements, info.shape.elementCount - done)
-      try tile.memory.withMutableBytes { (bytes: inout MutableRawSpan) throws(StorageError) in
-        var part = bytes._mutatingExtracting(0..<count * stored)
-        try checkpoint.read(position, at: done * stored, into: &part)
-      }
-      kernels.convert(
-        MemorySlice(tile.memory, dtype: info.dtype, shape: [count]),
-        to: MemorySlice(
-          result.memory, at: done * dtype.layout.bytes, dtype: dtype, shape: [count]))
-      done += count
-    }
-    return result
+    self.sources = sources
   }
 }

@@ -111,7 +111,7 @@ struct FamilyModel {
       hidden, transposed: false, graph.head(in: &computation), transposed: true, dtype: .f32)
     let executable = try Executable(
       computation, outputs: [logits], options: CompilerOptions(), kernels: kernels)
-    var bindings = graph.weights.tensors
+    var bindings = try graph.weights.tensors
     bindings.merge(try graph.constantInputs(arrangement)) { _, new in new }
     bindings[DecoderGraph.Input.tokens] = try MemorySlice(copying: ids, [ids.count])
     if let positions, let segments {

@@ -26,7 +26,7 @@ struct SavedModulesTests {
       hidden, transposed: false, builder.head(in: &graph), transposed: true, dtype: .f32)
     let executable = try Executable(
       graph, outputs: [logits], options: CompilerOptions(), kernels: model.kernels)
-    var bindings = builder.weights.tensors.merging(attached.tensors) { _, new in new }
+    var bindings = try builder.weights.tensors.merging(attached.tensors) { _, new in new }
     bindings.merge(try builder.constantInputs(arrangement)) { _, new in new }
     bindings[DecoderGraph.Input.tokens] = try MemorySlice(copying: ids, [ids.count])
     try executable.run(bindings: bindings)
