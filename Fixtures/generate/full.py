@@ -3,7 +3,7 @@
 `golden/full/NAME/golden.safetensors` belongs to `golden/families/NAME`. Everything is in f32 with eager attention; tensors go by
 their names in the model, a shared embedding and head by the embedding's:
 
-    input_ids, loss, gradient....            tokens [2, 32]; every token but the first is a label. For qwen3 the vectors only
+    input_ids, loss, gradient....            tokens [2, 32]; every token but the first is a label. For qwen3 and gemma3 the vectors only
     train.input_ids [10, 4, 32], train.loss [10], train.gradient_norm [10], train.final....        for qwen2 and llama-untied-linear-rope
 
 The run makes 10 steps, two batches in turn, of AdamW on every tensor (rate 1e-3 all the way, betas 0.9 and 0.999, epsilon 1e-8,
@@ -60,6 +60,7 @@ def whole(name: str, seed: int, trains: bool, vectors_only: bool = False) -> Non
 def adapter(label: str, name: str, seed: int, modules: list[str], ties: bool = False) -> None:
     directory = GOLDEN / "full" / label
     config = LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj"], modules_to_save=modules, ensure_weight_tying=ties, task_type="CAUSAL_LM")
+    torch.manual_seed(seed)
     made = get_peft_model(base(name), config)
     generator = torch.Generator().manual_seed(seed)
     for parameter in made.parameters():
@@ -81,6 +82,8 @@ def main() -> None:
     whole("llama-untied-linear-rope", 301, trains=True)
     whole("llama-head-dim", 302, trains=False)
     whole("qwen3", 303, trains=False, vectors_only=True)
+    whole("gemma3", 304, trains=False, vectors_only=True)
+    whole("gpt2", 305, trains=False)
     adapter("both-untied", "llama-untied-linear-rope", 310, ["embed_tokens", "lm_head"])
     adapter("both-tied", "qwen2", 311, ["embed_tokens", "lm_head"], ties=True)
     adapter("head-of-tied", "qwen2", 312, ["lm_head"])

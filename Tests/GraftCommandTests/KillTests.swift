@@ -1,15 +1,33 @@
 import Foundation
 import Testing
 
-/// A run killed at random moments, and resumed each time, ends with the same adapter bytes as an undisturbed one.
+/// A run killed at random moments, and resumed each time, ends with the same bytes as an undisturbed one.
 struct KillTests {
-  private static func arguments(_ output: String) -> [String] {
-    [
-      "train", "model", "--data", "text/gospels.txt", "--out", output, "--steps", "12",
-      "--batch-size", "2", "--sequence-length", "64", "--rank", "4", "--warmup", "2",
-      "--save-every",
-      "1", "--seed", "11", "--quiet",
-    ]
+  /// What a run trains.
+  enum Subject: CaseIterable {
+    case adapter, model
+
+    var options: [String] {
+      switch self {
+      case .adapter: ["--rank", "4"]
+      case .model: ["--full", "--freeze", "embed_tokens"]
+      }
+    }
+
+    var file: String {
+      switch self {
+      case .adapter: "adapter_model.safetensors"
+      case .model: "model.safetensors"
+      }
+    }
+
+    func arguments(_ output: String) -> [String] {
+      [
+        "train", "model", "--data", "text/gospels.txt", "--out", output, "--steps", "12",
+        "--batch-size", "2", "--sequence-length", "64", "--warmup", "2", "--save-every", "1",
+        "--seed", "11", "--quiet",
+      ] + options
+    }
   }
 
   private static func start(_ arguments: [String]) throws -> Process {
@@ -24,20 +42,23 @@ struct KillTests {
     return process
   }
 
-  @Test func `killed ten times at random moments, a resumed run ends with the same bytes`() throws {
+  @Test(arguments: Subject.allCases)
+  func `killed ten times at random moments, a resumed run ends with the same bytes`(
+    subject: Subject
+  ) throws {
     let scratch = Scratch()
-    let whole = try Self.start(Self.arguments(scratch("whole")))
+    let whole = try Self.start(subject.arguments(scratch("whole")))
     let clock = ContinuousClock()
     let duration = clock.measure { whole.waitUntilExit() }
     try #require(whole.terminationStatus == 0)
-    let expected = try Data(contentsOf: scratch.url("whole/adapter_model.safetensors"))
+    let expected = try Data(contentsOf: scratch.url("whole/" + subject.file))
 
     var kills = 0
     var attempt = 0
     while kills < 10 {
       attempt += 1
       let output = scratch("killed-\(attempt)")
-      var process = try Self.start(Self.arguments(output))
+      var process = try Self.start(subject.arguments(output))
       var rounds = 0
       while true {
         rounds += 1
@@ -48,13 +69,13 @@ struct KillTests {
         process.waitUntilExit()
         kills += 1
         let isBegun = FileManager.default.fileExists(atPath: output + "/training_log.jsonl")
-        process = try Self.start(Self.arguments(output) + (isBegun ? ["--resume"] : []))
+        process = try Self.start(subject.arguments(output) + (isBegun ? ["--resume"] : []))
       }
       process.waitUntilExit()
       #expect(process.terminationStatus == 0)
-      let adapter = try Data(
-        contentsOf: URL(filePath: output).appending(path: "adapter_model.safetensors"))
-      let isSame = adapter == expected
+      let written = try Data(
+        contentsOf: URL(filePath: output).appending(path: subject.file))
+      let isSame = written == expected
       #expect(isSame, "attempt \(attempt) after \(kills) kills")
     }
   }

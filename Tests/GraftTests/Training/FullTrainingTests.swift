@@ -38,7 +38,7 @@ struct FullTrainingTests {
   // MARK: - Beside PyTorch
 
   @Test(
-    arguments: ["qwen2", "llama-untied-linear-rope", "llama-head-dim", "qwen3"],
+    arguments: ["qwen2", "llama-untied-linear-rope", "llama-head-dim", "qwen3", "gemma3", "gpt2"],
     [RecomputePolicy.none, .block])
   func `gradients of every tensor equal PyTorch's`(
     name: String, recompute: RecomputePolicy
