@@ -36,13 +36,19 @@ extension Kernels {
 }
 
 extension Kernels {
+  private static let fewRowsTasksPerThread = 4
+  private static let leastRowsOfTask = 32
+
   /// c (+)= scale·a·bᵀ for a few rows of a, as in generation: what counts is reading b once.
   private func multiplyFewRows(
     _ a: MemorySlice, _ b: MemorySlice, into c: MemorySlice, scale: Float, accumulate: Bool
   ) {
     let (m, n, k) = (c.shape.rows, c.shape.columns, b.shape.columns)
     let (level, workers) = (level, workers)
-    runs(of: n, length: 256) { columns, worker in
+    // Every row of b is a sum of its own, so how they are shared changes no bit: evenly, and in few enough tasks.
+    let tasks = pool.threadCount * Self.fewRowsTasksPerThread
+    let length = max(Self.leastRowsOfTask, ((n + tasks - 1) / tasks + 3) / 4 * 4)
+    runs(of: n, length: length) { columns, worker in
       let worker = workers[worker]
       let x = unsafe Matrix(worker.floats(m * k, for: .left), .f32, rows: m, columns: k)
       unsafe Matrix(a.address, a.dtype, rows: m, columns: k).copy(to: x, level: level)

@@ -19,8 +19,9 @@ public struct Sampler: Sendable, Equatable {
 
   /// The token chosen at a position; ties go to the lowest id.
   public func choose(_ logits: [Float], position: Int) -> Int32 {
-    guard let likeliest = logits.indices.max(by: { logits[$0] < logits[$1] }) else { return 0 }
-    let best = logits.firstIndex(of: logits[likeliest]) ?? likeliest
+    guard !logits.isEmpty else { return 0 }
+    var best = 0
+    for token in logits.indices where logits[token] > logits[best] { best = token }
     guard temperature > 0 else { return Int32(best) }
     let weights = logits.map { exp(Double(($0 - logits[best]) / temperature)) }
     let total = weights.reduce(0, +)
