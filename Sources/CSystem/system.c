@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <malloc.h>
 #include <unistd.h>
 
 int graft_exchange_paths(const char *first, const char *second) {
@@ -14,3 +15,5 @@ long graft_copy_file_range(
   off_t from = source_offset, to = target_offset;
   return copy_file_range(source, &from, target, &to, count, 0);
 }
+
+void graft_release_free_memory(void) { malloc_trim(0); }

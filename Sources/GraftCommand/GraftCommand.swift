@@ -10,6 +10,7 @@ struct GraftCommand: ParsableCommand {
     subcommands: [
       InspectVerb.self, VerifyVerb.self, DiffVerb.self, ConvertVerb.self, WarmStartVerb.self,
       TrainVerb.self, ReportVerb.self, EvaluateVerb.self, GenerateVerb.self, MergeVerb.self,
+      PlanVerb.self,
     ])
 
   /// The version that `--version` and written files name.

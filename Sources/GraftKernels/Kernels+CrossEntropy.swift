@@ -67,16 +67,16 @@ extension Kernels {
     let (tokens, hidden, vocab) = (x.shape.rows, x.shape.columns, head.shape.rows)
     precondition(head.shape.columns == hidden && targets.shape.elementCount == tokens, "one width")
     let (level, workers, bf16) = (level, workers, hasBF16DotProduct)
-    let kept: DType = bf16 && head.dtype == .bf16 && x.dtype == .bf16 ? .bf16 : .f32
+    let room = CrossEntropyRoom(
+      vocabulary: vocab, hidden: hidden,
+      kept: bf16 && head.dtype == .bf16 && x.dtype == .bf16 ? .bf16 : .f32)
+    let (kept, chunk, rowsPerTask) = (room.kept, room.chunk, room.rowsPerTask)
     let size = kept.layout.bytes
-    let chunk = min(vocab, 4096)
     let chunks = (vocab + chunk - 1) / chunk
-    let rowsPerTask = max(16, min(128, (14 << 20) / (vocab * size) / 16 * 16))
     runs(of: tokens, length: rowsPerTask) { range, worker in
       let worker = workers[worker]
       let rows = range.count
-      let logits = unsafe worker.floats(
-        rowsPerTask * (chunk + vocab * size / 4 + 1 + 2 * chunks + hidden + 3))
+      let logits = unsafe worker.floats(room.floatCount)
       let kernel = unsafe UnsafeMutableRawPointer(logits + rowsPerTask * chunk)
       let maxima = unsafe (kernel + (rowsPerTask * vocab * size + 63) / 64 * 64)
         .assumingMemoryBound(to: Float.self)

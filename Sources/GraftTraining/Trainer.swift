@@ -39,29 +39,31 @@ package final class Trainer {
   private let gradientScale: MemorySlice
   private let scalars: [(input: AdamW.Input, slice: MemorySlice)]
 
-  /// Bytes of the arenas: activations, their gradients and scratch.
+  /// Bytes of the arenas: activations, their gradients and what the update needs.
   package var arenaByteCount: Int {
-    step.memoryPlan.arenaByteCount + norm.memoryPlan.arenaByteCount
-      + update.memoryPlan.arenaByteCount
+    [step, norm, update].reduce(0) { $0 + $1.memoryPlan.arenaByteCount }
   }
 
-  /// The compiled forward and backward pass, for reports.
-  package var stepExecutable: Executable { step }
+  /// What the run will hold in memory beside mapped weights.
+  package let memory: MemoryForecast
 
-  /// Compiles a run for a model whose adapters are `trainable`.
+  /// The compiled forward and backward pass, for reports.
+  package let stepCompilation: Compilation
+
+  /// Compiles a run for a model whose adapters are `trainable`; `besides` are bytes that the rest of the run will write to.
   ///
-  /// - Throws: ``GraphError`` when a trainable tensor has no path to the loss, ``StorageError`` without memory.
+  /// - Throws: ``GraphError`` when a trainable tensor has no path to the loss, ``StorageError`` without memory,
+  ///   ``TrainingError/Reason/budgetTooSmall(byteCount:least:)``.
   package init(
-    _ model: DecoderGraph, trainable: TrainableTensors, settings: TrainingSettings, kernels: Kernels
+    _ model: DecoderGraph, trainable: TrainableTensors, settings: TrainingSettings,
+    kernels: Kernels, besides: Int = 0
   ) throws {
     self.trainable = trainable
     self.settings = settings
-    let options = CompilerOptions(recompute: settings.recompute, fusion: settings.fusion)
+    // Converted weights count as what the process holds already.
+    bindings = try model.weights.tensors
+    let options = CompilerOptions(fusion: settings.fusion)
     let tokens = Self.arrangement(settings).tokenCount
-
-    let forward = try Self.stepGraph(model, trainable, settings)
-    losses = forward.losses
-    step = try Executable(forward.graph, outputs: [losses], options: options, kernels: kernels)
 
     var normGraph = Graph()
     squares = Self.squaredNorm(trainable, in: &normGraph)
@@ -70,12 +72,19 @@ package final class Trainer {
     let updateGraph = Self.updateGraph(trainable, settings.optimizer)
     update = try Executable(updateGraph, outputs: [], options: options, kernels: kernels)
 
+    let forward = try Self.stepGraph(model, trainable, settings)
+    losses = forward.losses
+    let others =
+      besides + norm.memoryPlan.arenaByteCount + update.memoryPlan.arenaByteCount + tokens * 8
+    (stepCompilation, memory) = try Self.fitted(
+      forward.graph, outputs: [losses], trainable, settings, others: others, kernels: kernels)
+    step = try Executable(stepCompilation, kernels: kernels)
+
     ids = try MemorySlice(allocating: .i32, [tokens])
     targets = try MemorySlice(allocating: .i32, [tokens])
     lossScale = try MemorySlice(allocating: .f32, [1])
     gradientScale = try MemorySlice(allocating: .f32, [1])
     scalars = try AdamW.Input.allCases.map { ($0, try MemorySlice(allocating: .f32, [1])) }
-    bindings = try model.weights.tensors
     bindings.merge(trainable.bindings) { _, new in new }
     bindings.merge(try model.constantInputs(Self.arrangement(settings))) { _, new in new }
     bindings[DecoderGraph.Input.tokens] = ids
@@ -127,6 +136,55 @@ package final class Trainer {
       slice.replaceElements([value])
     }
     try update.run(bindings: bindings)
+  }
+
+  // MARK: - Memory
+
+  /// The step compiled within the settings' budget, and what the run will hold.
+  private static func fitted(
+    _ graph: Graph, outputs: [Value], _ trainable: TrainableTensors, _ settings: TrainingSettings,
+    others: Int, kernels: Kernels
+  ) throws -> (Compilation, MemoryForecast) {
+    func compiled(_ policy: RecomputePolicy) throws -> Compilation {
+      try Compilation(
+        graph, outputs: outputs,
+        options: CompilerOptions(recompute: policy, fusion: settings.fusion))
+    }
+    defer { ProcessMemory.releaseFreeMemory() }
+    guard let budget = settings.memory else {
+      let compilation = try compiled(settings.recompute)
+      return (compilation, forecast(compilation, trainable, others: others, kernels: kernels))
+    }
+    let everything = try compiled(.none)
+    var memory = forecast(everything, trainable, others: others, kernels: kernels)
+    if memory.peakBytes <= budget { return (everything, memory) }
+    // Everything but the step's arena is the same for every plan.
+    let fixed = memory.peakBytes - everything.memoryPlan.arenaByteCount
+    do {
+      let compilation = try compiled(.within(byteCount: max(0, budget - fixed)))
+      memory.arenaBytes = compilation.memoryPlan.arenaByteCount + others
+      return (compilation, memory)
+    } catch let error as GraphError {
+      guard case .arenaTooSmall(_, let least) = error.reason else { throw error }
+      throw TrainingError(
+        .budgetTooSmall(byteCount: budget, least: fixed + least),
+        remedy: "give --memory that much, or lower --batch-size or --sequence-length")
+    }
+  }
+
+  private static func forecast(
+    _ compilation: Compilation, _ trainable: TrainableTensors, others: Int, kernels: Kernels
+  ) -> MemoryForecast {
+    ProcessMemory.releaseFreeMemory()
+    var memory = MemoryForecast()
+    memory.baselineBytes = ProcessMemory.anonymousResidentBytes
+    memory.stateBytes = trainable.entries.reduce(0) {
+      $0 + 3 * MemoryForecast.pages($1.value.byteCount)
+    }
+    memory.arenaBytes = compilation.memoryPlan.arenaByteCount + others
+    memory.scratchBytes = MemoryForecast.scratch(
+      compilation, threads: kernels.pool.threadCount, bf16: kernels.hasBF16DotProduct)
+    return memory
   }
 
   // MARK: - Graphs

@@ -29,6 +29,8 @@ public struct TrainingError: DiagnosableError, Equatable {
     case outputExists
     /// A setting is out of range.
     case invalidSetting(name: String, expected: String, found: String)
+    /// The run can't be made to fit a budget of memory.
+    case budgetTooSmall(byteCount: Int, least: Int)
     /// The loss or the gradient is NaN or infinite.
     case nonFinite(step: Int, quantity: String)
     /// The user interrupted the run; its state is saved.
@@ -60,7 +62,8 @@ public struct TrainingError: DiagnosableError, Equatable {
       .invalidSetting(_, let expected, let found), .badRecord(let expected, let found):
       let detail = "expected \(expected), found \(found.escapedForTerminal)"
       place = place.map { "\($0), \(detail)" } ?? detail
-    case .tooLittleData, .noState, .noLog, .outputExists, .nonFinite, .interrupted: break
+    case .tooLittleData, .noState, .noLog, .outputExists, .budgetTooSmall, .nonFinite, .interrupted:
+      break
     }
     return Diagnosis(kind: kind, summary: summary, location: place, remedy: remedy)
   }
@@ -69,6 +72,7 @@ public struct TrainingError: DiagnosableError, Equatable {
     switch reason {
     case .nonFinite: .nonFinite
     case .interrupted: .interrupted
+    case .budgetTooSmall: .memory
     case .invalidSetting: .usage
     case .outputExists: .inputOutput
     case .tooLittleData, .badExample, .stateMismatch, .noState, .badRecord, .noLog: .badInput
@@ -86,6 +90,8 @@ public struct TrainingError: DiagnosableError, Equatable {
     case .noState: "nothing to resume: no training state here"
     case .outputExists: "the output directory holds another run"
     case .invalidSetting(let name, _, _): "\(name) is out of range"
+    case .budgetTooSmall(let byteCount, let least):
+      "training doesn't fit into \(byteCount) bytes; the least possible is \(least)"
     case .nonFinite(let step, let quantity): "the \(quantity) is not finite at step \(step)"
     case .interrupted(let step): "interrupted after step \(step); the state is saved"
     }

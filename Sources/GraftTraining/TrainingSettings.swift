@@ -26,6 +26,10 @@ public struct TrainingSettings: Sendable, Equatable {
   public var shuffles: Bool
   /// What is recomputed in the backward pass instead of being kept.
   public var recompute: RecomputePolicy
+  /// The most bytes that everything but mapped weights may take; nil sets no limit.
+  ///
+  /// With a limit, what is recomputed is the least that makes the run fit, whatever ``recompute`` says.
+  public var memory: Int?
   /// Whether pointwise chains run fused.
   public var fusion: Bool
   /// Steps between validations; nil validates at the end only.
@@ -38,7 +42,8 @@ public struct TrainingSettings: Sendable, Equatable {
     steps: Int = 100, batchSize: Int = 4, sequenceLength: Int = 512, accumulation: Int = 1,
     learningRate: Double = 1e-3, decay: LearningRateSchedule.Decay = .cosine, warmupSteps: Int = 0,
     optimizer: AdamW = AdamW(), clipNorm: Double? = 1, seed: UInt64 = 0, shuffles: Bool = true,
-    recompute: RecomputePolicy = .none, fusion: Bool = true, evaluateEvery: Int? = nil,
+    recompute: RecomputePolicy = .none, memory: Int? = nil, fusion: Bool = true,
+    evaluateEvery: Int? = nil,
     saveEvery: Int? = nil
   ) {
     self.steps = steps
@@ -53,6 +58,7 @@ public struct TrainingSettings: Sendable, Equatable {
     self.seed = seed
     self.shuffles = shuffles
     self.recompute = recompute
+    self.memory = memory
     self.fusion = fusion
     self.evaluateEvery = evaluateEvery
     self.saveEvery = saveEvery

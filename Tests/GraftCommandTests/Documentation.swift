@@ -8,7 +8,7 @@ enum Documentation {
   /// The verbs, each with a page of its name.
   static let verbs = [
     "inspect", "verify", "diff", "convert", "warm-start", "train", "report", "evaluate", "generate",
-    "merge",
+    "merge", "plan",
   ]
   /// The pages that go on from there.
   static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" }

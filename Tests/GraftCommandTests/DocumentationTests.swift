@@ -18,7 +18,7 @@ struct DocumentationTests {
     }
   }
 
-  @Test(arguments: Documentation.verbs)
+  @Test(arguments: Documentation.verbs.filter { $0 != "plan" })
   func `a verb's page names exactly the options of its help`(verb: String) throws {
     let help = try Shell.run("graft \(verb) --help", in: NSTemporaryDirectory()).output
     let page = try Documentation.text(of: "Manual/\(verb).md")
@@ -27,6 +27,14 @@ struct DocumentationTests {
     let offered = Documentation.options(in: help).subtracting(everywhere)
     #expect(offered.count > 1)
     #expect(Documentation.options(in: rows) == offered)
+  }
+
+  @Test func `plan takes the options of the verb that it plans, and says so as JSON`() throws {
+    func options(_ verb: String) throws -> Set<String> {
+      let help = try Shell.run("graft \(verb) --help", in: NSTemporaryDirectory()).output
+      return Documentation.options(in: help)
+    }
+    #expect(try options("plan train") == options("train").union(["--json"]))
   }
 
   @Test func `every verb has a page, and every page a verb`() throws {

@@ -15,6 +15,31 @@ extension LanguageModel {
     step: @escaping (StepRecord) -> Void = { _ in },
     isInterrupted: @escaping () -> Bool = { false }
   ) throws {
+    let run = try prepare(request)
+    let fingerprint = self.fingerprint(request, run.settings, run.text, run.subject)
+    let directory: TrainingDirectory
+    var position = TrainingPosition.start
+    if request.resumes {
+      let saved: TrainingState?
+      (directory, saved) = try TrainingDirectory.resume(request.output)
+      try saved?.restore(run.trainer.trainable, fingerprint: fingerprint)
+      try saved?.position.check(against: run.settings, file: request.output)
+      position = saved?.position ?? .start
+    } else {
+      directory = try TrainingDirectory.create(request.output)
+    }
+    starting(summary(of: run, from: position))
+    let recorder = TrainingRecorder(
+      directory, product: run.subject.product, fingerprint: fingerprint, step: step,
+      isInterrupted: isInterrupted)
+    try TrainingRun(
+      trainer: run.trainer, settings: run.settings, windows: run.windows,
+      validation: run.validation
+    ).run(from: position, recorder)
+  }
+
+  /// Reads the data and compiles the run, so that nothing is written that can't be trained.
+  func prepare(_ request: TrainingRequest) throws -> PreparedTraining {
     var settings = request.settings
     try settings.validate()
     let text = try tokenize(request.data, form: request.form, masksPrompt: request.masksPrompt)
@@ -26,37 +51,27 @@ extension LanguageModel {
     }
     let subject = try TrainingSubject(request, of: self)
     let trainable = try TrainableTensors(subject.tensors.map { (name: $0, value: $1) })
-    let trainer = try Trainer(
-      subject.graph, trainable: trainable, settings: settings, kernels: kernels)
     let validation = try validation(request, settings, subject)
-    let fingerprint = self.fingerprint(request, settings, text, subject)
+    let trainer = try Trainer(
+      subject.graph, trainable: trainable, settings: settings, kernels: kernels,
+      besides: validation?.evaluator.arenaByteCount ?? 0)
+    return PreparedTraining(
+      settings: settings, text: text, windows: windows, subject: subject, trainer: trainer,
+      validation: validation)
+  }
 
-    let directory: TrainingDirectory
-    var position = TrainingPosition.start
-    if request.resumes {
-      let saved: TrainingState?
-      (directory, saved) = try TrainingDirectory.resume(request.output)
-      try saved?.restore(trainable, fingerprint: fingerprint)
-      try saved?.position.check(against: settings, file: request.output)
-      position = saved?.position ?? .start
-    } else {
-      directory = try TrainingDirectory.create(request.output)
-    }
-
-    starting(
-      TrainingSummary(
-        moduleCount: subject.moduleCount, tensorCount: subject.masters.count,
-        parameterCount: trainable.parameterCount,
-        windowCount: windows.count, stepCount: settings.steps, firstStep: position.step,
-        arenaBytes: trainer.arenaByteCount, stateBytes: trainable.byteCount,
-        mappedBytes: subject.graph.weights.mappedByteCount,
-        convertedBytes: subject.graph.weights.convertedByteCount))
-    let recorder = TrainingRecorder(
-      directory, product: subject.product, fingerprint: fingerprint, step: step,
-      isInterrupted: isInterrupted)
-    let run = TrainingRun(
-      trainer: trainer, settings: settings, windows: windows, validation: validation)
-    try run.run(from: position, recorder)
+  private func summary(
+    of run: PreparedTraining, from position: TrainingPosition
+  ) -> TrainingSummary {
+    TrainingSummary(
+      moduleCount: run.subject.moduleCount, tensorCount: run.subject.masters.count,
+      parameterCount: run.trainer.trainable.parameterCount,
+      windowCount: run.windows.count, stepCount: run.settings.steps, firstStep: position.step,
+      memory: run.trainer.memory,
+      arenaBytes: run.trainer.stepCompilation.memoryPlan.arenaByteCount,
+      stateBytes: run.trainer.trainable.byteCount,
+      mappedBytes: run.subject.graph.weights.mappedByteCount,
+      convertedBytes: run.subject.graph.weights.convertedByteCount)
   }
 
   /// Reads and tokenizes data files.

@@ -60,7 +60,9 @@ public struct TrainingSummary: Sendable {
   public let stepCount: Int
   /// The step that a resumed run goes on from; 0 for a fresh one.
   public let firstStep: Int
-  /// Bytes of activations, their gradients and scratch: the arena.
+  /// What will be in memory beside mapped weights.
+  public let memory: MemoryForecast
+  /// Bytes of activations and their gradients: the step's arena.
   public let arenaBytes: Int
   /// Bytes of trained tensors, gradients and optimizer state.
   public let stateBytes: Int

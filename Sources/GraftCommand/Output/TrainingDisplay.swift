@@ -25,7 +25,8 @@ final class TrainingDisplay: Sendable {
       memory: weights \(Quantity.bytes(summary.mappedBytes)) mapped, \
       \(Quantity.bytes(summary.convertedBytes)) converted; \
       activations \(Quantity.bytes(summary.arenaBytes)); \
-      \(summary.moduleCount > 0 ? "adapter" : "masters") and optimizer \(Quantity.bytes(summary.stateBytes))
+      \(summary.moduleCount > 0 ? "adapter" : "masters") and optimizer \(Quantity.bytes(summary.stateBytes)); \
+      at most \(Quantity.bytes(summary.memory.peakBytes)) beside mapped weights
       data: \(Quantity.count(summary.windowCount)) windows; \
       steps \(summary.firstStep + 1) to \(summary.stepCount)
       """)

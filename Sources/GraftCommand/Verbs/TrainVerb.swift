@@ -47,10 +47,8 @@ struct TrainVerb: ParsableCommand {
   @Flag(name: .long, help: "Go on from the last save in --out.")
   var resume = false
 
-  @Option(
-    name: .long,
-    help: "What is recomputed in the backward pass instead of being kept: none or block.")
-  var recompute = RecomputeOption.none
+  @OptionGroup(title: "Memory")
+  var memory: MemoryOptions
 
   @Option(
     name: .long,
@@ -81,14 +79,7 @@ struct TrainVerb: ParsableCommand {
   }
 
   func run() throws {
-    var request = TrainingRequest(
-      adapter: try trained.full ? nil : adapter.configuration(), data: data, output: out,
-      settings: settings,
-      epochs: schedule.epochs, validation: validation, form: dataOptions.format?.form,
-      masksPrompt: dataOptions.maskPrompt, resumes: resume, initialAdapter: adapter.from)
-    request.trainedModules = trained.trainedModules
-    request.frozenModules = trained.frozenModules
-    try request.settings.validate()
+    let request = try request()
     let model = try compute.model(model, common)
     Interruption.stopGracefully(true)
     let display = TrainingDisplay(isQuiet: common.quiet)
@@ -109,6 +100,19 @@ struct TrainVerb: ParsableCommand {
     try RunReport(run: out).write(to: report)
   }
 
+  /// What the options ask for.
+  func request() throws -> TrainingRequest {
+    var request = TrainingRequest(
+      adapter: try trained.full ? nil : adapter.configuration(), data: data, output: out,
+      settings: settings,
+      epochs: schedule.epochs, validation: validation, form: dataOptions.format?.form,
+      masksPrompt: dataOptions.maskPrompt, resumes: resume, initialAdapter: adapter.from)
+    request.trainedModules = trained.trainedModules
+    request.frozenModules = trained.frozenModules
+    try request.settings.validate()
+    return request
+  }
+
   private var settings: TrainingSettings {
     TrainingSettings(
       steps: schedule.steps, batchSize: schedule.batchSize,
@@ -116,20 +120,9 @@ struct TrainVerb: ParsableCommand {
       learningRate: schedule.learningRate, decay: schedule.schedule.decay,
       warmupSteps: schedule.warmup, optimizer: AdamW(weightDecay: schedule.weightDecay),
       clipNorm: schedule.clipNorm > 0 ? schedule.clipNorm : nil, seed: seed,
-      shuffles: !noShuffle, recompute: recompute.policy, fusion: !noFusion,
+      shuffles: !noShuffle, recompute: memory.recompute.policy, memory: memory.memory?.byteCount,
+      fusion: !noFusion,
       evaluateEvery: evaluateEvery, saveEvery: saveEvery)
-  }
-}
-
-/// What `--recompute` takes.
-enum RecomputeOption: String, ExpressibleByArgument, CaseIterable {
-  case none, block
-
-  var policy: RecomputePolicy {
-    switch self {
-    case .none: .none
-    case .block: .block
-    }
   }
 }
 

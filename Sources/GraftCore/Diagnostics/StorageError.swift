@@ -71,6 +71,7 @@ extension StorageError {
 
   private var kind: Diagnosis.Kind {
     switch reason {
+    case .system(_, ENOMEM): .memory
     case .notFound, .notRegular, .system, .noSpace, .alreadyExists: .inputOutput
     case .truncated, .malformed, .overflow, .limitExceeded, .unsupported, .refused, .mismatch,
       .unrecognized, .notRepresentable:

@@ -24,7 +24,9 @@ internal import Glibc
     let pages = max(byteCount, 1)
     let region = unsafe mmap(nil, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let region = unsafe region, unsafe region != MAP_FAILED else {
-      throw StorageError(call: "mmap", errno: errno, file: "memory of \(byteCount) bytes")
+      throw StorageError(
+        .system(call: "mmap", errno: errno), file: "memory of \(byteCount) bytes",
+        remedy: "free memory, or ask for less of it")
     }
     if byteCount >= 4 << 20 { _ = unsafe madvise(region, pages, MADV_HUGEPAGE) }
     unsafe self.start = region

@@ -1,3 +1,6 @@
+internal import CSystem
+internal import Glibc
+
 /// What the system says of this process's memory.
 public enum ProcessMemory {
   /// The largest resident size so far in bytes (`VmHWM`), or 0 where the system doesn't tell.
@@ -5,6 +8,12 @@ public enum ProcessMemory {
 
   /// The resident size now in bytes (`VmRSS`), or 0 where the system doesn't tell.
   public static var residentBytes: Int { statusField("VmRSS:") }
+
+  /// The resident bytes that belong to no file (`RssAnon`), or 0 where the system doesn't tell.
+  public static var anonymousResidentBytes: Int { statusField("RssAnon:") }
+
+  /// Gives what the allocator holds free back to the system, so that it doesn't count as resident.
+  package static func releaseFreeMemory() { graft_release_free_memory() }
 
   /// A field of `/proc/self/status`, which gives kibibytes.
   private static func statusField(_ name: String) -> Int {
@@ -16,8 +25,6 @@ public enum ProcessMemory {
     return 0
   }
 }
-
-internal import Glibc
 
 /// Small text files that the kernel makes up as they are read.
 enum SystemText {

@@ -12,6 +12,8 @@ package struct Compilation: Sendable {
   package let memoryPlan: MemoryPlan
   /// The bases of the values that somebody reads.
   package let used: Set<Value>
+  /// The forward phases of what runs again, by place.
+  package let copiedFrom: [Int: Int]
   /// What compiling came to.
   package let report: CompilationReport
 
@@ -22,7 +24,9 @@ package struct Compilation: Sendable {
     _ source: Graph, outputs requested: [Value], plan: RecomputePlan, fuses: Bool
   ) throws(GraphError) {
     try source.verify()
-    let (graph, map) = source.rematerialized(plan)
+    let rematerialized = source.rematerialized(plan)
+    let (graph, map) = (rematerialized.graph, rematerialized.map)
+    copiedFrom = rematerialized.copiedFrom
     try graph.verify()
     outputs = Dictionary(
       requested.map { ($0, map[$0] ?? $0) }, uniquingKeysWith: { first, _ in first })
@@ -47,7 +51,7 @@ extension Compilation {
   ) throws(GraphError) {
     let plan: RecomputePlan
     switch options.recompute {
-    case .none: plan = .everything(in: source)
+    case .none: plan = .kernels(in: source, outputs: outputs)
     case .block: plan = .borders(in: source)
     case .smallest, .within:
       var planner = RecomputePlanner(source, outputs: outputs, fuses: options.fusion)

@@ -3,9 +3,11 @@ extension Graph {
   ///
   /// A copy runs the same instructions on the same inputs, so it has the same bits. What nobody needs, such as a block's last
   /// GEMM, is never copied.
-  package func rematerialized(_ plan: RecomputePlan) -> (graph: Graph, map: [Value: Value]) {
+  package func rematerialized(_ plan: RecomputePlan) -> Rematerialized {
     guard backwardStart != nil else {
-      return (self, Dictionary(uniqueKeysWithValues: allValues.map { ($0, $0) }))
+      return Rematerialized(
+        graph: self, map: Dictionary(uniqueKeysWithValues: allValues.map { ($0, $0) }),
+        copiedFrom: [:])
     }
     var pass = Rematerialization(self, plan)
     return pass.run()
@@ -18,6 +20,16 @@ extension Graph {
   }
 }
 
+/// A graph whose backward pass has copies of its own.
+package struct Rematerialized {
+  /// The graph.
+  package let graph: Graph
+  /// Where each value of the source is.
+  package let map: [Value: Value]
+  /// The forward phase that a copy's original belongs to, by the copy's place.
+  package let copiedFrom: [Int: Int]
+}
+
 private struct Rematerialization {
   let source: Graph
   let plan: RecomputePlan
@@ -26,6 +38,7 @@ private struct Rematerialization {
   /// The target's node for each node of the source.
   private var copies: [Int] = []
   private var again: [Copy: Int] = [:]
+  private var copiedFrom: [Int: Int] = [:]
 
   /// A forward node that runs again in a phase; views differ by whom they serve.
   private struct Copy: Hashable {
@@ -43,7 +56,7 @@ private struct Rematerialization {
     target.phaseSum = source.phaseSum
   }
 
-  mutating func run() -> (graph: Graph, map: [Value: Value]) {
+  mutating func run() -> Rematerialized {
     for (place, node) in source.nodes.enumerated() {
       let isBackward = place >= uses.count
       if place == uses.count { target.backwardStart = target.nodes.count }
@@ -63,7 +76,7 @@ private struct Rematerialization {
         map[Value(node: place, result: result)] = Value(node: copy, result: result)
       }
     }
-    return (target, map)
+    return Rematerialized(graph: target, map: map, copiedFrom: copiedFrom)
   }
 
   /// A forward value as a node of the backward pass sees it: kept, or computed again.
@@ -92,6 +105,7 @@ private struct Rematerialization {
     target.phase = home
     let copy = target.add(node.op, inputs, node.results).node
     again[key] = copy
+    copiedFrom[copy] = node.phase
     return Value(node: copy, result: value.result)
   }
 

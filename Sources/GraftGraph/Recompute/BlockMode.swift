@@ -8,12 +8,15 @@ struct BlockMode: Sendable, Equatable {
   let peakBytes: Int
   /// Seconds of what runs again.
   let seconds: Double
+  /// How many kernels run again.
+  let kernelsAgain: Int
 
   private init(_ simulation: BlockSimulation) {
     kept = simulation.kept
     keptBytes = simulation.keptBytes
     peakBytes = simulation.peakBytes
     seconds = simulation.seconds
+    kernelsAgain = simulation.kernelsAgain
   }
 
   /// The modes worth choosing from, from the one that keeps most to the one that keeps least.

@@ -7,6 +7,8 @@ struct BlockSimulation {
   private(set) var keptBytes = 0
   /// Seconds of what runs again.
   private(set) var seconds = 0.0
+  /// How many kernels run again.
+  private(set) var kernelsAgain = 0
   /// The most bytes that the gradients' steps hold, the kept among them.
   private(set) var peakBytes = 0
   /// The kept members that somebody reads.
@@ -94,6 +96,7 @@ struct BlockSimulation {
     if let known = copies[index] { return known }
     let inputs = member.inputs.map { item($0, servesKernel: serves) }
     seconds += costs.seconds(member.op, inputs: member.inputTypes, results: member.results)
+    if member.op.kind == .opaque { kernelsAgain += 1 }
     let copy = run(member, inputs, isAgain: true)
     copies[index] = copy
     return copy

@@ -11,6 +11,17 @@ package struct RecomputePlan: Sendable, Equatable {
     RecomputePlan(keeping: { _ in true }, in: graph)
   }
 
+  /// The plan that keeps as little as possible without running a kernel again.
+  package static func kernels(in graph: Graph, outputs: [Value]) -> RecomputePlan {
+    let sequence = BlockSequence(graph, outputs: outputs, costs: .standard)
+    var kept: Set<Int> = []
+    for block in sequence.blocks {
+      let mode = block.modes.last { $0.kernelsAgain == 0 } ?? block.modes[0]
+      kept.formUnion(mode.kept.map { block.nodes[$0] } + block.handed)
+    }
+    return RecomputePlan(keeping: { kept.contains($0) }, in: graph)
+  }
+
   /// The plan that keeps only what crosses the blocks' borders.
   package static func borders(in graph: Graph) -> RecomputePlan {
     let uses = ForwardUses(graph)

@@ -1,6 +1,6 @@
 /// What the backward pass recomputes instead of keeping.
 public enum RecomputePolicy: Sendable, Hashable {
-  /// Results of GEMMs, attention and gathers are kept; only pointwise chains run again, inside the backward's own tiles.
+  /// No product, attention or gather runs again; pointwise chains do where that takes less memory than their results.
   case none
   /// Only what crosses a block's borders is kept; blocks run again before their backward pass.
   case block

@@ -1,0 +1,31 @@
+import ArgumentParser
+import Graft
+
+/// `graft plan`: what a verb would do.
+struct PlanVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan", abstract: "Say what a verb would do, and write nothing.",
+    subcommands: [PlanTrainVerb.self])
+}
+
+/// `graft plan train`: what training would do, before its first step.
+struct PlanTrainVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Say what graft train would do with the same options.",
+    discussion: """
+      Reads the model and the data, compiles the step and measures for a moment how fast this \
+      machine is. Nothing is written.
+      """)
+
+  @OptionGroup
+  var train: TrainVerb
+
+  @Flag(name: .long, help: "Print one JSON object.")
+  var json = false
+
+  func run() throws {
+    let model = try train.compute.model(train.model, train.common)
+    let forecast = try model.plan(train.request())
+    Standard.output(json ? forecast.json.serialized(indent: 2) : forecast.text)
+  }
+}
