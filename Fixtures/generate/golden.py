@@ -42,7 +42,9 @@ def randomize(model: torch.nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
-        if "norm" in name and hasattr(model.config, "query_pre_attn_scalar"):  # Gemma adds 1 to its weights
+        if "LayerNorm" in name and name.endswith("weight"):
+            parameter.copy_(1 + 0.3 * noise)
+        elif "norm" in name and hasattr(model.config, "query_pre_attn_scalar"):  # Gemma adds 1 to its weights
             parameter.copy_(0.3 * noise)
         elif "norm" in name:
             gain = 1.7 if "q_norm" in name or "k_norm" in name else 1.0
@@ -51,7 +53,7 @@ def randomize(model: torch.nn.Module, seed: int) -> None:
             parameter.copy_(1 + 0.3 * noise)
         elif name.endswith("bias"):
             parameter.copy_(0.5 * noise)
-        elif "embed_tokens" in name or "lm_head" in name or ".wte." in name or ".wpe." in name:
+        elif "embed_tokens" in name or "lm_head" in name or ".wte." in name or ".wpe." in name or "_embeddings." in name:
             parameter.copy_(0.3 * noise)
         else:
             gain = 2.0 if "q_proj" in name or "k_proj" in name else 1.0

@@ -1,6 +1,7 @@
 """Merged weights to compare with.
 
 `golden/merge/llama-tied/merged.safetensors`  the touched weights after PEFT's `merge_and_unload` of `golden/lora/llama-tied`, f32
+`golden/merge/gpt2/merged.safetensors`        the same of `golden/lora/gpt2`, whose base stores its matrices transposed, f32
 `golden/merge/llama-bf16/merged.safetensors`  the same adapter on the bf16 base: W + s B A in f64, rounded once to bf16, ties to even
 """
 
@@ -15,6 +16,14 @@ from transformers import AutoModelForCausalLM
 from golden import GOLDEN, save
 
 ADAPTER = GOLDEN / "lora" / "llama-tied"
+
+
+def merged_by_peft(name: str) -> None:
+    adapter = GOLDEN / "lora" / name
+    base = AutoModelForCausalLM.from_pretrained(GOLDEN / "families" / name, dtype=torch.float32)
+    merged = PeftModel.from_pretrained(base, adapter).merge_and_unload().state_dict()
+    touched = touched_weights(load_file(adapter / "adapter_model.safetensors"))
+    save(GOLDEN / "merge" / name / "merged.safetensors", {weight: merged[weight] for weight in touched})
 
 
 def rounded_to_bf16(values: numpy.ndarray) -> torch.Tensor:
@@ -35,9 +44,8 @@ def touched_weights(adapter: dict[str, torch.Tensor]) -> dict[str, str]:
 def main() -> None:
     adapter = load_file(ADAPTER / "adapter_model.safetensors")
     names = touched_weights(adapter)
-    base = AutoModelForCausalLM.from_pretrained(GOLDEN / "families" / "llama-tied", dtype=torch.float32)
-    merged = PeftModel.from_pretrained(base, ADAPTER).merge_and_unload().state_dict()
-    save(GOLDEN / "merge" / "llama-tied" / "merged.safetensors", {name: merged[name] for name in names})
+    merged_by_peft("llama-tied")
+    merged_by_peft("gpt2")
 
     config = json.loads((ADAPTER / "adapter_config.json").read_text())
     scaling = config["lora_alpha"] / config["r"]

@@ -143,6 +143,29 @@ def sentencepiece(normalizer=None, pre=None, fuse_unk=True, byte_fallback=True) 
     return trained
 
 
+def word_piece(lowercase: bool) -> Tokenizer:
+    """A vocabulary of the commonest characters, beginnings and continuations of words, chosen here so that it is always the same."""
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    pre = pre_tokenizers.BertPreTokenizer()
+    counts = collections.Counter()
+    for line in corpus(4000, seed=2):
+        for word, _ in pre.pre_tokenize_str(normalizer.normalize_str(line)):
+            for start in range(len(word)):
+                for end in range(start + 1, min(len(word), start + 9) + 1):
+                    counts[("##" if start else "") + word[start:end]] += 1
+    commonest = lambda chosen, number: sorted(chosen, key=lambda piece: (-counts[piece], piece))[:number]
+    characters = commonest((p for p in counts if len(p.removeprefix("##")) == 1), 900)
+    longer = commonest((p for p in counts if len(p.removeprefix("##")) > 1), 1200)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *longer]
+    tokenizer = Tokenizer(models.WordPiece({p: i for i, p in enumerate(pieces)}, unk_token="[UNK]", max_input_chars_per_word=60))
+    tokenizer.add_special_tokens(pieces[:5])
+    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = normalizer, pre, decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer
+
+
 def added() -> Tokenizer:
     """Added tokens of every kind between ordinary text."""
     tokenizer = byte_level(pre_tokenizers.ByteLevel(add_prefix_space=True), normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), normalizers.Strip()]))
@@ -165,6 +188,8 @@ def tokenizers() -> dict[str, Tokenizer]:
         "llama2": sentencepiece(normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])),
         "mistral": sentencepiece(None, metaspace("first", False)),
         "metaspace": sentencepiece(None, metaspace("always", True), fuse_unk=False, byte_fallback=False),
+        "bert": word_piece(lowercase=True),
+        "bert-cased": word_piece(lowercase=False),
     }
 
 

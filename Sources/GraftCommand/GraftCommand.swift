@@ -9,8 +9,8 @@ struct GraftCommand: ParsableCommand {
     version: "graft \(version)",
     subcommands: [
       InspectVerb.self, VerifyVerb.self, DiffVerb.self, ConvertVerb.self, WarmStartVerb.self,
-      TrainVerb.self, ReportVerb.self, EvaluateVerb.self, GenerateVerb.self, MergeVerb.self,
-      PlanVerb.self,
+      TrainVerb.self, ReportVerb.self, EvaluateVerb.self, GenerateVerb.self, EmbedVerb.self,
+      MergeVerb.self, PlanVerb.self,
     ])
 
   /// The version that `--version` and written files name.

@@ -8,7 +8,7 @@ enum Documentation {
   /// The verbs, each with a page of its name.
   static let verbs = [
     "inspect", "verify", "diff", "convert", "warm-start", "train", "report", "evaluate", "generate",
-    "merge", "plan",
+    "embed", "merge", "plan",
   ]
   /// The pages that go on from there.
   static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" }
@@ -39,7 +39,8 @@ enum Documentation {
   static func beginning() throws -> Scratch {
     let directory = Scratch()
     for (name, target) in [
-      ("model", "Fixtures/model"), ("vectors.bin", "Fixtures/vectors/newtestament.bin"),
+      ("model", "Fixtures/model"), ("encoder", "Fixtures/golden/encoders/bert"),
+      ("vectors.bin", "Fixtures/vectors/newtestament.bin"),
       ("gospels.txt", "Fixtures/text/gospels.txt"),
       ("revelation.txt", "Fixtures/text/revelation.txt"),
     ] {

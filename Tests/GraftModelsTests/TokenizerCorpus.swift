@@ -5,7 +5,7 @@ import GraftModels
 enum TokenizerCorpus {
   static let names = [
     "gpt2", "llama3", "qwen2", "smollm", "o200k", "deepseek", "added", "llama2", "mistral",
-    "metaspace",
+    "metaspace", "bert", "bert-cased",
   ]
 
   /// The lines, control characters unescaped.

@@ -23,7 +23,20 @@ import Testing
     #expect(tokenizer.vocabularySize == 3)
   }
 
-  @Test(arguments: ["Unigram", "WordPiece", "WordLevel"])
+  @Test func `word pieces need a token for words that can't be spelled`() throws {
+    let model = ###"{"type":"WordPiece","vocab":{"a":0,"##b":1,"[UNK]":2}}"###
+    let tokenizer = try Tokenizer(
+      tokenizerJSON: Self.file(model: model), file: "tokenizer.json")
+    #expect(tokenizer.encode("abb") == [0, 1, 1])
+    #expect(tokenizer.encode("abc") == [2])
+    let without = Self.file(model: #"{"type":"WordPiece","vocab":{"a":0}}"#)
+    #expect(
+      try Self.reason(without)
+        == .invalidValue(
+          key: "model.unk_token", expected: "a token of the vocabulary", found: "[UNK]"))
+  }
+
+  @Test(arguments: ["Unigram", "WordLevel"])
   func `names a model that is not supported`(kind: String) throws {
     let file = Self.file(model: #"{"type":"\#(kind)","vocab":[["a",0.5]]}"#)
     #expect(try Self.reason(file) == .unsupported(feature: "tokenizer model", found: kind))

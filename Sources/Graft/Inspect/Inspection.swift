@@ -115,8 +115,16 @@ extension OpenedCheckpoint {
     }
     let known = try? KnownArchitectures.configuration(config, file: path + "/config.json")
     guard kind == .model, let decoder = known as? any DecoderConfiguration,
-      decoder.tiesEmbeddings, names.contains(decoder.embeddingName)
+      decoder.tiesEmbeddings,
+      let embedding = decoder.storedNames(of: decoder.embeddingName).first(where: names.contains)
     else { return [] }
-    return [[decoder.embeddingName, decoder.headName]]
+    return [[embedding, decoder.headName]]
+  }
+
+  /// The configuration, where it is of a known architecture.
+  var knownConfiguration: (any ModelConfiguration)? {
+    guard reader.format != .gguf, file("config.json") != nil, let json = try? json("config.json")
+    else { return nil }
+    return try? KnownArchitectures.configuration(json, file: path + "/config.json")
   }
 }

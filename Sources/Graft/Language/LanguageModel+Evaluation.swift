@@ -22,6 +22,7 @@ extension LanguageModel {
     masksPrompt: Bool = false, sequenceLength: Int = 512, batchSize: Int = 4,
     progress: (_ windowTokens: Int) -> Progress = { _ in .none }
   ) throws -> Evaluation {
+    try checkPositions(sequenceLength, remedy: "give a smaller --sequence-length")
     let text = try tokenize(files, form: form, masksPrompt: masksPrompt)
     let windows = try TokenWindows(text, length: sequenceLength)
     let attached = try AttachedAdapters(adapters, base: self)

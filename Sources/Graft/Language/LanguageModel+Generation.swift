@@ -26,6 +26,12 @@ extension LanguageModel {
         .invalidValue(key: "prompt", expected: "at least one token", found: "nothing"),
         file: path, remedy: "give a --prompt with text")
     }
+    try checkPositions(promptTokens.count, remedy: "give a shorter prompt")
+    // Where positions have learned rows the text ends with the last of them.
+    let room =
+      configuration.hasLearnedPositions
+      ? configuration.maximumPositions - promptTokens.count : maximumTokens
+    let maximumTokens = min(maximumTokens, room)
     let attached = try AttachedAdapters(adapters, base: self)
     let model = try graph(attached)
     let generator = try Generator(

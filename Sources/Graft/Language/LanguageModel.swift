@@ -43,6 +43,16 @@ public final class LanguageModel: Sendable {
     self.kernels = kernels
   }
 
+  /// Checks that positions up to a count can be computed.
+  ///
+  /// - Throws: ``ModelError/Reason/sequenceTooLong(tokens:maximum:)`` where each position has a learned row.
+  func checkPositions(_ count: Int, remedy: String) throws(ModelError) {
+    guard configuration.hasLearnedPositions, count > configuration.maximumPositions else { return }
+    throw ModelError(
+      .sequenceTooLong(tokens: count, maximum: configuration.maximumPositions), file: path,
+      remedy: remedy)
+  }
+
   /// The token that ends a text, put between documents.
   public var endToken: Int32? { configuration.endTokens.first.map(Int32.init) }
 

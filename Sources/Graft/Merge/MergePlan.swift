@@ -60,6 +60,9 @@ public struct MergePlan: Sendable {
 private struct Pairing {
   let base: OpenedCheckpoint
   let positions: [TensorName: Int]
+  /// How the architecture stores each linear module's weight, where it is known; PEFT ignores `fan_in_fan_out` then.
+  let isStoredTransposed: [String: Bool]
+  let storedNames: (TensorName) -> [TensorName]
   var updates: [[MergePlan.Update]]
   var replacements: [(adapter: Int, tensor: Int)?]
   /// The position of the embedding when the base has no head of its own.
@@ -76,9 +79,16 @@ private struct Pairing {
 
   init(_ base: OpenedCheckpoint) throws {
     self.base = base
+    let known = base.knownConfiguration
+    isStoredTransposed = Dictionary(
+      (known?.linearModules ?? []).map { ($0.path, $0.isStoredTransposed) },
+      uniquingKeysWith: { first, _ in first })
+    storedNames = { known?.storedNames(of: $0) ?? [$0] }
     let names = base.reader.tensors.map(\.name)
+    let own = known.map { $0.storedNames(of: $0.embeddingName) } ?? []
+    let embeddingNames = Self.embeddingNames.union(own)
     sharedEmbedding =
-      names.contains(Self.headName) ? nil : names.firstIndex(where: Self.embeddingNames.contains)
+      names.contains(Self.headName) ? nil : names.firstIndex(where: embeddingNames.contains)
     let tensors = base.reader.tensors
     positions = Dictionary(
       tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -117,7 +127,9 @@ private struct Pairing {
       let position = try position(of: name, module: module.path, file: file)
       let target = base.reader.tensors[position]
       try checkFloat(target, file: base.reader.path)
-      let isTransposed = module.kind == .embedding || configuration.isFanInFanOut
+      let isTransposed =
+        module.kind == .embedding
+        || isStoredTransposed[module.path] ?? configuration.isFanInFanOut
       let product = module.productShape
       let update: Shape = isTransposed ? [product[1], product[0]] : product
       guard target.shape == update else {
@@ -181,7 +193,9 @@ private struct Pairing {
   private func position(of name: TensorName, module: String, file: String) throws(AdapterError)
     -> Int
   {
-    if let position = positions[name] { return position }
+    if let position = storedNames(name).lazy.compactMap({ positions[$0] }).first {
+      return position
+    }
     let modules = base.reader.tensors.lazy.map(\.name).filter { $0.hasSuffix(".weight") }
       .map { String($0.text.dropLast(".weight".count)) }
     throw AdapterError(

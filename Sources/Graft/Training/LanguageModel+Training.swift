@@ -42,6 +42,7 @@ extension LanguageModel {
   func prepare(_ request: TrainingRequest) throws -> PreparedTraining {
     var settings = request.settings
     try settings.validate()
+    try checkPositions(settings.sequenceLength, remedy: "give a smaller --sequence-length")
     let text = try tokenize(request.data, form: request.form, masksPrompt: request.masksPrompt)
     let windows = try TokenWindows(text, length: settings.sequenceLength)
     if let epochs = request.epochs {
@@ -64,7 +65,9 @@ extension LanguageModel {
     of run: PreparedTraining, from position: TrainingPosition
   ) -> TrainingSummary {
     TrainingSummary(
-      moduleCount: run.subject.moduleCount, tensorCount: run.subject.masters.count,
+      isBeyondPositions: run.settings.sequenceLength > configuration.maximumPositions,
+      maximumPositions: configuration.maximumPositions, moduleCount: run.subject.moduleCount,
+      tensorCount: run.subject.masters.count,
       parameterCount: run.trainer.trainable.parameterCount,
       windowCount: run.windows.count, stepCount: run.settings.steps, firstStep: position.step,
       memory: run.trainer.memory,

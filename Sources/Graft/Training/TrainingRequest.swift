@@ -48,6 +48,10 @@ public struct TrainingRequest: Sendable {
 
 /// What is known before the first step.
 public struct TrainingSummary: Sendable {
+  /// Whether windows are longer than the sequences that the model was made for.
+  public let isBeyondPositions: Bool
+  /// The longest sequence that the model was made for.
+  public let maximumPositions: Int
   /// Modules with an adapter.
   public let moduleCount: Int
   /// Tensors of the base that are trained whole.

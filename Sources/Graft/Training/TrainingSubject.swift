@@ -129,6 +129,7 @@ package struct TrainingSubject {
     configuration = try configuration.resolvingAllLinear(in: modules)
     configuration.baseModelName = model.path
     let targets = try configuration.targets(in: modules)
+    configuration.isFanInFanOut = targets.contains { $0.module.isStoredTransposed }
     return try Adapter.initialized(configuration, for: targets) { stream, values in
       RandomStream.uniform(seed: request.settings.seed, stream: stream, step: 0, into: &values)
     }

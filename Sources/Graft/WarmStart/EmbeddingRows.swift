@@ -24,7 +24,9 @@ struct EmbeddingRows {
   init(of model: OpenedCheckpoint, fitting words: WordTable) throws(StorageError) {
     let reader = model.reader
     let places = reader.positions
-    guard let table = Self.names.lazy.compactMap({ places[$0] }).first else {
+    let known = model.knownConfiguration
+    let own = known.map { $0.storedNames(of: $0.embeddingName) } ?? []
+    guard let table = (own + Self.names).lazy.compactMap({ places[$0] }).first else {
       throw StorageError(
         .unrecognized(expected: "an embedding table such as model.embed_tokens.weight"),
         file: reader.path)
@@ -46,7 +48,9 @@ struct EmbeddingRows {
     }
     let config: JSONValue =
       model.file("config.json") == nil ? .null : try model.json("config.json")
-    let isTied = config["tie_word_embeddings"]?.bool ?? false
+    let isTied =
+      (known as? any DecoderConfiguration)?.tiesEmbeddings
+      ?? config["tie_word_embeddings"]?.bool ?? false
     let head = places[Self.headName].flatMap {
       isTied && reader.tensors[$0].shape == info.shape ? $0 : nil
     }

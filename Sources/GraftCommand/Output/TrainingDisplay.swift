@@ -18,6 +18,11 @@ final class TrainingDisplay: Sendable {
   /// Says what will be done, before the first step.
   func start(_ summary: TrainingSummary) {
     state.withLock { $0.stepCount = summary.stepCount }
+    if summary.isBeyondPositions {
+      Standard.error(
+        "warning: the windows are longer than the \(Quantity.count(summary.maximumPositions)) tokens that the model was made for"
+      )
+    }
     guard !isQuiet else { return }
     Standard.error(
       """

@@ -7,7 +7,10 @@ public enum KnownArchitectures {
     LlamaConfiguration.self, Gemma3Configuration.self, GPT2Configuration.self,
   ]
 
-  private static var all: [any ModelConfiguration.Type] { decoders }
+  /// Every encoder.
+  static let encoders: [any ModelConfiguration.Type] = [BERTConfiguration.self]
+
+  private static var all: [any ModelConfiguration.Type] { decoders + encoders }
 
   /// The names that `architectures` may have.
   public static var names: [String] { all.flatMap { $0.architectureNames } }

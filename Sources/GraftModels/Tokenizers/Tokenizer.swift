@@ -4,11 +4,11 @@ import Synchronization
 /// Turns text into the token ids of a pretrained model and back, as the `tokenizers` package does.
 ///
 /// It is built from a `tokenizer.json`. Byte-pair models are supported, byte-level ones and those of SentencePiece with
-/// byte fallback. `truncation` and `padding` in the file are ignored: a text always gives all its tokens.
+/// byte fallback, and WordPiece. `truncation` and `padding` in the file are ignored: a text always gives all its tokens.
 public final class Tokenizer: Sendable {
   let table: TokenTable
   let decoder: Decoder?
-  private let model: BytePairModel
+  private let model: TokenizerModel
   private let normalizer: Normalizer?
   private let preTokenizer: PreTokenizer
   private let postProcessor: PostProcessor
@@ -26,7 +26,7 @@ public final class Tokenizer: Sendable {
     let contents = try TokenizerFile(tokenizerJSON, reader)
     let part = { (key: String) in contents.parts[key] ?? .null }
     preTokenizer = try PreTokenizer(part("pre_tokenizer"), reader)
-    model = try BytePairModel(contents, isByteLevel: preTokenizer.isByteLevel, reader)
+    model = try TokenizerModel(contents, isByteLevel: preTokenizer.isByteLevel, reader)
     normalizer =
       part("normalizer").isNull ? nil : try Normalizer(part("normalizer"), reader)
     decoder = part("decoder").isNull ? nil : try Decoder(part("decoder"), reader)
@@ -107,7 +107,7 @@ public final class Tokenizer: Sendable {
     _ text: [UInt8], _ range: Range<Int>, startsText: Bool,
     _ workspace: inout BytePairModel.Workspace, _ output: inout [Int32]
   ) {
-    if let splitter = preTokenizer.soleSplitter {
+    if case .bytePair(let model) = model, let splitter = preTokenizer.soleSplitter {
       let bytes = text.span
       splitter.split(bytes, from: range.lowerBound, to: range.upperBound) {
         model.encode(bytes.extracting($0..<$1), &workspace, to: &output)
@@ -116,7 +116,12 @@ public final class Tokenizer: Sendable {
     }
     let (text, words) = preTokenizer.words(of: text, in: range, startsText: startsText)
     let bytes = text.span
-    for word in words { model.encode(bytes.extracting(word), &workspace, to: &output) }
+    switch model {
+    case .bytePair(let model):
+      for word in words { model.encode(bytes.extracting(word), &workspace, to: &output) }
+    case .wordPiece(let model):
+      for word in words { model.encode(bytes.extracting(word), to: &output) }
+    }
   }
 
   // MARK: - Decoding
@@ -148,6 +153,11 @@ public final class Tokenizer: Sendable {
 
   /// The id of a token, by its spelling in the vocabulary.
   public func id(of token: String) -> Int32? { id(of: Array(token.utf8)) }
+
+  /// The special tokens that encoding puts before and after a text.
+  public var framing: (prefix: [Int32], suffix: [Int32]) {
+    (postProcessor.prefix, postProcessor.suffix)
+  }
 
   /// Whether an id is a special token: one that decoding can leave out.
   public func isSpecial(_ id: Int32) -> Bool { specials.contains(id) }

@@ -23,11 +23,14 @@ struct MergeTests {
 
   // MARK: - Values
 
-  @Test func `an f32 base agrees with PEFT within two units in the last place`() throws {
-    try merge(tied, [adapter], to: space("out"))
+  @Test(arguments: [("llama-tied", 4), ("gpt2", 8)])
+  func `an f32 base agrees with PEFT within two units in the last place`(
+    name: String, count: Int
+  ) throws {
+    try merge(golden("families/\(name)"), [golden("lora/\(name)")], to: space("out"))
     let merged = try OpenedCheckpoint(path: space("out")).reader
-    let expected = try SafetensorsReader(path: golden("merge/llama-tied/merged.safetensors"))
-    #expect(expected.tensors.count == 4)
+    let expected = try SafetensorsReader(path: golden("merge/\(name)/merged.safetensors"))
+    #expect(expected.tensors.count == count)
     for tensor in expected.tensors {
       let ours = try merged.bits(tensor.name, as: Int32.self)
       let theirs = try expected.bits(tensor.name, as: Int32.self)

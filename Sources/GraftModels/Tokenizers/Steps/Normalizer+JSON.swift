@@ -21,6 +21,12 @@ extension Normalizer {
       } else {
         self = .replace(try reader.splitter(try reader.pattern(json), .removed), content)
       }
+    case "BertNormalizer":
+      let lowercases = json["lowercase"]?.bool ?? true
+      self = .bert(
+        cleans: json["clean_text"]?.bool ?? true,
+        spacesIdeographs: json["handle_chinese_chars"]?.bool ?? true,
+        stripsAccents: json["strip_accents"]?.bool ?? lowercases, lowercases: lowercases)
     case "Sequence":
       var parts: [Normalizer] = []
       for part in json["normalizers"]?.array ?? [] { parts.append(try Normalizer(part, reader)) }

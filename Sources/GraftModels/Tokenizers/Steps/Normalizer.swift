@@ -14,6 +14,8 @@ indirect enum Normalizer: Sendable {
   case replace(Splitter, [UInt8])
   /// Puts a text in place of every space.
   case replaceSpaces([UInt8])
+  /// BERT's, with the steps that it takes.
+  case bert(cleans: Bool, spacesIdeographs: Bool, stripsAccents: Bool, lowercases: Bool)
   case sequence([Normalizer])
 
   /// The normalized text.
@@ -37,6 +39,8 @@ indirect enum Normalizer: Sendable {
     case .replace(let splitter, let replacement): replacing(text, splitter, replacement)
     case .replaceSpaces(let replacement):
       text.contains(0x20) ? replacingSpaces(text, replacement) : text
+    case .bert(let cleans, let spacesIdeographs, let stripsAccents, let lowercases):
+      bert(text, cleans, spacesIdeographs, stripsAccents, lowercases)
     case .sequence(let parts): parts.reduce(text) { $1.normalized($0) }
     }
   }
@@ -54,6 +58,16 @@ indirect enum Normalizer: Sendable {
       result.unicodeScalars.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
     }
     return Array(result.utf8)
+  }
+
+  private func bert(
+    _ text: [UInt8], _ cleans: Bool, _ spacesIdeographs: Bool, _ stripsAccents: Bool,
+    _ lowercases: Bool
+  ) -> [UInt8] {
+    var text = cleans ? BERTText.cleaned(text) : text
+    if spacesIdeographs { text = BERTText.spacingIdeographs(text) }
+    if stripsAccents { text = BERTText.strippingAccents(text) }
+    return lowercases ? lowercased(text) : text
   }
 
   private func stripped(_ text: [UInt8], _ left: Bool, _ right: Bool) -> [UInt8] {
