@@ -6,18 +6,6 @@
 #define BODY "softmax_body.h"
 #include "lanes/levels.h"
 
-void graft_softmax_tile(
-  int level, float *s, int64_t rows, int64_t columns, const int32_t *seen, int64_t key, float scale,
-  float *maximum, float *sum, float *correction) {
-  DISPATCH(softmax_tile, s, rows, columns, seen, key, scale, maximum, sum, correction)
-}
-
-void graft_softmax_gradient_tile(
-  int level, float *s, float *dp, int64_t rows, int64_t columns, const int32_t *seen, int64_t key,
-  float scale, const float *log_sum_exp, const float *delta) {
-  DISPATCH(softmax_gradient_tile, s, dp, rows, columns, seen, key, scale, log_sum_exp, delta)
-}
-
 void graft_scale_rows(int level, float *y, int64_t rows, int64_t columns, const float *factor) {
   DISPATCH(scale_rows, y, rows, columns, factor)
 }

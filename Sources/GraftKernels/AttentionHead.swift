@@ -1,11 +1,5 @@
 internal import GraftCore
 
-/// A tile of scores: so many queries by so many keys stay in the second cache.
-enum AttentionTile {
-  static let rows = 128
-  static let columns = 512
-}
-
 /// Where one head's rows stand in the tensors of an attention.
 struct AttentionHead {
   let shape: AttentionShape
@@ -27,16 +21,5 @@ struct AttentionHead {
     return unsafe Matrix(
       slice.address(element: first), slice.dtype, rows: rows.count, columns: shape.headDim,
       stride: shape.keyValueWidth)
-  }
-}
-
-extension Matrix {
-  /// Itself when it has the dtype, or a packed copy in `room`.
-  func made(_ wished: DType, in room: UnsafeMutablePointer<Float>, level: Int32) -> Matrix {
-    if unsafe dtype == wished { return unsafe self }
-    let copy = unsafe Matrix(
-      UnsafeMutableRawPointer(room), wished, rows: rows, columns: columns)
-    unsafe self.copy(to: copy, level: level)
-    return unsafe copy
   }
 }

@@ -39,76 +39,105 @@ extension Kernels {
       visible: VisibleKeys(shape, position: position), keyRows: keyCache.shape.rows)
   }
 
-  /// In what the products of tiles are computed: bf16 when all that was given is.
-  func precision(_ operands: MemorySlice...) -> DType {
-    hasBF16DotProduct && operands.allSatisfy { $0.dtype == .bf16 } ? .bf16 : .f32
+  /// How tiles are multiplied: as bf16 when all that was given is and the CPU has instructions for it.
+  func tile(_ shape: AttentionShape, _ operands: MemorySlice...) -> AttentionTile {
+    AttentionTile(
+      shape, level: level,
+      multipliesPairs: simd == .avx512 && graft_has_bf16_dot() != 0
+        && operands.allSatisfy { $0.dtype == .bf16 })
   }
 
-  /// A task is one head's run of queries; it walks the keys that they see.
+  /// A task is a run of tokens with all the query heads that share a head of keys and values.
   private func attend(
     _ q: MemorySlice, _ k: MemorySlice, _ v: MemorySlice, into o: MemorySlice,
     logSumExp: MemorySlice?, shape: AttentionShape, visible: VisibleKeys, keyRows: Int
   ) {
-    let (level, workers, d) = (level, workers, shape.headDim)
-    // A few new positions have another extent each time, for which a primitive isn't worth making.
-    let dtype = shape.sequence < 64 ? .f32 : precision(q, k, v)
-    let queryTiles = (shape.sequence + AttentionTile.rows - 1) / AttentionTile.rows
-    pool.run(count: shape.batch * shape.heads * queryTiles) { task, worker in
-      let tile = queryTiles - 1 - task % queryTiles  // long ones first
-      let head = task / queryTiles % shape.heads
-      let batch = task / queryTiles / shape.heads
-      let queries = tile * AttentionTile.rows..<min(shape.sequence, (tile + 1) * AttentionTile.rows)
-      let rows = queries.count
-      let worker = workers[worker]
-      let heads = AttentionHead(shape: shape, batch: batch, head: head)
-
-      let scores = unsafe worker.floats(
-        2 * AttentionTile.rows * AttentionTile.columns + 2
-          * (AttentionTile.rows + AttentionTile.columns) * d + 3 * AttentionTile.rows)
-      let weights = unsafe scores + AttentionTile.rows * AttentionTile.columns
-      let queryRoom = unsafe weights + AttentionTile.rows * AttentionTile.columns
-      let keyRoom = unsafe queryRoom + AttentionTile.rows * d
-      let valueRoom = unsafe keyRoom + AttentionTile.columns * d
-      let sums = unsafe Matrix(valueRoom + AttentionTile.columns * d, .f32, rows: rows, columns: d)
-      let maximum = unsafe sums.floats + AttentionTile.rows * d
-      let sum = unsafe maximum + AttentionTile.rows
-      let correction = unsafe sum + AttentionTile.rows
-
-      let query = unsafe heads.queries(q, queries).made(dtype, in: queryRoom, level: level)
-      for row in 0..<rows {
-        unsafe maximum[row] = -.infinity
-        unsafe sum[row] = 0
+    let (workers, d, group) = (workers, shape.headDim, shape.group)
+    let tile = tile(shape, q, k, v)
+    let (blockKeys, blockRows) = (256, 24)
+    // Enough rows that packing the keys costs little beside using them.
+    let run = max(2 * blockRows, 192 / group / (2 * blockRows) * 2 * blockRows)
+    let runs = (shape.sequence + run - 1) / run
+    pool.run(count: shape.batch * shape.keyValueHeads * runs) { task, worker in
+      let start = (runs - 1 - task / (shape.batch * shape.keyValueHeads)) * run  // long ones first
+      let batch = task / shape.keyValueHeads % shape.batch
+      let firstHead = task % shape.keyValueHeads * group
+      let tokens = start..<min(shape.sequence, start + run)
+      let heads = (firstHead..<firstHead + group).map {
+        AttentionHead(shape: shape, batch: batch, head: $0)
       }
-      let seen = visible.range(batch: batch, queries)
-      for first in stride(from: seen.lowerBound, to: seen.upperBound, by: AttentionTile.columns) {
-        let keys = first..<min(seen.upperBound, first + AttentionTile.columns)
-        let accumulates = first > seen.lowerBound
-        let key = unsafe heads.keys(k, keys, rows: keyRows).made(dtype, in: keyRoom, level: level)
-        let value = unsafe heads.keys(v, keys, rows: keyRows)
-          .made(dtype, in: valueRoom, level: level)
-        let s = unsafe Matrix(scores, .f32, rows: rows, columns: keys.count)
-        unsafe worker.multiply(query, key.transposed, into: s, bf16: true, level: level)
-        unsafe visible.withEnds(batch: batch, queries) { ends in
-          unsafe graft_softmax_tile(
-            level, scores, Int64(rows), Int64(keys.count), ends, Int64(first), shape.scale, maximum,
-            sum, correction)
-        }
-        if accumulates {
-          unsafe graft_scale_rows(level, sums.floats, Int64(rows), Int64(d), correction)
-        }
-        unsafe worker.multiply(
-          s.made(dtype, in: weights, level: level), value, into: sums, accumulate: accumulates,
-          bf16: true, level: level)
+
+      let (units, width) = (tile.units, tile.width)
+      var scratch = ScratchRun(
+        workers[worker],
+        floats: blockKeys * (units + width) + group * run * (units + width + 2)
+          + 2 * blockRows * blockKeys + blockRows + tile.room + 256)
+      let keyPanels = unsafe scratch.take(blockKeys * units)
+      let valuePanels = unsafe scratch.take(blockKeys * width)
+      let queries = unsafe scratch.take(group * run * units)
+      let sums = unsafe scratch.take(group * run * width)
+      let maximum = unsafe scratch.take(group * run)
+      let sum = unsafe scratch.take(group * run)
+      let factor = unsafe scratch.take(blockRows)
+      let scores = unsafe scratch.take(blockRows * blockKeys)
+      let weights = unsafe tile.multipliesPairs ? scratch.take(blockRows * blockKeys) : scores
+      let room = unsafe scratch.take(tile.room)
+
+      for (i, head) in heads.enumerated() {
+        unsafe tile.pack(rows: head.queries(q, tokens), into: queries + i * run * units)
       }
-      for row in 0..<rows { unsafe correction[row] = 1 / sum[row] }
-      unsafe graft_scale_rows(level, sums.floats, Int64(rows), Int64(d), correction)
-      unsafe sums.copy(to: heads.queries(o, queries), level: level)
-      if let logSumExp {
-        for row in 0..<rows {
-          unsafe logSumExp.floats(
-            element: (batch * shape.sequence + queries.lowerBound + row) * shape.heads + head
-          ).pointee = maximum[row] + graft_log(sum[row])
+      unsafe sums.update(repeating: 0, count: group * run * width)
+      unsafe maximum.update(repeating: -.infinity, count: group * run)
+      unsafe sum.update(repeating: 0, count: group * run)
+
+      let seen = visible.range(batch: batch, tokens)
+      for first in stride(from: seen.lowerBound, to: seen.upperBound, by: blockKeys) {
+        let keys = first..<min(seen.upperBound, first + blockKeys)
+        let keyUnits = tile.units(of: AttentionTile.padded(keys.count))
+        unsafe tile.pack(
+          transposed: heads[0].keys(k, keys, rows: keyRows), into: keyPanels, room: room)
+        unsafe tile.pack(heads[0].keys(v, keys, rows: keyRows), into: valuePanels, room: room)
+        for rowStart in stride(from: tokens.lowerBound, to: tokens.upperBound, by: blockRows) {
+          let rows = rowStart..<min(tokens.upperBound, rowStart + blockRows)
+          guard
+            let columns = tile.columns(of: keys, seen: visible.range(batch: batch, rows))
+          else { continue }
+          for i in 0..<group {
+            let row = i * run + rowStart - tokens.lowerBound
+            unsafe tile.multiply(
+              queries + row * units, rowStep: units, by: keyPanels + columns.lowerBound * units,
+              panelStep: AttentionTile.lanes * units, units: units,
+              into: scores + columns.lowerBound, stride: blockKeys, rows: rows.count,
+              panelCount: columns.count / AttentionTile.lanes)
+            unsafe visible.withEnds(batch: batch, rows) { ends in
+              unsafe tile.softmax(
+                scores, stride: blockKeys, rows: rows.count, columns, ends, key: first,
+                scale: shape.scale, maximum + row, sum + row, factor, weights)
+            }
+            unsafe tile.multiply(
+              weights + tile.units(of: columns.lowerBound), rowStep: tile.units(of: blockKeys),
+              by: valuePanels + tile.units(of: columns.lowerBound) * AttentionTile.lanes,
+              panelStep: AttentionTile.lanes * keyUnits, units: tile.units(of: columns.count),
+              into: sums + row * width, stride: width, rows: rows.count,
+              panelCount: width / AttentionTile.lanes, factor: factor)
+          }
         }
+      }
+
+      for (i, head) in heads.enumerated() {
+        let (maximum, sum) = unsafe (maximum + i * run, sum + i * run)
+        if let logSumExp {
+          for (row, token) in tokens.enumerated() {
+            unsafe logSumExp.floats(
+              element: (batch * shape.sequence + token) * shape.heads + head.head
+            ).pointee = maximum[row] / AttentionTile.log2e + graft_log(sum[row])
+          }
+        }
+        for row in 0..<tokens.count { unsafe sum[row] = 1 / sum[row] }
+        let own = unsafe Matrix(
+          sums + i * run * width, .f32, rows: tokens.count, columns: d, stride: width)
+        unsafe graft_scale_rows(tile.level, own.floats, Int64(tokens.count), Int64(width), sum)
+        unsafe own.copy(to: head.queries(o, tokens), level: tile.level)
       }
     }
   }

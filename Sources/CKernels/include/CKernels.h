@@ -1,4 +1,5 @@
 #pragma once
+#include "attention.h"
 #include "products.h"
 #include "quantization.h"
 #include "softmax.h"

@@ -1,20 +1,6 @@
 #pragma once
 #include <stdint.h>
 
-/// One tile of an online softmax.
-///
-/// s: [rows, columns] raw scores; becomes exp(scale·s − maximum), or 0 where a row doesn't see the key.
-/// seen: [rows, 2], the first key that a row sees and the one after its last; `key` is that of the first column.
-/// maximum, sum: [rows], running; correction: [rows], by which what was accumulated before must be multiplied.
-void graft_softmax_tile(
-  int level, float *s, int64_t rows, int64_t columns, const int32_t *seen, int64_t key, float scale,
-  float *maximum, float *sum, float *correction);
-
-/// s becomes p = exp(scale·s − logSumExp), dp becomes ds = scale·p·(dp − delta).
-void graft_softmax_gradient_tile(
-  int level, float *s, float *dp, int64_t rows, int64_t columns, const int32_t *seen, int64_t key,
-  float scale, const float *log_sum_exp, const float *delta);
-
 /// y[r, :] *= factor[r]
 void graft_scale_rows(int level, float *y, int64_t rows, int64_t columns, const float *factor);
 

@@ -1,4 +1,4 @@
-// Softmax over tiles of scores and rows of logits. Included once per instruction set.
+// Softmax over rows of logits, and what attention does to rows. Included once per instruction set.
 #include "functions.h"
 
 INLINE float FN(larger)(float a, float b) { return a > b || a != a ? a : b; }
@@ -12,63 +12,6 @@ static float FN(row_maximum)(const float *x, int64_t count) {
   for (int l = 0; i < count; i++, l++) best[l] = FN(larger)(best[l], x[i]);
   for (int l = 1; l < 16; l++) best[0] = FN(larger)(best[0], best[l]);
   return best[0];
-}
-
-static float FN(row_sum)(const float *x, int64_t count) {
-  lanes s = {};
-  int64_t i = 0;
-  for (; i + 16 <= count; i += 16) s += FN(load)(x + i);
-  for (int l = 0; i < count; i++, l++) s[l] += x[i];
-  return FN(add_lanes)(s);
-}
-
-// The columns of a tile that a row sees.
-INLINE void FN(seen_columns)(
-  const int32_t *seen, int64_t key, int64_t columns, int64_t *first, int64_t *last) {
-  int64_t a = seen[0] - key, b = seen[1] - key;
-  *first = a < 0 ? 0 : a > columns ? columns : a;
-  *last = b < *first ? *first : b > columns ? columns : b;
-}
-
-static void FN(softmax_tile)(
-  float *s, int64_t rows, int64_t columns, const int32_t *seen, int64_t key, float scale,
-  float *maximum, float *sum, float *correction) {
-  for (int64_t r = 0; r < rows; r++) {
-    float *x = s + r * columns;
-    int64_t first, last;
-    FN(seen_columns)(seen + 2 * r, key, columns, &first, &last);
-    memset(x, 0, (size_t)first * 4);
-    memset(x + last, 0, (size_t)(columns - last) * 4);
-    if (first == last) {
-      correction[r] = 1;
-      continue;
-    }
-    float m = FN(larger)(maximum[r], scale * FN(row_maximum)(x + first, last - first));
-    VECTORIZE for (int64_t i = first; i < last; i++) x[i] = FN(exp)(scale * x[i] - m);
-    correction[r] = FN(exp)(maximum[r] - m);
-    sum[r] = sum[r] * correction[r] + FN(row_sum)(x + first, last - first);
-    maximum[r] = m;
-  }
-}
-
-static void FN(softmax_gradient_tile)(
-  float *s, float *dp, int64_t rows, int64_t columns, const int32_t *seen, int64_t key, float scale,
-  const float *log_sum_exp, const float *delta) {
-  for (int64_t r = 0; r < rows; r++) {
-    float *p = s + r * columns, *d = dp + r * columns;
-    int64_t first, last;
-    FN(seen_columns)(seen + 2 * r, key, columns, &first, &last);
-    float l = log_sum_exp[r], shift = delta[r];
-    VECTORIZE for (int64_t i = first; i < last; i++) {
-      float value = FN(exp)(scale * p[i] - l);
-      p[i] = value;
-      d[i] = scale * value * (d[i] - shift);
-    }
-    for (float *x = p; x; x = x == p ? d : NULL) {
-      memset(x, 0, (size_t)first * 4);
-      memset(x + last, 0, (size_t)(columns - last) * 4);
-    }
-  }
 }
 
 static void FN(scale_rows)(float *y, int64_t rows, int64_t columns, const float *factor) {
