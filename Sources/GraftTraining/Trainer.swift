@@ -47,6 +47,9 @@ package final class Trainer {
   /// What the run will hold in memory beside mapped weights.
   package let memory: MemoryForecast
 
+  /// Seconds that choosing what to keep and compiling the step took.
+  package let planningSeconds: Double
+
   /// The compiled forward and backward pass, for reports.
   package let stepCompilation: Compilation
 
@@ -76,8 +79,10 @@ package final class Trainer {
     losses = forward.losses
     let others =
       besides + norm.memoryPlan.arenaByteCount + update.memoryPlan.arenaByteCount + tokens * 8
+    let began = ContinuousClock.now
     (stepCompilation, memory) = try Self.fitted(
       forward.graph, outputs: [losses], trainable, settings, others: others, kernels: kernels)
+    planningSeconds = (ContinuousClock.now - began) / .seconds(1)
     step = try Executable(stepCompilation, kernels: kernels)
 
     ids = try MemorySlice(allocating: .i32, [tokens])

@@ -20,6 +20,7 @@ extension LanguageModel {
       arenaBytes: compilation.memoryPlan.arenaByteCount,
       mappedBytes: run.subject.graph.weights.mappedByteCount,
       convertedBytes: run.subject.graph.weights.convertedByteCount,
+      planningSeconds: run.trainer.planningSeconds,
       secondsPerStep: seconds * Double(settings.accumulation))
   }
 }

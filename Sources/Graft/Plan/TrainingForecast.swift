@@ -24,6 +24,8 @@ public struct TrainingForecast: Sendable {
   public let mappedBytes: Int
   /// Bytes of weights converted into memory.
   public let convertedBytes: Int
+  /// Seconds that choosing what to keep and compiling the step took.
+  public let planningSeconds: Double
   /// Seconds of a step, from measured rates of products, attention and memory.
   public let secondsPerStep: Double
 }

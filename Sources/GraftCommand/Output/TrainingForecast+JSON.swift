@@ -20,6 +20,7 @@ extension TrainingForecast {
           ("mappedBytes", JSONValue(mappedBytes)), ("convertedBytes", JSONValue(convertedBytes)),
         ])
       ),
+      ("planningSeconds", JSONValue(planningSeconds)),
       ("secondsPerStep", JSONValue(secondsPerStep)),
     ])
   }

@@ -1,0 +1,43 @@
+import Foundation
+import Graft
+import Testing
+
+/// Budgets of memory, from the request to the error.
+struct TrainingBudgetTests {
+  private func request(_ out: String, memory: Int?) throws -> TrainingRequest {
+    TrainingRequest(
+      adapter: LoRAConfiguration(
+        rank: 4, alpha: 8, targetModules: try TargetModules(parsing: "q_proj,v_proj")),
+      data: [fixture("text/gospels.txt")], output: out,
+      settings: TrainingSettings(steps: 2, batchSize: 2, sequenceLength: 64, memory: memory))
+  }
+
+  @Test func `a budget that can't be kept leaves nothing behind and names one that can`() throws {
+    let out = NSTemporaryDirectory() + "graft-budget-\(UUID())"
+    let model = try LanguageModel(fixture("model"), threads: 1)
+    let error = #expect(throws: TrainingError.self) {
+      try model.train(try request(out, memory: 1000))
+    }
+    guard case .budgetTooSmall(byteCount: 1000, let least)? = error?.reason else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(error?.diagnosis.kind == .memory)
+    #expect(least > 1000)
+    #expect(!FileManager.default.fileExists(atPath: out))
+  }
+
+  @Test func `a plan says what training would do and writes nothing`() throws {
+    let out = NSTemporaryDirectory() + "graft-plan-\(UUID())"
+    let model = try LanguageModel(fixture("model"), threads: 1)
+    let forecast = try model.plan(try request(out, memory: nil))
+    #expect(!FileManager.default.fileExists(atPath: out))
+    #expect(forecast.modules.count == 12)
+    #expect(forecast.tokensPerStep == 128)
+    #expect(forecast.summary.blocks.count == 6)
+    #expect(forecast.summary.blocks.allSatisfy { $0.kernelsAgain == 0 && $0.keepsInput })
+    #expect(forecast.summary.stages.map(\.byteCount).max() ?? 0 <= forecast.arenaBytes)
+    #expect(forecast.memory.peakBytes > forecast.arenaBytes)
+    #expect(forecast.secondsPerStep > 0)
+  }
+}
