@@ -34,14 +34,16 @@ extension LlamaConfiguration: DecoderArchitecture {
     }
     let stream = graph.cast(x, to: .f32)
     let attended = attention(layer, norm(stream, "input_layernorm"), run, layers, in: &graph)
-    let middle = graph.add(stream, linear(attended, "self_attn.o_proj", dtype: .f32))
-    let second = norm(middle, "post_attention_layernorm")
     let dtype = layers.precision.dtype
+    // The stream is f32, but what is added to it is rounded: the backward pass keeps half as much of it.
+    let output = graph.cast(linear(attended, "self_attn.o_proj", dtype: dtype), to: .f32)
+    let middle = graph.add(stream, output)
+    let second = norm(middle, "post_attention_layernorm")
     let gate = graph.cast(linear(second, "mlp.gate_proj", dtype: dtype), to: .f32)
     let up = graph.cast(linear(second, "mlp.up_proj", dtype: dtype), to: .f32)
     let activated = graph.multiply(graph.multiply(gate, graph.sigmoid(gate)), up)
-    let down = linear(layers.narrow(activated, in: &graph), "mlp.down_proj", dtype: .f32)
-    return layers.narrow(graph.add(middle, down), in: &graph)
+    let down = linear(layers.narrow(activated, in: &graph), "mlp.down_proj", dtype: dtype)
+    return layers.narrow(graph.add(middle, graph.cast(down, to: .f32)), in: &graph)
   }
 
   private func attention(
