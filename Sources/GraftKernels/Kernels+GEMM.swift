@@ -22,6 +22,11 @@ extension Kernels {
     if m <= 4, !aTransposed || m == 1, bTransposed, [.f32, .bf16].contains(b.dtype) {
       return multiplyFewRows(a, b, into: c, scale: scale, accumulate: accumulate)
     }
+    if aTransposed, !bTransposed, scale == 1, !accumulate,
+      RowChain.sumsProducts(m: m, n: n, rows: k)
+    {
+      return sumProducts(a, b, into: c)
+    }
     let panels = Panels(m: m, n: n, k: k)
     let (level, bf16, workers) = (level, hasBF16DotProduct, workers)
     pool.run(count: panels.count) { task, worker in
@@ -65,6 +70,25 @@ extension Kernels {
         scale, accumulate ? 1 : 0)
       if c.dtype != .f32 { unsafe y.copy(to: part, level: level) }
     }
+  }
+}
+
+extension Kernels {
+  /// c = aᵀ·b, a sum over many rows with few results, by lanes of rows.
+  private func sumProducts(_ a: MemorySlice, _ b: MemorySlice, into c: MemorySlice) {
+    let (m, n) = (c.shape.rows, c.shape.columns)
+    let lanes = RowLanes(rows: a.shape.rows)
+    let sums = LaneSums(count: lanes.count, width: m * n)
+    let (level, bf16, workers) = (level, hasBF16DotProduct, workers)
+    pool.run(count: lanes.count) { lane, worker in
+      let sum = unsafe Matrix(sums.floats(lane: lane), .f32, rows: m, columns: n)
+      lanes.forEachTile(of: lane) { rows, isFirst in
+        unsafe workers[worker].multiply(
+          Matrix(a)[rows, 0..<m].transposed, Matrix(b)[rows, 0..<n], into: sum,
+          accumulate: !isFirst, bf16: bf16, level: level)
+      }
+    }
+    sums.add(level: level, [(0, c)])
   }
 }
 

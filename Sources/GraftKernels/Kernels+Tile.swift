@@ -42,16 +42,12 @@ extension Kernels {
   private func sumColumns(_ job: TileJob, _ slices: [MemorySlice]) {
     let plan = job.plan
     let lanes = (plan.rows + plan.laneRows - 1) / plan.laneRows
-    let width = plan.columnSums.count * plan.columns
-    let partial = Memory.needed(byteCount: lanes * width * 4)
-    let sums = MemorySlice(partial, dtype: .f32, shape: [lanes, width])
+    let sums = LaneSums(count: lanes, width: plan.columnSums.count * plan.columns)
     let workers = workers
     pool.run(count: lanes) { lane, worker in
       let last = min(plan.rows, (lane + 1) * plan.laneRows)
       let addresses = unsafe slices.map { unsafe $0.address }
-      unsafe job.run(
-        workers[worker], addresses, sums: sums.floats(element: lane * width)
-      ) { tile in
+      unsafe job.run(workers[worker], addresses, sums: sums.floats(lane: lane)) { tile in
         for row in stride(from: lane * plan.laneRows, to: last, by: plan.tileRows) {
           for column in stride(from: 0, to: plan.columns, by: plan.tileColumns) {
             tile(
@@ -61,16 +57,9 @@ extension Kernels {
         }
       }
     }
-    for lane in 1..<max(lanes, 1) {
-      unsafe graft_add_scaled(
-        level, sums.floats(element: lane * width), 1, sums.floats(element: 0), Int64(width))
-    }
-    for (index, binding) in plan.columnSums.enumerated() {
-      unsafe graft_convert(
-        level, sums.floats(element: index * plan.columns), DType.f32.code,
-        slices[binding].address, slices[binding].code,
-        Int64(min(plan.columns, slices[binding].shape.elementCount)))
-    }
+    sums.add(
+      level: level,
+      plan.columnSums.enumerated().map { ($0 * plan.columns, slices[$1]) })
   }
 }
 

@@ -1,12 +1,12 @@
-internal import CKernels
 package import GraftCore
 
 /// Products and tile programs over the same rows, run tile by tile of rows: what one member hands to the next stays in
 /// the cache of the core that made it.
 ///
 /// A chain has `rows` rows. The left operand and the result of a product have that many, the iteration space of a
-/// tile program a multiple of it, so that a tile of rows needs nothing from another tile. Members compute what they would
-/// compute alone, with the same bits: products are cut into the same panels.
+/// tile program a multiple of it, so that a tile of rows needs nothing from another tile. Sums over all rows are made by lanes
+/// and complete when the chain is. Members compute what they would compute alone, with the same bits: products are cut into
+/// the same panels, and sums into the same lanes.
 package struct RowChain: Sendable {
   /// Where a member finds a value.
   package enum Place: Sendable {
@@ -36,12 +36,15 @@ package struct RowChain: Sendable {
   package enum Member: Sendable {
     /// c = a · op(b).
     case product(a: Operand, b: Operand, transposedB: Bool, c: Operand)
-    /// A program without column sums, and the place of each binding.
+    /// c = aᵀ · b, a sum over all rows; c is the index of a slice.
+    case sum(a: Operand, b: Operand, c: Int)
+    /// A program, and the place of each binding; what it sums over the rows lies in memory.
     case tiles(TileProgram, [Place])
   }
 
   let rows: Int
   let members: [PlannedMember]
+  /// Bytes of a worker's scratch: values of one tile, then those that several products need in f32.
   let scratchByteCount: Int
 
   /// Prepares a chain of `rows` rows whose values in scratch take `scratchByteCount` bytes a tile.
@@ -56,95 +59,63 @@ package struct RowChain: Sendable {
 
   /// Whether `rows` make enough tiles to keep several threads busy; a function of the shape alone.
   package static func isWorthwhile(rows: Int) -> Bool { rows >= 8 * rowsPerTile }
+
+  /// Whether aᵀ · b: [m, n], a sum over `rows`, has so few results that every lane can have its own.
+  package static func sumsProducts(m: Int, n: Int, rows: Int) -> Bool {
+    isWorthwhile(rows: rows) && min(m, n) <= 32
+  }
+
+  /// Whether the column sums of a program can be made by a chain of `rows` rows: lanes of both must fit each other.
+  package static func sums(_ program: TileProgram, rows: Int) -> Bool {
+    let plan = TilePlan(program, storesLast: false)
+    let own = RowLanes(rows: rows).rowsPerLane * (program.rows / rows)
+    return plan.rows == program.rows && own % plan.laneRows == 0
+  }
 }
 
 /// A member with its tiles or panels chosen.
 enum PlannedMember: Sendable {
   case product(a: RowChain.Operand, b: RowChain.Operand, transposedB: Bool, c: RowChain.Operand)
+  case sum(a: RowChain.Operand, b: RowChain.Operand, c: Int)
   case tiles(TileProgram, TilePlan, [RowChain.Place])
 
   init(_ member: RowChain.Member) {
     switch member {
     case .product(let a, let b, let transposedB, let c):
       self = .product(a: a, b: b, transposedB: transposedB, c: c)
+    case .sum(let a, let b, let c): self = .sum(a: a, b: b, c: c)
     case .tiles(let program, let places):
       let plan = TilePlan(program, storesLast: false)
-      precondition(plan.columnSums.isEmpty, "a sum over all rows isn't made by tiles of rows")
       self = .tiles(program, plan, places)
     }
   }
-}
 
-extension Kernels {
-  /// Runs a chain over all its rows; `slices` are the values that stand in memory as a whole.
-  package func run(_ chain: RowChain, _ slices: [MemorySlice]) {
-    let (level, bf16, workers) = (level, hasBF16DotProduct, workers)
-    runs(of: chain.rows, length: RowChain.rowsPerTile) { rows, worker in
-      let worker = workers[worker]
-      let scratch = unsafe worker.reserve(chain.scratchByteCount, for: .chain)
-      unsafe RowTile(
-        rows: rows, chain: chain, slices: slices, scratch: scratch, worker: worker, bf16: bf16,
-        level: level
-      ).run()
+  /// Room for what the member sums over the rows of a chain.
+  func laneSums(lanes: RowLanes) -> LaneSums? {
+    switch self {
+    case .product: nil
+    case .sum(let a, let b, _): LaneSums(count: lanes.count, width: a.columns * b.columns)
+    case .tiles(_, let plan, _):
+      plan.columnSums.isEmpty
+        ? nil
+        : LaneSums(
+          count: (plan.rows + plan.laneRows - 1) / plan.laneRows,
+          width: plan.columnSums.count * plan.columns)
     }
   }
-}
 
-/// One tile of rows on one thread.
-@unsafe private struct RowTile {
-  let rows: Range<Int>
-  let chain: RowChain
-  let slices: [MemorySlice]
-  let scratch: UnsafeMutableRawPointer
-  let worker: Worker
-  let bf16: Bool
-  let level: Int32
-
-  func run() {
-    for member in unsafe chain.members {
-      switch member {
-      case .product(let a, let b, let transposedB, let c):
-        unsafe multiply(matrix(a), matrix(b), transposedB, matrix(c))
-      case .tiles(let program, let plan, let places):
-        let job = unsafe TileJob(plan: plan, level: level)
-        unsafe run(program, job, places)
+  /// Where each run of the sums belongs.
+  func targets(_ slices: [MemorySlice]) -> [(first: Int, target: MemorySlice)] {
+    switch self {
+    case .product: []
+    case .sum(_, _, let c): [(0, slices[c])]
+    case .tiles(_, let plan, let places):
+      plan.columnSums.enumerated().map { index, binding in
+        guard case .memory(let slice) = places[binding] else {
+          preconditionFailure("a sum over all rows lies in memory")
+        }
+        return (index * plan.columns, slices[slice])
       }
-    }
-  }
-
-  /// The address that a value's first row has, or would have.
-  ///
-  /// A value in scratch begins with the tile's first row; the rows before it are never touched, so the address may lie
-  /// outside of the scratch.
-  private func address(_ place: RowChain.Place) -> UnsafeMutableRawPointer {
-    switch place {
-    case .memory(let index): unsafe slices[index].address
-    case .scratch(let byte, let bytesPerRow):
-      unsafe scratch + (byte - rows.lowerBound * bytesPerRow)
-    }
-  }
-
-  private func matrix(_ operand: RowChain.Operand) -> Matrix {
-    unsafe Matrix(
-      address(operand.place), operand.dtype, rows: operand.rows, columns: operand.columns)
-  }
-
-  private func multiply(_ a: Matrix, _ b: Matrix, _ transposedB: Bool, _ c: Matrix) {
-    let right = unsafe transposedB ? b.transposed : b
-    let panels = unsafe Panels(m: c.rows, n: c.columns, k: a.columns)
-    for panel in 0..<panels.columnPanels {
-      let columns = panels[panel].columns
-      unsafe worker.multiply(
-        a[rows, 0..<a.columns], right[0..<a.columns, columns], into: c[rows, columns], bf16: bf16,
-        level: level)
-    }
-  }
-
-  private func run(_ program: TileProgram, _ job: TileJob, _ places: [RowChain.Place]) {
-    let multiple = unsafe program.rows / chain.rows
-    let own = unsafe rows.lowerBound * multiple..<rows.upperBound * multiple
-    unsafe job.run(worker, places.map { unsafe address($0) }, sums: nil) { tile in
-      job.plan.forEachTile(ofRows: own, of: program, tile)
     }
   }
 }

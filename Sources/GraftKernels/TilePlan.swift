@@ -49,7 +49,9 @@ struct TilePlan: Sendable {
     tileColumns = nodes.needsWholeRows ? columns : min(columns, Self.tileCount)
     tileRows = tileColumns < columns ? 1 : max(1, min(rows, Self.tileCount / max(columns, 1)))
     if !columnSums.isEmpty {
-      laneRows = max(tileRows, (rows + Self.lanes - 1) / Self.lanes)
+      // A power of two, so that the lanes are parts of the lanes of a chain, or made of them.
+      laneRows = 1
+      while laneRows < max(tileRows, (rows + Self.lanes - 1) / Self.lanes) { laneRows *= 2 }
     }
     let assembly = TileAssembly(nodes.nodes, layouts: layouts, storesLast: storesLast)
     steps = assembly.steps

@@ -96,6 +96,40 @@ struct ChainTests {
     }
   }
 
+  @Test(arguments: [1030, 2048, 4200, 6500])
+  func `sums over the rows are made inside of a chain, with the same bits`(_ rows: Int) throws {
+    var example = Example()
+    let x = example.parameter("x", [rows, 16])
+    let gain = example.parameter("gain", [16], scale: 0.3, offset: 1)
+    let a = example.parameter("a", [4, 16], scale: 0.3)
+    let b = example.parameter("b", [24, 4], scale: 0.3)
+    let bias = example.parameter("bias", [24])
+    let wide = example.parameter("wide", [40, 24], scale: 0.3)
+    func build(_ g: inout Graph) -> Value {
+      let scale = g.reciprocalSquareRoot(g.add(g.rowSum(g.square(x)), g.constant(0.1)))
+      let normed = g.multiply(g.multiply(x, scale), gain)
+      let narrow = g.matmul(normed, transposed: false, a, transposed: true, dtype: .f32)
+      let y = g.add(g.matmul(narrow, transposed: false, b, transposed: true, dtype: .f32), bias)
+      return g.sigmoid(g.matmul(g.tanh(y), transposed: false, wide, transposed: true, dtype: .f32))
+    }
+    let trained = [gain, a, b, bias]
+    let loss = example.loss(build(&example.graph))
+    let gradients = try example.graph.gradients(of: loss, withRespectTo: trained)
+    let executable = try Self.compile(example.graph, gradients)
+    let made = executable.schedule.steps.flatMap { step in
+      if case .chain(let chain) = step { chain.writes } else { [Value]() }
+    }
+    #expect(
+      Set(made.map(executable.graph.shape)).isSuperset(of: trained.map(example.graph.shape)))
+    let plain = try example.run(gradients, CompilerOptions(fusion: false), threads: 1)
+    for threads in [1, 2, 3] {
+      #expect(try example.run(gradients, threads: threads) == plain, "\(threads) threads")
+    }
+    for (found, truth) in zip(plain, try example.interpret(gradients)) {
+      #expect(distance(found, truth) < 1e-4)
+    }
+  }
+
   @Test func `few rows aren't made a chain`() throws {
     let model = try TinyLlama()
     #expect(try Self.compile(model.example.graph, model.outputs).report.chainCount == 0)

@@ -71,11 +71,14 @@ private struct ChainLowering {
     case .tiles(let group):
       return .tiles(group.program, group.operands.map { place(of: $0) })
     case .kernel(let node):
-      guard case .matmul(transposeA: false, let transposeB) = graph.nodes[node].op else { break }
-      let inputs = graph.nodes[node].inputs
-      return .product(
-        a: matrix(inputs[0]), b: matrix(inputs[1]), transposedB: transposeB,
-        c: matrix(Value(node: node)))
+      guard case .matmul(let transposeA, let transposeB) = graph.nodes[node].op else { break }
+      let (a, b) = (matrix(graph.nodes[node].inputs[0]), matrix(graph.nodes[node].inputs[1]))
+      let result = Value(node: node)
+      guard transposeA else {
+        return .product(a: a, b: b, transposedB: transposeB, c: matrix(result))
+      }
+      guard !transposeB, case .memory(let slice) = place(of: result) else { break }
+      return .sum(a: a, b: b, c: slice)
     case .chain, .copy: break
     }
     preconditionFailure("a chain has tile programs and products")

@@ -5,8 +5,9 @@ extension Schedule {
   /// Joins runs of steps whose rows need nothing from other rows into chains.
   ///
   /// A step joins the open chain when its left operand, its result and its iteration space follow the chain's rows and what else
-  /// it reads was there before the chain. A step that can't join runs after the chain when it needs something from it, else before;
-  /// the chain is closed when the next step needs one that runs after it, or lies in another phase than one.
+  /// it reads was there before the chain; so does a sum over the rows, which nobody in the chain may read. A step that can't join
+  /// runs after the chain when it needs something from it, else before; the chain is closed when the next step needs one that
+  /// runs after it, or lies in another phase than one.
   mutating func formChains(_ graph: Graph, outputs: Set<Value>) {
     var former = ChainFormation(graph, self, outputs)
     for index in steps.indices { former.take(index) }
@@ -31,10 +32,11 @@ private struct ChainFormation {
   private var members: [Step] = []
   private var made: Set<Value> = []
   private var reads: [Value: Int] = [:]
-  /// Steps that run after the open chain, what they make, and their phases.
+  /// Steps that run after the open chain, and their phase.
   private var after: [Step] = []
-  private var madeAfter: Set<Value> = []
   private var phaseAfter: Int?
+  /// What isn't there before the end of the chain: sums over its rows, and what later steps make.
+  private var madeAfter: Set<Value> = []
 
   init(_ graph: Graph, _ schedule: Schedule, _ outputs: Set<Value>) {
     self.graph = graph
@@ -66,7 +68,9 @@ private struct ChainFormation {
     if members.isEmpty { rows = rowsAhead[index] ?? 0 }
     if rows > 0, follows(step) {
       members.append(step)
-      made.formUnion(step.writes(in: graph))
+      for value in step.writes(in: graph) {
+        if isSum(value) { madeAfter.insert(value) } else { made.insert(value) }
+      }
       for value in inputs { reads[value, default: 0] += 1 }
     } else if inputs.contains(where: made.contains) {
       after.append(step)
@@ -108,9 +112,32 @@ private struct ChainFormation {
   private func follows(_ step: Step) -> Bool {
     switch step {
     case .tiles(let group): follows(group)
-    case .kernel(let place):
-      productRows(step) == rows && !made.contains(graph.base(of: graph.nodes[place].inputs[1]))
+    case .kernel(let place): follows(graph.nodes[place])
     case .copy, .chain: false
+    }
+  }
+
+  private func follows(_ node: Node) -> Bool {
+    guard case .matmul(let transposeA, let transposeB) = node.op else { return false }
+    let (a, b) = (graph.base(of: node.inputs[0]), graph.base(of: node.inputs[1]))
+    let shape = node.results[0].shape
+    if transposeA {
+      // A sum over the rows is worth having here for what the chain hands to it.
+      return !transposeB && graph.shape(of: node.inputs[0])[0] == rows
+        && RowChain.sumsProducts(m: shape[0], n: shape[1], rows: rows)
+        && (made.contains(a) || made.contains(b))
+    }
+    return shape[0] == rows && !made.contains(b)
+  }
+
+  /// Whether a value is a sum over all rows, complete only with the chain.
+  private func isSum(_ value: Value) -> Bool {
+    switch graph.nodes[value.node].op {
+    case .sumRows, .matmul(transposeA: true, _): true
+    case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
+      .rowReduce, .reshape, .matmul, .attention, .attentionBackward, .cachedAttention, .gather,
+      .scatterAdd, .crossEntropy, .crossEntropyHeadGradient, .assign:
+      false
     }
   }
 
@@ -118,15 +145,20 @@ private struct ChainFormation {
     let program = group.program
     guard program.rows > 0, program.rows % rows == 0 else { return false }
     let multiple = program.rows / rows
+    var hasSums = false
     for (index, (value, binding)) in zip(group.operands, program.bindings).enumerated() {
       let isRead = index < group.readCount
       guard assigned[value] == nil else { return false }
       if isRead, !made.contains(value) { continue }
+      if !isRead, isSum(value) {
+        hasSums = true
+        continue
+      }
       let width = binding.width == .columns ? program.columns : 1
       guard binding.rowModulus == .max, multiple % binding.rowDivisor == 0,
         graph.shape(of: value).elementCount == program.rows / binding.rowDivisor * width
       else { return false }
     }
-    return true
+    return !hasSums || RowChain.sums(program, rows: rows)
   }
 }
