@@ -49,7 +49,8 @@ struct TilePlan: Sendable {
     tileColumns = nodes.needsWholeRows ? columns : min(columns, Self.tileCount)
     tileRows = tileColumns < columns ? 1 : max(1, min(rows, Self.tileCount / max(columns, 1)))
     if !columnSums.isEmpty {
-      // A power of two, so that the lanes are parts of the lanes of a chain, or made of them.
+      // A power of two and, among few rows, no longer than a chain's tile, so that the lanes are parts of a chain's lanes.
+      tileRows = min(tileRows, RowChain.rowsPerTile)
       laneRows = 1
       while laneRows < max(tileRows, (rows + Self.lanes - 1) / Self.lanes) { laneRows *= 2 }
     }
