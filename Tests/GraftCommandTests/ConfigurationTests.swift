@@ -31,6 +31,19 @@ import Testing
     #expect(try adapter("file") == adapter("line"))
   }
 
+  @Test func `planning takes the same file`() throws {
+    let config = try file(
+      "model: model", "data: [text/gospels.txt]", "batch-size: 1", "sequence-length: 32",
+      "steps: 2", "rank: 3", "out: \(scratch("never"))")
+    let outcome = try Graft.run("plan", "train", "--config", config, "--json")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.output.hasPrefix("{"))
+    #expect(!FileManager.default.fileExists(atPath: scratch("never")))
+    let wrong = try Graft.run("plan", "train", "--config", config, "--rank", "0")
+    #expect(wrong.status == 2)
+    #expect(wrong.error.hasPrefix("error: --rank is 1 to 65536\n"))
+  }
+
   @Test func `the command line counts where both speak`() throws {
     let config = try file(
       "model: nowhere", "data: [nothing.txt]", "steps: 9", "batch-size: 1",

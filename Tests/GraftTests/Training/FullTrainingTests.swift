@@ -183,6 +183,25 @@ struct FullTrainingTests {
           name: "freeze", expected: "names that leave something to train", found: "all of it"))
   }
 
+  @Test func `a tensor on which the loss doesn't depend is refused before the first step`() throws {
+    let model = try model("llama-tied")
+    var request = TrainingRequest(
+      adapter: nil, data: [], output: "",
+      settings: TrainingSettings(batchSize: 1, sequenceLength: 8))
+    request.trainedModules = ["norm"]
+    let subject = try TrainingSubject(request, of: model)
+    let aside: TensorName = "model.layers.7.mlp.up_proj.weight"
+    let tensors = subject.tensors.merging(
+      [aside: try MemorySlice(allocating: .f32, [4, 4])]) { _, new in new }
+    let error = #expect(throws: GraphError.self) {
+      try Trainer(
+        subject.graph,
+        trainable: try TrainableTensors(tensors.map { (name: $0, value: $1) }),
+        settings: request.settings, kernels: model.kernels)
+    }
+    #expect(error?.reason == .noGradientPath(aside))
+  }
+
   @Test func `freezing takes modules from the adapter and tensors from those trained whole`() throws
   {
     let model = try model("llama-tied")
