@@ -160,21 +160,31 @@ package final class Trainer {
       let compilation = try compiled(settings.recompute)
       return (compilation, forecast(compilation, trainable, others: others, kernels: kernels))
     }
-    let everything = try compiled(.none)
-    var memory = forecast(everything, trainable, others: others, kernels: kernels)
-    if memory.peakBytes <= budget { return (everything, memory) }
-    // Everything but the step's arena is the same for every plan.
-    let fixed = memory.peakBytes - everything.memoryPlan.arenaByteCount
+    // Everything but the step's arena is the same for every plan, but for what planning leaves behind in the
+    // allocator's pages; that is known afterwards.
+    var fixed = 0
     do {
-      let compilation = try compiled(.within(byteCount: max(0, budget - fixed)))
-      memory.arenaBytes = compilation.memoryPlan.arenaByteCount + others
-      return (compilation, memory)
-    } catch let error as GraphError {
-      guard case .arenaTooSmall(_, let least) = error.reason else { throw error }
-      throw TrainingError(
-        .budgetTooSmall(byteCount: budget, least: fixed + least),
-        remedy: "give --memory that much, or lower --batch-size or --sequence-length")
+      let everything = try compiled(.none)
+      let memory = forecast(everything, trainable, others: others, kernels: kernels)
+      if memory.peakBytes <= budget { return (everything, memory) }
+      fixed = memory.peakBytes - everything.memoryPlan.arenaByteCount
     }
+    var least = budget
+    do {
+      for _ in 0..<4 {
+        let compilation = try compiled(.within(byteCount: max(0, budget - fixed)))
+        let memory = forecast(compilation, trainable, others: others, kernels: kernels)
+        if memory.peakBytes <= budget { return (compilation, memory) }
+        fixed = memory.peakBytes - compilation.memoryPlan.arenaByteCount
+        least = memory.peakBytes
+      }
+    } catch let error as GraphError {
+      guard case .arenaTooSmall(_, let arena) = error.reason else { throw error }
+      least = fixed + arena
+    }
+    throw TrainingError(
+      .budgetTooSmall(byteCount: budget, least: least),
+      remedy: "give --memory that much, or lower --batch-size or --sequence-length")
   }
 
   private static func forecast(
