@@ -59,6 +59,8 @@
 #undef VECTORIZE
 #endif
 
+#include "lanes/dispatch.h"
+
 #if defined(__x86_64__)
 #define CALL(name, ...)                                                       \
   if (pairs) {                                                                \
@@ -120,4 +122,13 @@ void graft_attention_softmax_gradient(
   CALL(
     softmax_gradient, s, dp, stride, rows, first, end, seen, key, scale, log_sum_exp, delta, p_columns,
     ds_columns, ds_rows)
+}
+
+void graft_attention_few_rows(
+  int level, const float *q, int64_t rows, int64_t group, const void *k, const void *v, int is_bf16,
+  int64_t stride, int64_t keys, int64_t columns, const int32_t *seen, int64_t key, float scale,
+  float *scores, float *maximum, float *sum, float *o) {
+  DISPATCH(
+    few_rows, q, rows, group, k, v, is_bf16, stride, keys, columns, seen, key, scale, scores, maximum,
+    sum, o)
 }

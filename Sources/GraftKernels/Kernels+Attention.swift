@@ -34,9 +34,15 @@ extension Kernels {
       unsafe graft_convert(
         level, new.address, new.code, cache.address(element: first), cache.code, Int64(count))
     }
+    let visible = VisibleKeys(shape, position: position)
+    if shape.sequence <= 4, keyCache.dtype == valueCache.dtype,
+      [.f32, .bf16].contains(keyCache.dtype)
+    {
+      return attendFew(q, keyCache, valueCache, into: o, shape: shape, visible: visible)
+    }
     attend(
-      q, keyCache, valueCache, into: o, logSumExp: nil, shape: shape,
-      visible: VisibleKeys(shape, position: position), keyRows: keyCache.shape.rows)
+      q, keyCache, valueCache, into: o, logSumExp: nil, shape: shape, visible: visible,
+      keyRows: keyCache.shape.rows)
   }
 
   /// How tiles are multiplied: as bf16 when all that was given is and the CPU has instructions for it.

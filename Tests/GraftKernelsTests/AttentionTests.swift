@@ -155,4 +155,41 @@ import Testing
       position += count
     }
   }
+
+  @Test(arguments: [DType.f32, .bf16], [1, 3])
+  func `a few tokens over a long cache have the same bits on any threads and instructions`(
+    dtype: DType, count: Int
+  ) throws {
+    // More keys than a task reads; 72 columns are whole vectors and a rest.
+    let shape = AttentionShape(
+      batch: 1, sequence: count, heads: 4, keyValueHeads: 2, headDim: 72, scale: 0.1, window: 700)
+    let position = 900
+    var alone = shape
+    alone.sequence = position + count
+    let rows = alone.sequence
+    func input(_ columns: Int, _ phase: Double, _ rows: Range<Int>) throws -> MemorySlice {
+      let all = wave(rows.upperBound * columns, phase: phase, scale: 1)
+      return try MemorySlice(
+        Array(all[(rows.lowerBound * columns)...]), dtype, [rows.count, columns])
+    }
+    func run(_ kernels: Kernels) throws -> MemorySlice {
+      let (keys, values) = (try input(144, 0.5, 0..<rows), try input(144, 0.9, 0..<rows))
+      let o = try MemorySlice(zeros: dtype, [count, 288])
+      kernels.cachedAttention(
+        try input(288, 0.1, position..<rows), try input(144, 0.5, position..<rows),
+        try input(144, 0.9, position..<rows), keyCache: keys, valueCache: values,
+        position: position, into: o, shape: shape)
+      return o
+    }
+    let whole = try MemorySlice(zeros: dtype, [rows, 288])
+    kernels().attention(
+      try input(288, 0.1, 0..<rows), try input(144, 0.5, 0..<rows), try input(144, 0.9, 0..<rows),
+      into: whole, logSumExp: nil, shape: alone)
+    let o = try run(kernels())
+    let error = relativeError(o.values, Array(whole.values.suffix(count * 288)))
+    #expect(error < (dtype == .f32 ? 1e-5 : 0.02))
+    for (threads, simd) in [(1, SIMDLevel.best), (3, .best), (4, .avx2), (1, .scalar)] {
+      #expect(try run(kernels(threads: threads, simd)).image == o.image)
+    }
+  }
 }

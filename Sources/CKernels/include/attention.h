@@ -48,3 +48,12 @@ void graft_attention_softmax_gradient(
   int level, int pairs, float *s, float *dp, int64_t stride, int64_t rows, int64_t first, int64_t end,
   const int32_t *seen, int64_t key, float scale, const float *log_sum_exp, const float *delta,
   void *p_columns, void *ds_columns, void *ds_rows);
+
+/// Attention of a few rows over a run of keys as they lie in a cache: what counts is reading it once.
+///
+/// q: [rows, columns] f32  k, v: [keys, columns] f32 or bf16, `stride` values apart; seen: [rows / group, 2] as above.
+/// maximum, sum: [rows]  o: [rows, columns], not yet divided by the sum; scores: room for rows · keys, each filled up to 16.
+void graft_attention_few_rows(
+  int level, const float *q, int64_t rows, int64_t group, const void *k, const void *v, int is_bf16,
+  int64_t stride, int64_t keys, int64_t columns, const int32_t *seen, int64_t key, float scale,
+  float *scores, float *maximum, float *sum, float *o);

@@ -328,3 +328,116 @@ static void FN(softmax_gradient)(
   (void)p_columns, (void)ds_columns, (void)ds_rows;
 #endif
 }
+
+// MARK: - Few rows
+
+#if UNIT_VALUES == 1
+INLINE lanes FN(load_value)(const void *x, int is_bf16, int64_t i) {
+  return is_bf16 ? FN(load_bf16)((const uint16_t *)x + i) : FN(load)((const float *)x + i);
+}
+
+INLINE float FN(value)(const void *x, int is_bf16, int64_t i) {
+  return is_bf16 ? FN(from_bf16)(((const uint16_t *)x)[i]) : ((const float *)x)[i];
+}
+
+// s[r, j] = q[r] · k[j], four keys at a time.
+INLINE void FN(few_scores)(
+  const float *q, int64_t rows, const void *k, int is_bf16, int64_t stride, int64_t keys,
+  int64_t columns, float *s, int64_t s_stride) {
+  int64_t whole = columns & ~(LANES - 1);
+  for (int64_t j = 0; j < keys; j += 4) {
+    int64_t at[4];
+    // Past the last key the last one stands in; its scores are hidden later.
+    for (int c = 0; c < 4; c++) at[c] = (j + c < keys ? j + c : keys - 1) * stride;
+    for (int64_t r = 0; r < rows; r++) {
+      const float *x = q + r * columns;
+      lanes t[4] = {};
+      for (int64_t p = 0; p < whole; p += LANES) {
+        lanes y = FN(load)(x + p);
+        for (int c = 0; c < 4; c++)
+          t[c] = FN(fma_lanes)(y, FN(load_value)(k, is_bf16, at[c] + p), t[c]);
+      }
+      for (int c = 0; c < 4; c++) {
+        for (int64_t p = whole; p < columns; p++)
+          t[c][p - whole] =
+            __builtin_fmaf(x[p], FN(value)(k, is_bf16, at[c] + p), t[c][p - whole]);
+        s[r * s_stride + j + c] = FN(add_lanes)(t[c]);
+      }
+    }
+  }
+}
+
+// o[…] = Σ w[r, j] · v[j, …] for so many rows and so many vectors of columns.
+INLINE void FN(few_sums)(
+  int rows, int width, const float *w, int64_t w_stride, const void *v, int is_bf16, int64_t stride,
+  int64_t keys, float *o, int64_t columns) {
+  lanes acc[4][4] = {};
+  for (int64_t j = 0; j < keys; j++)
+#pragma clang loop unroll(full)
+    for (int c = 0; c < width; c++) {
+      lanes y = FN(load_value)(v, is_bf16, j * stride + c * LANES);
+#pragma clang loop unroll(full)
+      for (int r = 0; r < rows; r++)
+        acc[r][c] = FN(fma_lanes)(FN(splat)(w[r * w_stride + j]), y, acc[r][c]);
+    }
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+    for (int c = 0; c < width; c++) FN(store)(o + r * columns + c * LANES, acc[r][c]);
+}
+
+INLINE void FN(few_rows_as)(
+  const float *q, int64_t rows, int64_t group, const void *k, const void *v, int is_bf16,
+  int64_t stride, int64_t keys, int64_t columns, const int32_t *seen, int64_t key, float scale,
+  float *s, float *maximum, float *sum, float *o) {
+  int64_t wide = (keys + LANES - 1) / LANES * LANES;
+  FN(few_scores)(q, rows, k, is_bf16, stride, keys, columns, s, wide);
+  for (int64_t r = 0; r < rows; r++) {
+    float factor;
+    maximum[r] = -__builtin_inff();
+    sum[r] = 0;
+    FN(softmax)(
+      s + r * wide, wide, 1, 0, wide, seen + r / group * 2, key, scale, maximum + r, sum + r, &factor,
+      s + r * wide);
+  }
+  int64_t c = 0;
+  int64_t size = is_bf16 ? 2 : 4;
+  for (; c + LANES <= columns;) {
+    const char *y = (const char *)v + c * size;
+    int64_t r = 0;
+    int width = c + 4 * LANES <= columns ? 4 : 1;
+    for (; r < rows;) {
+      int many = r + 3 <= rows;
+      if (many && width == 4)
+        FN(few_sums)(3, 4, s + r * wide, wide, y, is_bf16, stride, keys, o + r * columns + c, columns);
+      else if (many)
+        FN(few_sums)(3, 1, s + r * wide, wide, y, is_bf16, stride, keys, o + r * columns + c, columns);
+      else if (width == 4)
+        FN(few_sums)(1, 4, s + r * wide, wide, y, is_bf16, stride, keys, o + r * columns + c, columns);
+      else
+        FN(few_sums)(1, 1, s + r * wide, wide, y, is_bf16, stride, keys, o + r * columns + c, columns);
+      r += many ? 3 : 1;
+    }
+    c += width * LANES;
+  }
+  for (; c < columns; c++)
+    for (int64_t r = 0; r < rows; r++) {
+      float total = 0;
+      for (int64_t j = 0; j < keys; j++)
+        total = __builtin_fmaf(s[r * wide + j], FN(value)(v, is_bf16, j * stride + c), total);
+      o[r * columns + c] = total;
+    }
+}
+
+static void FN(few_rows)(
+  const float *q, int64_t rows, int64_t group, const void *k, const void *v, int is_bf16,
+  int64_t stride, int64_t keys, int64_t columns, const int32_t *seen, int64_t key, float scale,
+  float *scores, float *maximum, float *sum, float *o) {
+  if (is_bf16)
+    FN(few_rows_as)(
+      q, rows, group, k, v, 1, stride, keys, columns, seen, key, scale, scores, maximum, sum, o);
+  else
+    FN(few_rows_as)(
+      q, rows, group, k, v, 0, stride, keys, columns, seen, key, scale, scores, maximum, sum, o);
+}
+#endif
