@@ -8,32 +8,28 @@ package final class Evaluator {
   private let batchSize: Int
   private let executable: Executable
   private let losses: Value
-  private let ids: MemorySlice
-  private let targets: MemorySlice
+  private let inputs: BatchInputs
   private var bindings: [TensorName: MemorySlice]
 
   /// Compiles the forward pass; `adapters` are the f32 tensors that the model's adapter parameters bind to.
   package init(
     _ model: DecoderGraph, adapters: [TensorName: MemorySlice], batchSize: Int, sequence: Int,
-    fusion: Bool = true, kernels: Kernels
+    packs: Bool = false, fusion: Bool = true, kernels: Kernels
   ) throws {
     self.batchSize = batchSize
-    let arrangement = Arrangement.sequences(batch: batchSize, sequence: sequence)
-    let tokens = arrangement.tokenCount
+    inputs = try BatchInputs(batchSize: batchSize, length: sequence, packs: packs)
     var graph = Graph()
-    let hidden = model.hiddenStates(in: &graph, arrangement)
-    let targetsInput = graph.input("input.targets", .i32, [tokens])
+    let hidden = model.hiddenStates(in: &graph, inputs.arrangement)
+    let targetsInput = graph.input(
+      BatchInputs.targets, .i32, [inputs.arrangement.tokenCount])
     losses = graph.crossEntropy(hidden, head: model.head(in: &graph), targets: targetsInput)
     executable = try Executable(
       graph, outputs: [losses], options: CompilerOptions(recompute: .none, fusion: fusion),
       kernels: kernels)
-    ids = try MemorySlice(allocating: .i32, [tokens])
-    targets = try MemorySlice(allocating: .i32, [tokens])
     bindings = try model.weights.tensors
     bindings.merge(adapters) { _, new in new }
-    bindings.merge(try model.constantInputs(arrangement)) { _, new in new }
-    bindings[DecoderGraph.Input.tokens] = ids
-    bindings["input.targets"] = targets
+    bindings.merge(try model.constantInputs(inputs.arrangement)) { _, new in new }
+    bindings.merge(inputs.bindings) { _, new in new }
   }
 
   /// Bytes of the arena.
@@ -48,8 +44,7 @@ package final class Evaluator {
     for start in stride(from: 0, to: windows.count, by: batchSize) {
       let chosen = start..<min(start + batchSize, windows.count)
       let batch = Batch(windows, chosen, size: batchSize)
-      ids.replaceElements(batch.ids)
-      targets.replaceElements(batch.targets)
+      inputs.load(batch)
       try executable.run(bindings: bindings)
       sum += executable.output(losses).floats().reduce(0.0) { $0 + Double($1) }
       count += batch.targetCount

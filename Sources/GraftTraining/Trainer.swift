@@ -17,10 +17,11 @@ package final class Trainer {
     package let gradientNorm: Double
     /// Predicted tokens.
     package let targetCount: Int
+    /// Tokens read, without padding.
+    package let tokenCount: Int
   }
 
   private enum Input {
-    static let targets: TensorName = "input.targets"
     static let lossScale: TensorName = "input.lossScale"
     static let gradientScale: TensorName = "input.gradientScale"
   }
@@ -33,8 +34,7 @@ package final class Trainer {
   private let squares: Value
   private let update: Executable
   private var bindings: [TensorName: MemorySlice]
-  private let ids: MemorySlice
-  private let targets: MemorySlice
+  private let inputs: BatchInputs
   private let lossScale: MemorySlice
   private let gradientScale: MemorySlice
   private let scalars: [(input: AdamW.Input, slice: MemorySlice)]
@@ -66,7 +66,8 @@ package final class Trainer {
     // Converted weights count as what the process holds already.
     bindings = try model.weights.tensors
     let options = CompilerOptions(fusion: settings.fusion)
-    let tokens = Self.arrangement(settings).tokenCount
+    inputs = try BatchInputs(
+      batchSize: settings.batchSize, length: settings.sequenceLength, packs: settings.data.packs)
 
     var normGraph = Graph()
     squares = Self.squaredNorm(trainable, in: &normGraph)
@@ -78,22 +79,19 @@ package final class Trainer {
     let forward = try Self.stepGraph(model, trainable, settings)
     losses = forward.losses
     let others =
-      besides + norm.memoryPlan.arenaByteCount + update.memoryPlan.arenaByteCount + tokens * 8
+      besides + norm.memoryPlan.arenaByteCount + update.memoryPlan.arenaByteCount + inputs.byteCount
     let began = ContinuousClock.now
     (stepCompilation, memory) = try Self.fitted(
       forward.graph, outputs: [losses], trainable, settings, others: others, kernels: kernels)
     planningSeconds = (ContinuousClock.now - began) / .seconds(1)
     step = try Executable(stepCompilation, kernels: kernels)
 
-    ids = try MemorySlice(allocating: .i32, [tokens])
-    targets = try MemorySlice(allocating: .i32, [tokens])
     lossScale = try MemorySlice(allocating: .f32, [1])
     gradientScale = try MemorySlice(allocating: .f32, [1])
     scalars = try AdamW.Input.allCases.map { ($0, try MemorySlice(allocating: .f32, [1])) }
     bindings.merge(trainable.bindings) { _, new in new }
-    bindings.merge(try model.constantInputs(Self.arrangement(settings))) { _, new in new }
-    bindings[DecoderGraph.Input.tokens] = ids
-    bindings[Input.targets] = targets
+    bindings.merge(try model.constantInputs(inputs.arrangement)) { _, new in new }
+    bindings.merge(inputs.bindings) { _, new in new }
     bindings[Input.lossScale] = lossScale
     bindings[Input.gradientScale] = gradientScale
     for (input, slice) in scalars { bindings[input.name] = slice }
@@ -102,7 +100,7 @@ package final class Trainer {
   /// Runs one optimizer step over the batches of an accumulation.
   ///
   /// - Throws: ``TrainingError/Reason/nonFinite(step:quantity:)`` before anything is changed.
-  package func run(_ batches: [Batch], step number: Int) throws -> Outcome {
+  package func run(_ batches: some Collection<Batch>, step number: Int) throws -> Outcome {
     let outcome = try accumulate(batches)
     guard outcome.loss.isFinite else {
       throw TrainingError(.nonFinite(step: number, quantity: "loss"), remedy: Self.remedy)
@@ -115,19 +113,26 @@ package final class Trainer {
   }
 
   /// Adds the gradients of the mean loss over the batches to the accumulators, and changes nothing else.
-  package func accumulate(_ batches: [Batch]) throws -> Outcome {
-    let count = batches.reduce(0) { $0 + $1.targetCount }
+  ///
+  /// The batches are gone through twice, so a lazy collection keeps one at a time in memory.
+  package func accumulate(_ batches: some Collection<Batch>) throws -> Outcome {
+    var (count, tokens) = (0, 0)
+    for batch in batches {
+      count += batch.targetCount
+      tokens += batch.tokenCount
+    }
     lossScale.replaceElements([1 / Float(max(count, 1))])
     var loss = 0.0
     for batch in batches {
-      ids.replaceElements(batch.ids)
-      targets.replaceElements(batch.targets)
+      inputs.load(batch)
       try step.run(bindings: bindings)
       loss += step.output(losses).floats().reduce(0.0) { $0 + Double($1) }
     }
     try norm.run(bindings: bindings)
     let length = Double(norm.output(squares).floats()[0]).squareRoot()
-    return Outcome(loss: loss / Double(max(count, 1)), gradientNorm: length, targetCount: count)
+    return Outcome(
+      loss: loss / Double(max(count, 1)), gradientNorm: length, targetCount: count,
+      tokenCount: tokens)
   }
 
   private static let remedy = "lower --learning-rate, or go on from the last save with --resume"
@@ -205,7 +210,8 @@ package final class Trainer {
   // MARK: - Graphs
 
   private static func arrangement(_ settings: TrainingSettings) -> Arrangement {
-    .sequences(batch: settings.batchSize, sequence: settings.sequenceLength)
+    BatchInputs.arrangement(
+      batchSize: settings.batchSize, length: settings.sequenceLength, packs: settings.data.packs)
   }
 
   private static func stepGraph(
@@ -215,7 +221,7 @@ package final class Trainer {
     let arrangement = arrangement(settings)
     let hidden = model.hiddenStates(in: &graph, arrangement)
     let tokens = arrangement.tokenCount
-    let targets = graph.input(Input.targets, .i32, [tokens])
+    let targets = graph.input(BatchInputs.targets, .i32, [tokens])
     let losses = graph.crossEntropy(hidden, head: model.head(in: &graph), targets: targets)
     let scale = graph.input(Input.lossScale, .f32, [1])
     let mean = graph.multiply(graph.sumRows(graph.reshape(losses, [tokens, 1])), scale)

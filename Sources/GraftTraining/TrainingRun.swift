@@ -12,7 +12,7 @@ public struct StepRecord: Sendable, Equatable {
   public var learningRate: Double
   /// The norm of all gradients together, before clipping.
   public var gradientNorm: Double
-  /// Tokens read per second.
+  /// Tokens read per second, without padding.
   public var tokensPerSecond: Double
   /// Tokens read since the run began.
   public var tokenCount: Int
@@ -57,7 +57,7 @@ public struct TrainingPosition: Sendable, Equatable {
       by: settings.batchSize * settings.accumulation)
     let tokens = windows.partialValue.multipliedReportingOverflow(by: settings.sequenceLength)
     guard (0...settings.steps).contains(step), !windows.overflow, !tokens.overflow,
-      windowsTaken == windows.partialValue, tokenCount == tokens.partialValue
+      windowsTaken == windows.partialValue, (0...tokens.partialValue).contains(tokenCount)
     else {
       throw TrainingError(
         .stateMismatch(
@@ -119,9 +119,8 @@ package struct TrainingRun {
     while position.step < settings.steps {
       let number = position.step + 1
       let began = clock.now
-      let batches = (0..<settings.accumulation).map { _ in cursor.next() }
-      let outcome = try trainer.run(batches, step: number)
-      let tokens = batches.reduce(0) { $0 + $1.ids.count }
+      let outcome = try trainer.run(cursor.next(settings.accumulation), step: number)
+      let tokens = outcome.tokenCount
       let seconds = Double((clock.now - began) / .nanoseconds(1)) / 1e9
       position = TrainingPosition(
         step: number, windowsTaken: cursor.taken, tokenCount: position.tokenCount + tokens)

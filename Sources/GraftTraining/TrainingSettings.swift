@@ -22,6 +22,8 @@ public struct TrainingSettings: Sendable, Equatable {
   public var clipNorm: Double?
   /// Decides the adapter's initialization and the order of the data.
   public var seed: UInt64
+  /// How the data files are read.
+  public var data: DataSettings
   /// Whether windows are shuffled anew each epoch.
   public var shuffles: Bool
   /// What is recomputed in the backward pass instead of being kept.
@@ -41,7 +43,8 @@ public struct TrainingSettings: Sendable, Equatable {
   public init(
     steps: Int = 100, batchSize: Int = 4, sequenceLength: Int = 512, accumulation: Int = 1,
     learningRate: Double = 1e-3, decay: LearningRateSchedule.Decay = .cosine, warmupSteps: Int = 0,
-    optimizer: AdamW = AdamW(), clipNorm: Double? = 1, seed: UInt64 = 0, shuffles: Bool = true,
+    optimizer: AdamW = AdamW(), clipNorm: Double? = 1, seed: UInt64 = 0,
+    data: DataSettings = DataSettings(), shuffles: Bool = true,
     recompute: RecomputePolicy = .none, memory: Int? = nil, fusion: Bool = true,
     evaluateEvery: Int? = nil,
     saveEvery: Int? = nil
@@ -56,6 +59,7 @@ public struct TrainingSettings: Sendable, Equatable {
     self.optimizer = optimizer
     self.clipNorm = clipNorm
     self.seed = seed
+    self.data = data
     self.shuffles = shuffles
     self.recompute = recompute
     self.memory = memory
@@ -68,6 +72,12 @@ public struct TrainingSettings: Sendable, Equatable {
   public var schedule: LearningRateSchedule {
     LearningRateSchedule(
       peak: learningRate, decay: decay, warmupSteps: warmupSteps, totalSteps: steps)
+  }
+
+  /// How windows are filled.
+  public var filling: TokenWindows.Filling {
+    TokenWindows.Filling(
+      length: sequenceLength, packs: data.packs, seed: shuffles ? seed : nil)
   }
 
   private static let maximumCount = 1_000_000_000

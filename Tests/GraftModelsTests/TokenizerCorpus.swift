@@ -54,10 +54,13 @@ enum TokenizerCorpus {
     return result
   }
 
-  private static func bytes(_ name: String, here: String = #filePath) throws -> [UInt8] {
+  private static func bytes(_ name: String) throws -> [UInt8] { try fixture("tokenizers/" + name) }
+
+  /// The bytes of a golden file.
+  static func fixture(_ name: String, here: String = #filePath) throws -> [UInt8] {
     let root = here.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
       .joined(separator: "/")
     return try InputFile.contents(
-      of: root + "/Fixtures/golden/tokenizers/" + name, atMost: 16 << 20)
+      of: root + "/Fixtures/golden/" + name, atMost: 16 << 20)
   }
 }

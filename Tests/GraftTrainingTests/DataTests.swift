@@ -6,7 +6,7 @@ struct DataTests {
   private func windows(_ count: Int, length: Int = 4) throws -> TokenWindows {
     let tokens = (0..<Int32(count * length))
     return try TokenWindows(
-      TokenizedText(tokens: Array(tokens), file: "tokens"), length: length)
+      TokenizedText(tokens: Array(tokens), file: "tokens"), TokenWindows.Filling(length: length))
   }
 
   @Test func `each token of a window but the first is predicted`() throws {
@@ -24,7 +24,9 @@ struct DataTests {
 
   @Test func `text shorter than a window is an error that names both sizes`() {
     let text = TokenizedText(tokens: [1, 2, 3], file: "short.txt")
-    let error = #expect(throws: TrainingError.self) { try TokenWindows(text, length: 8) }
+    let error = #expect(throws: TrainingError.self) {
+      try TokenWindows(text, TokenWindows.Filling(length: 8))
+    }
     #expect(error?.reason == .tooLittleData(tokens: 3, needed: 8))
     #expect(error?.file == "short.txt")
   }
@@ -38,6 +40,21 @@ struct DataTests {
     }
     #expect(firsts.sorted() == Array(0..<10))
     #expect((firsts == Array(0..<10)) == !shuffles)
+  }
+
+  @Test func `seed and epoch decide the order, and any order can come`() throws {
+    func firsts(_ seed: UInt64) throws -> [Int32] {
+      var cursor = BatchCursor(try windows(4), batchSize: 1, seed: seed, shuffles: true)
+      return (0..<8).map { _ in cursor.next().ids[0] / 4 }
+    }
+    #expect(try firsts(1) == firsts(1))
+    let orders = Set(try (0..<200 as Range<UInt64>).map { Array(try firsts($0)[..<4]) })
+    #expect(orders.count == 24)
+    #expect(
+      try (0..<20 as Range<UInt64>).contains { seed in
+        let both = try firsts(seed)
+        return both[..<4] != both[4...]
+      })
   }
 
   @Test(arguments: 0..<13)

@@ -16,6 +16,8 @@ public final class LanguageModel: Sendable {
   public let weights: ModelWeights
   package let architecture: any DecoderArchitecture
   package let kernels: Kernels
+  /// `tokenizer_config.json` and `chat_template.jinja`, where the model has them.
+  let tokenizerFiles: (configuration: [UInt8]?, template: [UInt8]?)
 
   /// Opens a model directory or a model in one file.
   ///
@@ -38,6 +40,10 @@ public final class LanguageModel: Sendable {
     weights = try ModelWeights(
       opened.reader, needed: architecture.tensors, stored: architecture.storedNames,
       precision: precision, kernels: kernels)
+    tokenizerFiles = (
+      try opened.file("tokenizer_config.json")?.contents(),
+      try opened.file("chat_template.jinja")?.contents()
+    )
     self.path = path
     self.precision = precision
     self.kernels = kernels

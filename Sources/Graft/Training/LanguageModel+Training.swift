@@ -43,8 +43,8 @@ extension LanguageModel {
     var settings = request.settings
     try settings.validate()
     try checkPositions(settings.sequenceLength, remedy: "give a smaller --sequence-length")
-    let text = try tokenize(request.data, form: request.form, masksPrompt: request.masksPrompt)
-    let windows = try TokenWindows(text, length: settings.sequenceLength)
+    let text = try tokenize(request.data, settings.data)
+    let windows = try TokenWindows(text, settings.filling)
     if let epochs = request.epochs {
       let perStep = settings.batchSize * settings.accumulation
       let windowsWanted = Int((Double(windows.count) * epochs).rounded())
@@ -69,7 +69,7 @@ extension LanguageModel {
       maximumPositions: configuration.maximumPositions, moduleCount: run.subject.moduleCount,
       tensorCount: run.subject.masters.count,
       parameterCount: run.trainer.trainable.parameterCount,
-      windowCount: run.windows.count, stepCount: run.settings.steps, firstStep: position.step,
+      windows: run.windows, stepCount: run.settings.steps, firstStep: position.step,
       memory: run.trainer.memory,
       arenaBytes: run.trainer.stepCompilation.memoryPlan.arenaByteCount,
       stateBytes: run.trainer.trainable.byteCount,
@@ -79,17 +79,19 @@ extension LanguageModel {
 
   /// Reads and tokenizes data files.
   func tokenize(
-    _ files: [String], form: TokenizedText.Form?, masksPrompt: Bool
+    _ files: [String], _ settings: DataSettings
   ) throws -> TokenizedText {
     var text = TokenizedText()
+    let named = try settings.chatTemplate.map(chatTemplate(choice:))
+    let reader = ExampleReader(
+      tokenizer: tokenizer, endToken: endToken, settings: settings,
+      chatTemplate: { try named ?? self.chatTemplate() })
     for file in files {
       let bytes = try InputFile.contents(of: file, atMost: Self.maximumDataBytes)
-      try text.append(
-        bytes, file: file, form: form, tokenizer: tokenizer, endToken: endToken,
-        masksPrompt: masksPrompt)
+      try text.append(bytes, file: file, reader: reader)
     }
     let size = configuration.vocabularySize
-    if let token = text.tokens.first(where: { $0 < 0 || Int($0) >= size }) {
+    if let token = text.allTokens.first(where: { $0 < 0 || Int($0) >= size }) {
       throw ModelError(
         .tokenOutOfRange(id: Int(token), vocabularySize: size), file: path,
         remedy: "the tokenizer has tokens that the embedding table lacks")
@@ -104,12 +106,14 @@ extension LanguageModel {
     _ request: TrainingRequest, _ settings: TrainingSettings, _ subject: TrainingSubject
   ) throws -> (evaluator: Evaluator, windows: TokenWindows)? {
     guard !request.validation.isEmpty else { return nil }
-    let text = try tokenize(
-      request.validation, form: request.form, masksPrompt: request.masksPrompt)
-    let windows = try TokenWindows(text, length: settings.sequenceLength)
+    let text = try tokenize(request.validation, settings.data)
+    var filling = settings.filling
+    filling.keepsTail = true
+    let windows = try TokenWindows(text, filling)
     let evaluator = try Evaluator(
       subject.graph, adapters: subject.tensors, batchSize: settings.batchSize,
-      sequence: settings.sequenceLength, fusion: settings.fusion, kernels: kernels)
+      sequence: settings.sequenceLength, packs: settings.data.packs, fusion: settings.fusion,
+      kernels: kernels)
     return (evaluator, windows)
   }
 
@@ -127,10 +131,14 @@ extension LanguageModel {
       ("--weight-decay", "\(settings.optimizer.weightDecay)"),
       ("--clip-norm", settings.clipNorm.map { "\($0)" } ?? "none"),
       ("--seed", "\(settings.seed)"), ("--no-shuffle", "\(!settings.shuffles)"),
-      ("--compute", precision.rawValue), ("training text", text.fingerprint),
+      ("--compute", precision.rawValue),
+      ("--format", settings.data.format?.rawValue ?? "by content"),
+      ("--mask-prompt", "\(settings.data.masksPrompt)"), ("--pack", "\(settings.data.packs)"),
+      ("--chat-template", settings.data.chatTemplate ?? "the model's"),
       ("--full", "\(request.adapter == nil)"),
       ("--train-modules", request.trainedModules.joined(separator: ",")),
       ("--freeze", request.frozenModules.joined(separator: ",")),
+      ("training data", text.fingerprints.joined(separator: ", ")),
     ]
     if case .adapter(let adapter) = subject.product {
       result += [

@@ -17,10 +17,6 @@ public struct TrainingRequest: Sendable {
   public var epochs: Double?
   /// Files whose loss is reported during and after the run.
   public var validation: [String]
-  /// The form of the data files; nil tells it by content.
-  public var form: TokenizedText.Form?
-  /// Whether prompts are read without being predicted.
-  public var masksPrompt: Bool
   /// Whether to go on from the last save in `output`.
   public var resumes: Bool
   /// An adapter to go on from, instead of a fresh one.
@@ -30,8 +26,7 @@ public struct TrainingRequest: Sendable {
   public init(
     adapter: LoRAConfiguration?, data: [String], output: String,
     settings: TrainingSettings = TrainingSettings(), epochs: Double? = nil,
-    validation: [String] = [], form: TokenizedText.Form? = nil, masksPrompt: Bool = false,
-    resumes: Bool = false, initialAdapter: String? = nil
+    validation: [String] = [], resumes: Bool = false, initialAdapter: String? = nil
   ) {
     self.adapter = adapter
     self.data = data
@@ -39,8 +34,6 @@ public struct TrainingRequest: Sendable {
     self.settings = settings
     self.epochs = epochs
     self.validation = validation
-    self.form = form
-    self.masksPrompt = masksPrompt
     self.resumes = resumes
     self.initialAdapter = initialAdapter
   }
@@ -58,8 +51,8 @@ public struct TrainingSummary: Sendable {
   public let tensorCount: Int
   /// Trained values.
   public let parameterCount: Int
-  /// Windows in the data.
-  public let windowCount: Int
+  /// The data.
+  public let windows: TokenWindows
   /// Steps of the run.
   public let stepCount: Int
   /// The step that a resumed run goes on from; 0 for a fresh one.

@@ -32,7 +32,7 @@ final class TrainingDisplay: Sendable {
       activations \(Quantity.bytes(summary.arenaBytes)); \
       \(summary.moduleCount > 0 ? "adapter" : "masters") and optimizer \(Quantity.bytes(summary.stateBytes)); \
       at most \(Quantity.bytes(summary.memory.peakBytes)) beside mapped weights
-      data: \(Quantity.count(summary.windowCount)) windows; \
+      data: \(Self.words(for: summary.windows)); \
       steps \(summary.firstStep + 1) to \(summary.stepCount)
       """)
   }
@@ -43,6 +43,21 @@ final class TrainingDisplay: Sendable {
     if summary.moduleCount == 0 { return "model: \(whole)" }
     let adapter = "adapter: \(summary.moduleCount) modules"
     return summary.tensorCount == 0 ? adapter : "\(adapter) and \(whole) whole"
+  }
+
+  /// What windows hold, in words.
+  static func words(for windows: TokenWindows) -> String {
+    var words = "\(Quantity.count(windows.count)) windows"
+    if windows.exampleCount > 0 {
+      let fill = 100 * Double(windows.tokenCount) / Double(windows.count * windows.length)
+      words =
+        "\(Quantity.count(windows.exampleCount)) examples in \(words), "
+        + String(format: "%.0f %% full", fill)
+    }
+    if windows.cutCount > 0 {
+      words += ", \(Quantity.count(windows.cutCount)) cut to \(windows.length) tokens"
+    }
+    return words
   }
 
   /// Shows a finished step.

@@ -7,8 +7,8 @@ struct EvaluateVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Measure the loss of a model, with or without adapters.",
     discussion: """
-      The text is cut into consecutive windows of --sequence-length tokens; each predicts its \
-      second to last tokens.
+      Plain text is cut into consecutive windows of --sequence-length tokens; each predicts its \
+      second to last tokens. Each example of JSON lines has a window of its own, or with --pack shares one.
       """)
 
   @Argument(help: "The model: a model directory or one file.")
@@ -52,8 +52,8 @@ struct EvaluateVerb: ParsableCommand {
     let adapters = try adapter.map { try OpenedCheckpoint(path: $0).adapter() }
     var display: ProgressDisplay?
     let result = try model.evaluate(
-      data, adapters: adapters, form: dataOptions.format?.form,
-      masksPrompt: dataOptions.maskPrompt, sequenceLength: sequenceLength, batchSize: batchSize
+      data, adapters: adapters, data: dataOptions.settings, sequenceLength: sequenceLength,
+      batchSize: batchSize
     ) { tokens in
       let shown = ProgressDisplay(
         "evaluating", total: tokens, unit: .tokens, isQuiet: common.quiet)
@@ -61,12 +61,18 @@ struct EvaluateVerb: ParsableCommand {
       return shown.progress
     }
     display?.finish()
+    if result.cutCount > 0, !common.quiet {
+      Standard.error(
+        "\(Quantity.count(result.cutCount)) of \(Quantity.count(result.exampleCount)) examples "
+          + "cut to \(sequenceLength) tokens")
+    }
     if json {
       Standard.output(
         JSONValue.object(
           JSONObject(members: [
             ("loss", JSONValue(result.loss)), ("perplexity", JSONValue(result.perplexity)),
             ("tokenCount", JSONValue(result.tokenCount)),
+            ("cutCount", JSONValue(result.cutCount)),
             ("tokensPerSecond", JSONValue(result.tokensPerSecond)),
           ])
         ).serialized())

@@ -45,15 +45,16 @@ struct ComputeOptions: ParsableArguments {
   }
 }
 
-/// The form of data files.
+/// How data files are read.
 struct DataOptions: ParsableArguments {
   /// What `--format` takes.
-  enum Form: String, ExpressibleByArgument, CaseIterable {
-    case text, completion
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case text, chat, completion
 
-    var form: TokenizedText.Form {
+    var format: DataSettings.Format {
       switch self {
       case .text: .text
+      case .chat: .chat
       case .completion: .completion
       }
     }
@@ -62,10 +63,25 @@ struct DataOptions: ParsableArguments {
   @Option(
     name: .long,
     help:
-      "Form of the data: plain text, or JSON lines with text or prompt and completion (default: by content)."
+      "Form of the data: plain text, or JSON lines with messages, or with prompt and completion or text (default: by content)."
   )
-  var format: Form?
+  var format: Format?
 
-  @Flag(name: .long, help: "Read prompts without predicting them.")
+  @Flag(name: .long, help: "Predict completions and the assistant's answers only.")
   var maskPrompt = false
+
+  @Flag(
+    name: .long, help: "Put as many examples into a window as fit, each attending to itself only.")
+  var pack = false
+
+  @Option(
+    name: .long,
+    help: "How conversations are written: a known template's name or file (default: the model's).")
+  var chatTemplate: String?
+
+  /// The settings that the options describe.
+  var settings: DataSettings {
+    DataSettings(
+      format: format?.format, masksPrompt: maskPrompt, packs: pack, chatTemplate: chatTemplate)
+  }
 }

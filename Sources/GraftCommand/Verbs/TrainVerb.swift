@@ -105,8 +105,8 @@ struct TrainVerb: ParsableCommand {
     var request = TrainingRequest(
       adapter: try trained.full ? nil : adapter.configuration(), data: data, output: out,
       settings: settings,
-      epochs: schedule.epochs, validation: validation, form: dataOptions.format?.form,
-      masksPrompt: dataOptions.maskPrompt, resumes: resume, initialAdapter: adapter.from)
+      epochs: schedule.epochs, validation: validation, resumes: resume, initialAdapter: adapter.from
+    )
     request.trainedModules = trained.trainedModules
     request.frozenModules = trained.frozenModules
     try request.settings.validate()
@@ -115,11 +115,12 @@ struct TrainVerb: ParsableCommand {
 
   private var settings: TrainingSettings {
     TrainingSettings(
-      steps: schedule.steps, batchSize: schedule.batchSize,
+      steps: schedule.steps ?? 100, batchSize: schedule.batchSize,
       sequenceLength: schedule.sequenceLength, accumulation: schedule.accumulate,
       learningRate: schedule.learningRate, decay: schedule.schedule.decay,
       warmupSteps: schedule.warmup, optimizer: AdamW(weightDecay: schedule.weightDecay),
       clipNorm: schedule.clipNorm > 0 ? schedule.clipNorm : nil, seed: seed,
+      data: dataOptions.settings,
       shuffles: !noShuffle, recompute: memory.recompute.policy, memory: memory.memory?.byteCount,
       fusion: !noFusion,
       evaluateEvery: evaluateEvery, saveEvery: saveEvery)
@@ -141,8 +142,8 @@ enum ScheduleOption: String, ExpressibleByArgument, CaseIterable {
 
 /// How long and how fast is trained.
 struct ScheduleOptions: ParsableArguments {
-  @Option(name: .long, help: "Optimizer steps.")
-  var steps = 100
+  @Option(name: .long, help: "Optimizer steps (default: 100).")
+  var steps: Int?
 
   @Option(name: .long, help: "Passes over the data, instead of --steps.")
   var epochs: Double?
@@ -172,6 +173,9 @@ struct ScheduleOptions: ParsableArguments {
   var clipNorm = 1.0
 
   func validate() throws {
+    if steps != nil, epochs != nil {
+      throw ValidationError("--steps and --epochs both say how long: give one of them")
+    }
     if let epochs, !(epochs > 0 && epochs <= 1e6) {
       throw ValidationError("--epochs is above 0 and at most 1000000")
     }

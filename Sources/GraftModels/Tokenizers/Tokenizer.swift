@@ -11,7 +11,7 @@ public final class Tokenizer: Sendable {
   private let model: TokenizerModel
   private let normalizer: Normalizer?
   private let preTokenizer: PreTokenizer
-  private let postProcessor: PostProcessor
+  let postProcessor: PostProcessor
   /// The tokens found in the text as it is, and those found after normalizing.
   private let rawTokens: AddedTokens
   private let normalizedTokens: AddedTokens

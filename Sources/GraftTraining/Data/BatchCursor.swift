@@ -23,9 +23,17 @@ package struct BatchCursor: Sendable {
 
   /// The next batch; an epoch's end may fall inside it.
   package mutating func next() -> Batch {
-    let chosen = (0..<batchSize).map { _ in nextWindow() }
-    return Batch(windows, chosen, size: batchSize)
+    Batch(windows, nextWindows(), size: batchSize)
   }
+
+  /// The next batches, each made when it is asked for.
+  package mutating func next(_ count: Int) -> some Collection<Batch> {
+    let chosen = (0..<count).map { _ in nextWindows() }
+    let (windows, size) = (windows, batchSize)
+    return chosen.lazy.map { Batch(windows, $0, size: size) }
+  }
+
+  private mutating func nextWindows() -> [Int] { (0..<batchSize).map { _ in nextWindow() } }
 
   private mutating func nextWindow() -> Int {
     let epoch = taken / windows.count
@@ -35,32 +43,5 @@ package struct BatchCursor: Sendable {
     }
     defer { taken += 1 }
     return order[taken % windows.count]
-  }
-}
-
-/// The ids and targets of one run of the graph: [batch · sequence] each.
-package struct Batch: Sendable {
-  package let ids: [Int32]
-  package let targets: [Int32]
-
-  /// Wraps ids and targets made elsewhere: [batch · sequence] each.
-  package init(ids: [Int32], targets: [Int32]) {
-    precondition(ids.count == targets.count, "a target for each id")
-    self.ids = ids
-    self.targets = targets
-  }
-
-  /// The targets that count.
-  package var targetCount: Int { targets.count { $0 >= 0 } }
-
-  /// Gathers windows; missing ones (at the end of an evaluation) are padding without targets.
-  package init(_ windows: TokenWindows, _ chosen: some Collection<Int>, size: Int) {
-    var ids = chosen.flatMap { windows.ids($0) }
-    var targets = chosen.flatMap { windows.targets($0) }
-    let padding = (size - chosen.count) * windows.length
-    ids += [Int32](repeating: 0, count: padding)
-    targets += [Int32](repeating: TokenWindows.ignored, count: padding)
-    self.ids = ids
-    self.targets = targets
   }
 }

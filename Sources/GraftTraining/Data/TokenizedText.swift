@@ -1,106 +1,120 @@
-internal import GraftCore
-public import GraftModels
+internal import GraftModels
 
 /// The text that is trained or evaluated on, as tokens.
 public struct TokenizedText: Sendable {
-  /// The forms that a data file can have.
-  public enum Form: String, Sendable, CaseIterable {
-    /// Plain text.
-    case text
-    /// JSON lines with `text`, or with `prompt` and `completion`.
-    case completion
+  /// Tokens that belong together: plain text, or one example of JSON lines.
+  struct Passage: Sendable {
+    var tokens: Range<Int>
+    /// Where an example stands; nil for plain text.
+    var origin: (file: Int, line: Int)?
   }
 
-  /// The tokens of all documents, each but a lone one closed by the end token.
-  public private(set) var tokens: [Int32] = []
+  private(set) var tokens: [Int32] = []
   /// For each token, whether it is to be predicted.
-  public private(set) var isTarget: [Bool] = []
+  private(set) var isTarget: [Bool] = []
+  private(set) var passages: [Passage] = []
   /// Where the text came from.
   public private(set) var files: [String] = []
-
-  /// A hash of all tokens and targets (FNV-1a), by which a resumed run knows its data again.
-  package var fingerprint: String {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for (token, isTarget) in zip(tokens, isTarget) {
-      hash =
-        (hash ^ UInt64(UInt32(bitPattern: token)) ^ (isTarget ? 1 << 40 : 0)) &* 0x100_0000_01B3
-    }
-    return "\(tokens.count) tokens, hash " + String(hash, radix: 16)
-  }
+  /// The size and a hash (FNV-1a, 64 bits) of each file, by which a resumed run knows its data again.
+  package private(set) var fingerprints: [String] = []
 
   /// No text yet.
   public init() {}
 
-  /// Wraps tokens made elsewhere; every one is a target.
+  /// Wraps plain text tokenized elsewhere; every token is a target.
   public init(tokens: [Int32], file: String) {
-    self.tokens = tokens
-    isTarget = [Bool](repeating: true, count: tokens.count)
+    append((tokens, [Bool](repeating: true, count: tokens.count)), origin: nil)
     files = [file]
   }
 
-  /// Tokenizes a data file's bytes and appends them; the form is told by content when it isn't given.
+  /// Wraps examples made elsewhere, one a line of `file`.
+  package init(examples: [(tokens: [Int32], isTarget: [Bool])], file: String) {
+    for (index, example) in examples.enumerated() {
+      append(example, origin: (0, index + 1))
+    }
+    files = [file]
+  }
+
+  /// All tokens.
+  public var allTokens: [Int32] { tokens }
+
+  /// Tokenizes a data file's bytes and appends them.
   ///
-  /// - Parameters:
-  ///   - endToken: closes every example of JSON lines, and separates text files, if the model has one.
-  ///   - masksPrompt: whether prompts are read without being predicted.
-  /// - Throws: ``TrainingError`` that names file and line of a bad example.
-  public mutating func append(
-    _ bytes: [UInt8], file: String, form: Form?, tokenizer: Tokenizer, endToken: Int32?,
-    masksPrompt: Bool = false
-  ) throws(TrainingError) {
-    switch form ?? Self.form(of: bytes) {
-    case .text:
-      if !files.isEmpty, let endToken { append([endToken], isTarget: true) }
-      append(tokenizer.encode(bytes, addSpecialTokens: true), isTarget: true)
-    case .completion:
-      try appendLines(
-        bytes, file, tokenizer: tokenizer, endToken: endToken, masksPrompt: masksPrompt)
+  /// Plain text files that follow one another are one text, separated by the end token.
+  ///
+  /// - Throws: ``TrainingError`` that names file and line of what can't be used.
+  package mutating func append(_ bytes: [UInt8], file: String, reader: ExampleReader) throws {
+    let hash = bytes.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
+      ($0 ^ UInt64($1)) &* 0x100_0000_01B3
     }
     files.append(file)
+    fingerprints.append("\(bytes.count) bytes " + String(hash, radix: 16))
+    if reader.isPlainText(bytes) {
+      try appendText(bytes, file, reader)
+    } else {
+      try appendLines(bytes, file, reader)
+    }
   }
 
-  /// A file whose first character opens a JSON object is taken for JSON lines.
-  private static func form(of bytes: [UInt8]) -> Form {
-    let first = bytes.first { $0 != 0x20 && $0 != 0x0A && $0 != 0x0D && $0 != 0x09 }
-    return first == UInt8(ascii: "{") ? .completion : .text
-  }
-
-  private mutating func append(_ new: [Int32], isTarget target: Bool) {
-    tokens += new
-    isTarget += [Bool](repeating: target, count: new.count)
+  private mutating func appendText(
+    _ bytes: [UInt8], _ file: String, _ reader: ExampleReader
+  ) throws(TrainingError) {
+    for (name, isOn) in [
+      ("mask-prompt", reader.settings.masksPrompt), ("pack", reader.settings.packs),
+    ]
+    where isOn {
+      throw TrainingError(
+        .invalidSetting(
+          name: name, expected: "JSON lines with examples", found: "plain text in \(file)"),
+        remedy: "leave out --\(name), or give messages or prompt and completion")
+    }
+    guard bytes.isValidUTF8 else {
+      throw TrainingError(
+        .badExample(expected: "UTF-8", found: "other bytes"), file: file,
+        line: bytes.firstLineNotUTF8, remedy: "convert the file to UTF-8")
+    }
+    let new = reader.tokenizer.encode(bytes, addSpecialTokens: true)
+    let continues = passages.last.map { $0.origin == nil } ?? false
+    let all = continues ? (reader.endToken.map { [$0] } ?? []) + new : new
+    append((all, [Bool](repeating: true, count: all.count)), origin: nil)
   }
 
   private mutating func appendLines(
-    _ bytes: [UInt8], _ path: String, tokenizer: Tokenizer, endToken: Int32?, masksPrompt: Bool
-  ) throws(TrainingError) {
+    _ bytes: [UInt8], _ file: String, _ reader: ExampleReader
+  ) throws {
     let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    for (number, line) in lines.enumerated()
+    for (index, line) in lines.enumerated()
     where line.contains(where: { $0 != 0x20 && $0 != 0x0D && $0 != 0x09 }) {
-      let example: JSONValue
-      do throws(StorageError) {
-        example = try JSONValue.parse(Array(line), file: path)
-      } catch {
-        throw TrainingError(
-          .badExample(expected: "one JSON object a line", found: error.diagnosis.summary),
-          file: path, line: number + 1)
-      }
-      if let text = example["text"]?.string {
-        append(tokenizer.encode(Array(text.utf8), addSpecialTokens: true), isTarget: true)
-      } else if let prompt = example["prompt"]?.string,
-        let completion = example["completion"]?.string
-      {
-        append(
-          tokenizer.encode(Array(prompt.utf8), addSpecialTokens: true), isTarget: !masksPrompt)
-        append(tokenizer.encode(Array(completion.utf8), addSpecialTokens: false), isTarget: true)
-      } else {
-        let keys = example.object?.members.map(\.key).joined(separator: ", ")
-        throw TrainingError(
-          .badExample(
-            expected: "text, or prompt and completion, as strings",
-            found: keys.map { "the keys \($0)" } ?? "no JSON object"),
-          file: path, line: number + 1)
-      }
-      if let endToken { append([endToken], isTarget: true) }
+      let example = try reader.example(line, file: file, line: index + 1)
+      append(example, origin: (files.count - 1, index + 1))
     }
+  }
+
+  private mutating func append(
+    _ new: (tokens: [Int32], isTarget: [Bool]), origin: (file: Int, line: Int)?
+  ) {
+    let start = tokens.count
+    tokens += new.tokens
+    isTarget += new.isTarget
+    if origin == nil, let last = passages.indices.last, passages[last].origin == nil {
+      passages[last].tokens = passages[last].tokens.lowerBound..<tokens.count
+    } else {
+      passages.append(Passage(tokens: start..<tokens.count, origin: origin))
+    }
+  }
+}
+
+extension [UInt8] {
+  fileprivate var isValidUTF8: Bool { String(validating: self, as: UTF8.self) != nil }
+
+  /// The number of the first line with bytes that aren't UTF-8.
+  fileprivate var firstLineNotUTF8: Int? {
+    split(separator: 0x0A, omittingEmptySubsequences: false).firstIndexOfInvalid
+  }
+}
+
+extension [ArraySlice<UInt8>] {
+  fileprivate var firstIndexOfInvalid: Int? {
+    firstIndex { String(validating: $0, as: UTF8.self) == nil }.map { $0 + 1 }
   }
 }

@@ -52,7 +52,7 @@ struct TinyModel {
       let next = position + 1
       return next % sequence == 0 ? TokenWindows.ignored : max(labels[next], TokenWindows.ignored)
     }
-    return Batch(ids: ids, targets: targets)
+    return Batch(ids: ids, targets: targets, sequence: sequence)
   }
 
   /// PEFT's name of a trained tensor.
