@@ -1,5 +1,6 @@
 import Graft
 import GraftCore
+import GraftKernels
 
 /// `graft-benchmarks`: what the comparisons of `Tests/Peers` ask of the library and no verb prints.
 @main
@@ -8,6 +9,7 @@ struct GraftBenchmarksMain {
     usage: graft-benchmarks logits MODEL IDS.json OUT_DIRECTORY [bf16|f32] [ADAPTER]
            graft-benchmarks tokenize TOKENIZER.json LINES.json [ROUNDS]
            graft-benchmarks products MODEL BATCH LENGTH [bf16|f32]
+           graft-benchmarks kernels [THREADS]
     """
 
   static func main() {
@@ -41,6 +43,10 @@ struct GraftBenchmarksMain {
       let products = Products(
         model: arguments[1], batchSize: batch, sequenceLength: length, precision: precision)
       print(try products.run())
+    case ("kernels", 1...2):
+      let threads = arguments.count > 1 ? Int(arguments[1]) : ThreadPool.processorCount
+      guard let threads, threads > 0 else { fail(usage) }
+      print(try FusedPasses(threads: threads).run())
     default: fail(usage)
     }
   }
