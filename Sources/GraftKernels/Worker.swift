@@ -12,6 +12,8 @@ internal import GraftCore
     case task
     /// Operands of a product, converted.
     case left, right
+    /// The right operand of a product with a small extent, its rows padded.
+    case packed
     /// The result of a product before it is converted.
     case result
     /// What the members of a chain hand to each other.

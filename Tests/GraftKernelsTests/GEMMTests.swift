@@ -68,4 +68,22 @@ import Testing
     }
     #expect(images.allSatisfy { $0 == images[0] })
   }
+
+  @Test(arguments: [(300, 8, 72), (8, 160, 300), (200, 140, 8), (129, 16, 33), (37, 31, 257)])
+  func `products with a small extent have the same bits at every level`(
+    m: Int, n: Int, k: Int
+  ) throws {
+    for (ta, tb) in [(false, false), (true, false), (false, true)] {
+      let a = try MemorySlice(
+        wave(m * k, phase: 0.3, scale: 1), .bf16, ta ? [k, m] : [m, k])
+      let b = try MemorySlice(wave(k * n, phase: 0.8, scale: 1), .f32, tb ? [n, k] : [k, n])
+      let images = try SIMDLevel.allCases.map { level in
+        let result = try MemorySlice(wave(m * n, phase: 0.1, scale: 1), .f32, [m, n])
+        kernels(threads: 2, level).gemm(
+          a, transposed: ta, b, transposed: tb, into: result, scale: 0.5, accumulate: true)
+        return result.image
+      }
+      #expect(images.allSatisfy { $0 == images[0] }, "transposed \(ta) \(tb)")
+    }
+  }
 }

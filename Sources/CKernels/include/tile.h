@@ -68,7 +68,7 @@ typedef enum {
   GRAFT_LINK_SELECT, GRAFT_LINK_ROTATED_F32, GRAFT_LINK_ROTATED_BF16,
   GRAFT_LINK_SAVE, GRAFT_LINK_STORE_F32, GRAFT_LINK_STORE_BF16, GRAFT_LINK_STORE_ROUNDED_BF16,
   GRAFT_LINK_STORE_F16, GRAFT_LINK_COLUMN_SUM, GRAFT_LINK_ROW_SUM, GRAFT_LINK_ROW_MAXIMUM,
-  GRAFT_LINK_END, GRAFT_LINKS
+  GRAFT_LINK_PREFETCH, GRAFT_LINK_END, GRAFT_LINKS
 } graft_link_code;
 
 /// One link of a chain.
@@ -76,7 +76,7 @@ typedef struct {
   int16_t code;
   int16_t operand[2];  // operands of the chain, temporaries, or the reduction that is fed
   int16_t place[2];    // of a selection's choices
-  int16_t width;       // of rotate-half
+  int16_t width;       // of rotate-half; bytes of an element to prefetch
 } graft_chain_link;
 
 /// Memory that a chain reads or writes.

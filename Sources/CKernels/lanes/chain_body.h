@@ -7,6 +7,7 @@
 
 typedef struct {
   char *memory[GRAFT_CHAIN_OPERANDS];
+  int64_t ahead[GRAFT_CHAIN_OPERANDS];  // bytes to the next tile
   int64_t valid;  // values of this strip
   lanes temporary[GRAFT_CHAIN_TEMPORARIES][4];
   lanes reduction[GRAFT_CHAIN_REDUCTIONS][4];
@@ -175,7 +176,8 @@ static void FN(run_links)(const graft_chain_link *s, FN(strip) *c, int64_t at) {
     [GRAFT_LINK_STORE_F32] = &&store_f32, [GRAFT_LINK_STORE_BF16] = &&store_bf16,
     [GRAFT_LINK_STORE_ROUNDED_BF16] = &&store_rounded_bf16, [GRAFT_LINK_STORE_F16] = &&store_f16,
     [GRAFT_LINK_COLUMN_SUM] = &&column_sum, [GRAFT_LINK_ROW_SUM] = &&row_sum,
-    [GRAFT_LINK_ROW_MAXIMUM] = &&row_maximum, [GRAFT_LINK_END] = &&end,
+    [GRAFT_LINK_ROW_MAXIMUM] = &&row_maximum, [GRAFT_LINK_PREFETCH] = &&prefetch,
+    [GRAFT_LINK_END] = &&end,
   };
   lanes a0 = {}, a1 = {}, a2 = {}, a3 = {};
   goto *links[s->code];
@@ -263,6 +265,11 @@ row_maximum : {
   EACH(best[j] = FN(choose)((best[j] > x) | (best[j] != best[j]), best[j], x))
   NEXT;
 }
+prefetch : {
+  const char *p = c->memory[s->operand[0]] + c->ahead[s->operand[0]] + at * s->width;
+  for (int64_t i = 0; i < GRAFT_STRIP * s->width; i += 64) __builtin_prefetch(p + i, 0, 3);
+  NEXT;
+}
 end:
   return;
 }
@@ -331,6 +338,7 @@ static void FN(chain)(
       }
       c.memory[k] = (char *)memory[o->source] + first * size;
     }
+    c.ahead[k] = rows * pace[k].stride;
   }
   const graft_chain_link *links = p->links + chain->first_link;
   const graft_chain_operand *reductions = p->operands + chain->first_operand + chain->operand_count;

@@ -49,3 +49,56 @@ static void FN(few_rows)(
 static void FN(add_scaled)(const float *x, float factor, float *y, int64_t count) {
   VECTORIZE for (int64_t i = 0; i < count; i++) y[i] = __builtin_fmaf(factor, x[i], y[i]);
 }
+
+// Eight rows of a by `vectors` registers of columns; each sum runs over k in order.
+INLINE void FN(skinny_block)(
+  const float *const *a, int64_t a_column, const float *b, int64_t b_row, int64_t k, int vectors,
+  lanes sums[8][2]) {
+  lanes s[8][2] = {};
+  for (int64_t p = 0; p < k; p++) {
+    const float *right = b + p * b_row;
+    lanes v = FN(load)(right), w = vectors > 1 ? FN(load)(right + 16) : v;
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 8; i++) {
+      lanes x = FN(splat)(a[i][p * a_column]);
+      s[i][0] = FN(fma_lanes)(x, v, s[i][0]);
+      if (vectors > 1) s[i][1] = FN(fma_lanes)(x, w, s[i][1]);
+    }
+  }
+  memcpy(sums, s, sizeof s);
+}
+
+static void FN(skinny)(
+  const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t b_row, float *c,
+  int64_t c_row, int64_t m, int64_t n, int64_t k, float scale, int accumulate) {
+  for (int64_t i = 0; i < m; i += 8) {
+    int64_t rows = m - i < 8 ? m - i : 8;
+    // Past the last row the last one stands in; its results are dropped.
+    const float *left[8];
+    for (int r = 0; r < 8; r++) left[r] = a + (i + (r < rows ? r : rows - 1)) * a_row;
+    for (int64_t j = 0; j < n; j += 32) {
+      int64_t columns = n - j < 32 ? n - j : 32;
+      lanes sums[8][2];
+      if (columns > 16)
+        FN(skinny_block)(left, a_column, b + j, b_row, k, 2, sums);
+      else
+        FN(skinny_block)(left, a_column, b + j, b_row, k, 1, sums);
+      for (int64_t r = 0; r < rows; r++) {
+        float *out = c + (i + r) * c_row + j;
+        const float *sum = (const float *)sums[r];
+        VECTORIZE for (int64_t l = 0; l < columns; l++) {
+          float value = scale * sum[l];
+          out[l] = accumulate ? out[l] + value : value;
+        }
+      }
+    }
+  }
+}
+
+// b[p, j] = x[p·row + j·column], with zeros up to the packed width.
+static void FN(pack)(
+  const float *x, int64_t row, int64_t column, float *b, int64_t b_row, int64_t k, int64_t n) {
+  for (int64_t p = 0; p < k; p++) {
+    for (int64_t j = 0; j < n; j++) b[p * b_row + j] = x[p * row + j * column];
+    for (int64_t j = n; j < b_row; j++) b[p * b_row + j] = 0;
+  }
+}

@@ -4,14 +4,18 @@
 INLINE float FN(larger)(float a, float b) { return a > b || a != a ? a : b; }
 
 static float FN(row_maximum)(const float *x, int64_t count) {
-  float best[16];
-  for (int l = 0; l < 16; l++) best[l] = -__builtin_inff();
+  lanes best[4];
+  for (int j = 0; j < 4; j++) best[j] = FN(splat)(-__builtin_inff());
   int64_t i = 0;
-  for (; i + 16 <= count; i += 16)
-    for (int l = 0; l < 16; l++) best[l] = FN(larger)(best[l], x[i + l]);
-  for (int l = 0; i < count; i++, l++) best[l] = FN(larger)(best[l], x[i]);
-  for (int l = 1; l < 16; l++) best[0] = FN(larger)(best[0], best[l]);
-  return best[0];
+  for (; i + 64 <= count; i += 64)
+    for (int j = 0; j < 4; j++) {
+      lanes v = FN(load)(x + i + 16 * j);
+      best[j] = FN(choose)((best[j] > v) | (best[j] != best[j]), best[j], v);
+    }
+  float most = best[0][0];
+  for (int j = 0; j < 64; j++) most = FN(larger)(most, best[j / 16][j % 16]);
+  for (; i < count; i++) most = FN(larger)(most, x[i]);
+  return most;
 }
 
 static void FN(scale_rows)(float *y, int64_t rows, int64_t columns, const float *factor) {
@@ -37,19 +41,24 @@ static void FN(exponentials)(
   const float *x, int64_t count, void *e, int e_type, float *maximum, float *sum) {
   float m = FN(row_maximum)(x, count);
   lanes s = {};
-  float block[64];
-  for (int64_t i = 0; i < count; i += 64) {
-    int64_t n = count - i < 64 ? count - i : 64;
-    VECTORIZE for (int64_t j = 0; j < n; j++) block[j] = FN(exp)(x[i + j] - m);
-    for (int64_t j = n; j < 64; j++) block[j] = 0;
-    for (int j = 0; j < 64; j += 16) s += FN(load)(block + j);
+  int64_t whole = count & ~15;
+  for (int64_t i = 0; i < whole; i += 16) {
+    lanes y = FN(exp_lanes)(FN(load)(x + i) - m);
+    s += y;
     if (!e) continue;
-    if (e_type == GRAFT_BF16) {
-      uint16_t *out = (uint16_t *)e + i;
-      VECTORIZE for (int64_t j = 0; j < n; j++) out[j] = FN(to_bf16)(block[j]);
-    } else {
-      memcpy((float *)e + i, block, (size_t)n * 4);
-    }
+    if (e_type == GRAFT_BF16)
+      FN(store_bf16)((uint16_t *)e + i, FN(round_bf16_lanes)(y));
+    else
+      FN(store)((float *)e + i, y);
+  }
+  for (int64_t i = whole; i < count; i++) {
+    float y = FN(exp)(x[i] - m);
+    s[i - whole] += y;
+    if (!e) continue;
+    if (e_type == GRAFT_BF16)
+      ((uint16_t *)e)[i] = FN(to_bf16)(y);
+    else
+      ((float *)e)[i] = y;
   }
   *maximum = m;
   *sum = FN(add_lanes)(s);
@@ -66,5 +75,8 @@ static void FN(scale_exponentials)(void *e, int e_type, int64_t count, float fac
 }
 
 static void FN(probabilities)(float *x, int64_t count, float log_sum_exp, float factor) {
-  VECTORIZE for (int64_t i = 0; i < count; i++) x[i] = factor * FN(exp)(x[i] - log_sum_exp);
+  int64_t whole = count & ~15;
+  for (int64_t i = 0; i < whole; i += 16)
+    FN(store)(x + i, factor * FN(exp_lanes)(FN(load)(x + i) - log_sum_exp));
+  for (int64_t i = whole; i < count; i++) x[i] = factor * FN(exp)(x[i] - log_sum_exp);
 }
