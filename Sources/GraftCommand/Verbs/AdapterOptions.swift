@@ -13,7 +13,7 @@ struct AdapterOptions: ParsableArguments {
     name: .long,
     help: """
       Modules to adapt: names separated by commas, a regular expression, or all-linear (default: \
-      q_proj,v_proj).
+      q_proj,v_proj; of GPT-2 c_attn).
       """)
   var targetModules: String?
 
@@ -57,6 +57,12 @@ struct AdapterOptions: ParsableArguments {
     result.usesRSLoRA = variant == .rslora
     result.layers = try layerNumbers()
     return result
+  }
+
+  /// Without --target-modules the architecture decides.
+  func chooseTargets(of request: inout TrainingRequest, for model: LanguageModel) {
+    guard targetModules == nil else { return }
+    request.adapter?.targetModules = .names(model.configuration.usualTargets)
   }
 
   private func layerNumbers() throws -> [Int]? {

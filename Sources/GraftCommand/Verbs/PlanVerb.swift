@@ -24,8 +24,10 @@ struct PlanTrainVerb: ParsableCommand {
   var json = false
 
   func run() throws {
+    var request = try train.request()
     let model = try train.compute.model(train.model, train.common)
-    let forecast = try model.plan(train.request())
+    train.adapter.chooseTargets(of: &request, for: model)
+    let forecast = try model.plan(request)
     Standard.output(json ? forecast.json.serialized(indent: 2) : forecast.text)
   }
 }

@@ -79,8 +79,9 @@ struct TrainVerb: ParsableCommand {
   }
 
   func run() throws {
-    let request = try request()
+    var request = try request()
     let model = try compute.model(model, common)
+    adapter.chooseTargets(of: &request, for: model)
     Interruption.stopGracefully(true)
     let display = TrainingDisplay(isQuiet: common.quiet)
     do {

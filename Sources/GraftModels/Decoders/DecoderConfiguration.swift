@@ -11,9 +11,14 @@ public protocol DecoderConfiguration: ModelConfiguration {
   var tiesEmbeddings: Bool { get }
   /// The output head's name when it isn't the embedding table.
   var headName: TensorName { get }
+  /// The last components of the modules that an adapter updates where nothing else is said, as PEFT chooses them.
+  var usualTargets: [String] { get }
 }
 
 extension DecoderConfiguration {
+  /// Queries and values.
+  public var usualTargets: [String] { ["q_proj", "v_proj"] }
+
   /// The tensor that serves as output head: `[vocabularySize, hiddenSize]`.
   public var outputHead: TensorName { tiesEmbeddings ? embeddingName : headName }
 }

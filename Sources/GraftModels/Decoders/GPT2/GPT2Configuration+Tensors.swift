@@ -11,6 +11,9 @@ extension GPT2Configuration {
   /// The path of a block.
   static func block(_ layer: Int) -> String { "transformer.h.\(layer)" }
 
+  /// Queries, keys and values are one module.
+  public var usualTargets: [String] { ["c_attn"] }
+
   /// The projections; GPT-2 stores their weights as W: [in, out].
   public var linearModules: [LinearModule] {
     let shapes: [(String, Int, Int)] = [
