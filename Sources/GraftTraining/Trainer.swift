@@ -5,9 +5,8 @@ package import GraftModels
 
 /// One optimizer step, compiled: forward and backward, the gradients' norm, the update.
 ///
-/// Three graphs share the trained tensors: the step adds a batch's gradients to the accumulators; the norm is read
-/// before anything is changed, so that a value that isn't finite stops the run with the last good state; the update clips, applies
-/// AdamW in place and clears the accumulators.
+/// The forward and backward pass adds a batch's gradients to the accumulators; an ``OptimizerStep`` reads their norm before anything
+/// is changed, then clips, changes the tensors in place and clears the accumulators.
 package final class Trainer {
   /// What one step did.
   package struct Outcome: Sendable, Equatable {
@@ -17,31 +16,24 @@ package final class Trainer {
     package let gradientNorm: Double
     /// Predicted tokens.
     package let targetCount: Int
-    /// Tokens read, without padding.
-    package let tokenCount: Int
   }
 
   private enum Input {
     static let lossScale: TensorName = "input.lossScale"
-    static let gradientScale: TensorName = "input.gradientScale"
   }
 
   package let trainable: TrainableTensors
   private let settings: TrainingSettings
   private let step: Executable
   private let losses: Value
-  private let norm: Executable
-  private let squares: Value
-  private let update: Executable
+  private let optimizerStep: OptimizerStep
   private var bindings: [TensorName: MemorySlice]
   private let inputs: BatchInputs
   private let lossScale: MemorySlice
-  private let gradientScale: MemorySlice
-  private let scalars: [(input: AdamW.Input, slice: MemorySlice)]
 
   /// Bytes of the arenas: activations, their gradients and what the update needs.
   package var arenaByteCount: Int {
-    [step, norm, update].reduce(0) { $0 + $1.memoryPlan.arenaByteCount }
+    step.memoryPlan.arenaByteCount + optimizerStep.arenaByteCount
   }
 
   /// What the run will hold in memory beside mapped weights.
@@ -65,21 +57,14 @@ package final class Trainer {
     self.settings = settings
     // Converted weights count as what the process holds already.
     bindings = try model.weights.tensors
-    let options = CompilerOptions(fusion: settings.fusion)
     inputs = try BatchInputs(
       batchSize: settings.batchSize, length: settings.sequenceLength, packs: settings.data.packs)
 
-    var normGraph = Graph()
-    squares = Self.squaredNorm(trainable, in: &normGraph)
-    norm = try Executable(normGraph, outputs: [squares], options: options, kernels: kernels)
-
-    let updateGraph = Self.updateGraph(trainable, settings.optimizer)
-    update = try Executable(updateGraph, outputs: [], options: options, kernels: kernels)
+    optimizerStep = try OptimizerStep(trainable, fusion: settings.fusion, kernels: kernels)
 
     let forward = try Self.stepGraph(model, trainable, settings)
     losses = forward.losses
-    let others =
-      besides + norm.memoryPlan.arenaByteCount + update.memoryPlan.arenaByteCount + inputs.byteCount
+    let others = besides + optimizerStep.arenaByteCount + inputs.byteCount
     let began = ContinuousClock.now
     (stepCompilation, memory) = try Self.fitted(
       forward.graph, outputs: [losses], trainable, settings, others: others, kernels: kernels)
@@ -87,65 +72,67 @@ package final class Trainer {
     step = try Executable(stepCompilation, kernels: kernels)
 
     lossScale = try MemorySlice(allocating: .f32, [1])
-    gradientScale = try MemorySlice(allocating: .f32, [1])
-    scalars = try AdamW.Input.allCases.map { ($0, try MemorySlice(allocating: .f32, [1])) }
     bindings.merge(trainable.bindings) { _, new in new }
     bindings.merge(try model.constantInputs(inputs.arrangement)) { _, new in new }
     bindings.merge(inputs.bindings) { _, new in new }
     bindings[Input.lossScale] = lossScale
-    bindings[Input.gradientScale] = gradientScale
-    for (input, slice) in scalars { bindings[input.name] = slice }
   }
 
   /// Runs one optimizer step over the batches of an accumulation.
   ///
   /// - Throws: ``TrainingError/Reason/nonFinite(step:quantity:)`` before anything is changed.
   package func run(_ batches: some Collection<Batch>, step number: Int) throws -> Outcome {
-    let outcome = try accumulate(batches)
-    guard outcome.loss.isFinite else {
-      throw TrainingError(.nonFinite(step: number, quantity: "loss"), remedy: Self.remedy)
-    }
-    guard outcome.gradientNorm.isFinite else {
-      throw TrainingError(.nonFinite(step: number, quantity: "gradient"), remedy: Self.remedy)
-    }
-    try apply(step: number, norm: outcome.gradientNorm)
-    return outcome
+    let count = batches.reduce(0) { $0 + $1.targetCount }
+    let loss = try batches.reduce(0) { $0 + (try add($1, targetCount: count)) }
+    return try update(step: number, lossSum: loss, targetCount: count)
   }
 
   /// Adds the gradients of the mean loss over the batches to the accumulators, and changes nothing else.
-  ///
-  /// The batches are gone through twice, so a lazy collection keeps one at a time in memory.
   package func accumulate(_ batches: some Collection<Batch>) throws -> Outcome {
-    var (count, tokens) = (0, 0)
-    for batch in batches {
-      count += batch.targetCount
-      tokens += batch.tokenCount
-    }
-    lossScale.replaceElements([1 / Float(max(count, 1))])
-    var loss = 0.0
-    for batch in batches {
-      inputs.load(batch)
-      try step.run(bindings: bindings)
-      loss += step.output(losses).floats().reduce(0.0) { $0 + Double($1) }
-    }
-    try norm.run(bindings: bindings)
-    let length = Double(norm.output(squares).floats()[0]).squareRoot()
-    return Outcome(
-      loss: loss / Double(max(count, 1)), gradientNorm: length, targetCount: count,
-      tokenCount: tokens)
+    let count = batches.reduce(0) { $0 + $1.targetCount }
+    let loss = try batches.reduce(0) { $0 + (try add($1, targetCount: count)) }
+    return try outcome(lossSum: loss, targetCount: count)
   }
 
-  private static let remedy = "lower --learning-rate, or go on from the last save with --resume"
+  /// Adds the gradients of one batch's share in a step's mean loss to the accumulators; gives the batch's summed loss in nats.
+  ///
+  /// - Parameter targetCount: the predicted tokens of all batches of the step.
+  package func add(_ batch: Batch, targetCount: Int) throws -> Double {
+    lossScale.replaceElements([1 / Float(max(targetCount, 1))])
+    inputs.load(batch)
+    try step.run(bindings: bindings)
+    return step.output(losses).floats().reduce(0.0) { $0 + Double($1) }
+  }
 
-  private func apply(step number: Int, norm length: Double) throws {
-    let clip = settings.clipNorm.map { min(1, $0 / (length + 1e-6)) } ?? 1
-    gradientScale.replaceElements([Float(clip)])
-    let rate = settings.schedule.rate(at: number - 1)
-    for (input, slice) in scalars {
-      let value = settings.optimizer.value(of: input, learningRate: rate, step: number)
-      slice.replaceElements([value])
+  /// Ends a step whose gradients are in the accumulators: clips them, changes the trained tensors, clears the accumulators.
+  ///
+  /// - Throws: ``TrainingError/Reason/nonFinite(step:quantity:)`` before anything is changed.
+  package func update(step number: Int, lossSum: Double, targetCount: Int) throws -> Outcome {
+    let outcome = try outcome(lossSum: lossSum, targetCount: targetCount)
+    func check(_ value: Double, _ quantity: @autoclosure () -> String) throws(TrainingError) {
+      guard !value.isFinite else { return }
+      throw TrainingError(
+        .nonFinite(step: number, quantity: quantity()),
+        remedy: "the state before this step is saved; lower --learning-rate, or look at the data")
     }
-    try update.run(bindings: bindings)
+    try check(outcome.loss, "loss")
+    try check(outcome.gradientNorm, nonFiniteGradient())
+    let clip = settings.clipNorm.map { min(1, $0 / (outcome.gradientNorm + 1e-6)) } ?? 1
+    try optimizerStep.apply(
+      step: number, learningRate: settings.schedule.rate(at: number - 1), scale: clip)
+    return outcome
+  }
+
+  private func outcome(lossSum: Double, targetCount: Int) throws -> Outcome {
+    Outcome(
+      loss: lossSum / Double(max(targetCount, 1)), gradientNorm: try optimizerStep.gradientNorm(),
+      targetCount: targetCount)
+  }
+
+  /// Names the first gradient that isn't finite; their norm alone may overflow.
+  private func nonFiniteGradient() -> String {
+    let first = trainable.gradients.first { !$0.value.floats().allSatisfy(\.isFinite) }
+    return first.map { "gradient of \($0.name)" } ?? "norm of the gradients"
   }
 
   // MARK: - Memory
@@ -198,8 +185,10 @@ package final class Trainer {
     ProcessMemory.releaseFreeMemory()
     var memory = MemoryForecast()
     memory.baselineBytes = ProcessMemory.anonymousResidentBytes
-    memory.stateBytes = trainable.entries.reduce(0) {
-      $0 + 3 * MemoryForecast.pages($1.value.byteCount)
+    memory.stateBytes = trainable.entries.reduce(0) { sum, entry in
+      entry.state.reduce(sum + MemoryForecast.pages(entry.gradient.byteCount)) {
+        $0 + MemoryForecast.pages($1.value.byteCount)
+      }
     }
     memory.arenaBytes = compilation.memoryPlan.arenaByteCount + others
     memory.scratchBytes = MemoryForecast.scratch(
@@ -234,32 +223,5 @@ package final class Trainer {
       graph.assign(sum, graph.add(sum, gradient))
     }
     return (graph, losses)
-  }
-
-  private static func squaredNorm(
-    _ trainable: TrainableTensors, in graph: inout Graph
-  ) -> Value {
-    var total = graph.constant(0)
-    for entry in trainable.entries {
-      let gradient = graph.parameter(
-        TrainableTensors.gradientName(entry.name), .f32, entry.value.shape)
-      let rows = graph.reshape(
-        graph.rowSum(graph.square(gradient)), [entry.value.shape.rows, 1])
-      total = graph.add(total, graph.sumRows(rows))
-    }
-    return total
-  }
-
-  private static func updateGraph(_ trainable: TrainableTensors, _ optimizer: AdamW) -> Graph {
-    var graph = Graph()
-    let scale = graph.input(Input.gradientScale, .f32, [1])
-    for entry in trainable.entries {
-      let shape = entry.value.shape
-      let sum = graph.parameter(TrainableTensors.gradientName(entry.name), .f32, shape)
-      optimizer.update(
-        entry.name, shape: shape, gradient: graph.multiply(sum, scale), in: &graph)
-      graph.assign(sum, graph.multiply(sum, graph.constant(0)))
-    }
-    return graph
   }
 }

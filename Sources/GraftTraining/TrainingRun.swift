@@ -1,90 +1,6 @@
-public import GraftCore
+package import GraftCore
 internal import GraftKernels
 internal import GraftModels
-
-/// What is known after one optimizer step: one line of `training_log.jsonl`.
-public struct StepRecord: Sendable, Equatable {
-  /// The step, counted from 1.
-  public var step: Int
-  /// Mean nats per predicted token of the step's batches, before the update.
-  public var loss: Double
-  /// The learning rate of the update.
-  public var learningRate: Double
-  /// The norm of all gradients together, before clipping.
-  public var gradientNorm: Double
-  /// Tokens read per second, without padding.
-  public var tokensPerSecond: Double
-  /// Tokens read since the run began.
-  public var tokenCount: Int
-  /// The process's peak resident memory in bytes.
-  public var peakBytes: Int
-  /// Mean nats per token on the validation text, at the steps that validate.
-  public var validationLoss: Double?
-
-  /// Makes a record.
-  public init(
-    step: Int, loss: Double, learningRate: Double, gradientNorm: Double, tokensPerSecond: Double,
-    tokenCount: Int, peakBytes: Int, validationLoss: Double? = nil
-  ) {
-    self.step = step
-    self.loss = loss
-    self.learningRate = learningRate
-    self.gradientNorm = gradientNorm
-    self.tokensPerSecond = tokensPerSecond
-    self.tokenCount = tokenCount
-    self.peakBytes = peakBytes
-    self.validationLoss = validationLoss
-  }
-}
-
-/// Where a run stands: what a resumed run goes on from, besides the tensors.
-public struct TrainingPosition: Sendable, Equatable {
-  /// Finished optimizer steps.
-  public var step: Int
-  /// Windows taken from the data.
-  public var windowsTaken: Int
-  /// Tokens read.
-  public var tokenCount: Int
-
-  /// The beginning of a run.
-  public static let start = TrainingPosition(step: 0, windowsTaken: 0, tokenCount: 0)
-
-  /// Checks a position read from a file against the run that it is meant for.
-  ///
-  /// - Throws: ``TrainingError/Reason/stateMismatch(setting:expected:found:)``.
-  public func check(against settings: TrainingSettings, file: String) throws(TrainingError) {
-    let windows = step.multipliedReportingOverflow(
-      by: settings.batchSize * settings.accumulation)
-    let tokens = windows.partialValue.multipliedReportingOverflow(by: settings.sequenceLength)
-    guard (0...settings.steps).contains(step), !windows.overflow, !tokens.overflow,
-      windowsTaken == windows.partialValue, (0...tokens.partialValue).contains(tokenCount)
-    else {
-      throw TrainingError(
-        .stateMismatch(
-          setting: "position", expected: "a step up to \(settings.steps) with its windows",
-          found: "step \(step), \(windowsTaken) windows, \(tokenCount) tokens"),
-        file: file)
-    }
-  }
-
-  /// Makes a position.
-  public init(step: Int, windowsTaken: Int, tokenCount: Int) {
-    self.step = step
-    self.windowsTaken = windowsTaken
-    self.tokenCount = tokenCount
-  }
-}
-
-/// What happens to a run's results; the facade writes them to disk.
-public protocol TrainingObserver: AnyObject {
-  /// A step is finished.
-  func finished(_ record: StepRecord) throws
-  /// The state is to be saved: everything that `tensors` names, and the position.
-  func save(_ tensors: [(name: TensorName, value: MemorySlice)], at position: TrainingPosition)
-    throws
-  /// Whether the user asked to stop.
-  var isInterrupted: Bool { get }
-}
 
 /// The loop over steps: batches, validation, saves, interruption.
 package struct TrainingRun {
@@ -92,51 +8,122 @@ package struct TrainingRun {
   package let settings: TrainingSettings
   package let windows: TokenWindows
   package let validation: (evaluator: Evaluator, windows: TokenWindows)?
+  package let best: BestValues?
 
   package init(
     trainer: Trainer, settings: TrainingSettings, windows: TokenWindows,
-    validation: (evaluator: Evaluator, windows: TokenWindows)?
+    validation: (evaluator: Evaluator, windows: TokenWindows)?, best: BestValues? = nil
   ) {
     self.trainer = trainer
     self.settings = settings
     self.windows = windows
     self.validation = validation
+    self.best = best
   }
 
-  /// Runs from a position to the last step.
+  /// What a run needs to go on from a position.
+  package func stateTensors(at position: TrainingPosition) -> [(
+    name: TensorName, value: MemorySlice
+  )] {
+    trainer.trainable.stateTensors
+      + (position.batchesTaken > 0 ? trainer.trainable.accumulators : [])
+      + (position.best != nil ? best?.tensors ?? [] : [])
+  }
+
+  /// Runs from a position to the last step, or to where it stops early; gives the position at the end.
   ///
-  /// - Throws: ``TrainingError/Reason/interrupted(step:)`` after saving, when the observer asks to stop.
-  package func run(from position: TrainingPosition, _ observer: any TrainingObserver) throws {
+  /// - Throws: ``TrainingError/Reason/interrupted(step:)`` after saving, when the observer asks to stop;
+  ///   ``TrainingError/Reason/nonFinite(step:quantity:)`` after saving what was before the step.
+  package func run(
+    from position: TrainingPosition, _ observer: any TrainingObserver
+  ) throws -> TrainingPosition {
     var cursor = BatchCursor(
       windows, batchSize: settings.batchSize, seed: settings.seed, shuffles: settings.shuffles,
       taken: position.windowsTaken)
     var position = position
     let clock = ContinuousClock()
-    if position.step == settings.steps {
+    if position.isEnd(of: settings) {
       // Killed between the last state and the files that follow it: they are written again.
-      try observer.save(trainer.trainable.stateTensors, at: position)
+      try save(position, observer)
     }
-    while position.step < settings.steps {
+    while !position.isEnd(of: settings) {
       let number = position.step + 1
       let began = clock.now
-      let outcome = try trainer.run(cursor.next(settings.accumulation), step: number)
-      let tokens = outcome.tokenCount
+      let batches = cursor.next(settings.accumulation)
+      let fresh = batches.count - position.batchesTaken
+      let counts = TokenCounts(batches)
+      try accumulate(batches, counts, &position, observer)
+      let outcome = try updated(counts, &position, observer)
       let seconds = Double((clock.now - began) / .nanoseconds(1)) / 1e9
-      position = TrainingPosition(
-        step: number, windowsTaken: cursor.taken, tokenCount: position.tokenCount + tokens)
+      position.step = number
+      position.windowsTaken = cursor.taken
+      position.tokenCount += counts.read
       var record = StepRecord(
         step: number, loss: outcome.loss, learningRate: settings.schedule.rate(at: number - 1),
-        gradientNorm: outcome.gradientNorm, tokensPerSecond: Double(tokens) / seconds,
+        gradientNorm: outcome.gradientNorm,
+        tokensPerSecond: Double(counts.read * fresh / batches.count) / seconds,
         tokenCount: position.tokenCount, peakBytes: ProcessMemory.peakResidentBytes)
       if let validation, validates(after: number) {
-        record.validationLoss = try validation.evaluator.evaluate(validation.windows).loss
+        let loss = try validation.evaluator.evaluate(validation.windows).loss
+        record.validationLoss = loss
+        position.validated(loss)
+        if position.best?.step == number { best?.capture() }
       }
       try observer.finished(record)
       let stops = observer.isInterrupted
-      if stops || saves(after: number) {
-        try observer.save(trainer.trainable.stateTensors, at: position)
+      if stops || saves(after: position) { try save(position, observer) }
+      if stops, !position.isEnd(of: settings) {
+        throw TrainingError(.interrupted(step: number))
       }
-      if stops, number < settings.steps { throw TrainingError(.interrupted(step: number)) }
+    }
+    return position
+  }
+
+  // MARK: - One step
+
+  /// Adds the gradients of the batches that the position doesn't count yet.
+  private func accumulate(
+    _ batches: some Collection<Batch>, _ counts: TokenCounts, _ position: inout TrainingPosition,
+    _ observer: any TrainingObserver
+  ) throws {
+    for batch in batches.dropFirst(position.batchesTaken) {
+      position.lossSum += try trainer.add(batch, targetCount: counts.predicted)
+      position.batchesTaken += 1
+      if position.batchesTaken < batches.count, observer.isInterrupted {
+        guard position.lossSum.isFinite else { break }
+        try observer.save(stateTensors(at: position), at: position)
+        try observer.writeResult()
+        throw TrainingError(.interrupted(step: position.step))
+      }
+    }
+  }
+
+  private func updated(
+    _ counts: TokenCounts, _ position: inout TrainingPosition, _ observer: any TrainingObserver
+  ) throws -> Trainer.Outcome {
+    let lossSum = position.lossSum
+    position = position.betweenSteps
+    do {
+      return try trainer.update(
+        step: position.step + 1, lossSum: lossSum, targetCount: counts.predicted)
+    } catch let error as TrainingError {
+      if case .nonFinite = error.reason { try save(position, observer) }
+      throw error
+    }
+  }
+
+  // MARK: - Saves
+
+  /// Saves the state, then what is trained: at the end the best if asked, else what it is now.
+  private func save(_ position: TrainingPosition, _ observer: any TrainingObserver) throws {
+    try observer.save(stateTensors(at: position), at: position)
+    if let count = settings.keepLast, position.step > 0 {
+      try observer.keepSnapshot(step: position.step, last: count)
+    }
+    if let best, settings.keepsBest, position.best != nil, position.isEnd(of: settings) {
+      try best.withBest { try observer.writeResult() }
+    } else {
+      try observer.writeResult()
     }
   }
 
@@ -144,7 +131,22 @@ package struct TrainingRun {
     step == settings.steps || settings.evaluateEvery.map { step % $0 == 0 } ?? false
   }
 
-  private func saves(after step: Int) -> Bool {
-    step == settings.steps || settings.saveEvery.map { step % $0 == 0 } ?? false
+  private func saves(after position: TrainingPosition) -> Bool {
+    position.isEnd(of: settings) || settings.saveEvery.map { position.step % $0 == 0 } ?? false
+  }
+}
+
+/// The tokens of a step's batches, which are made anew each time they are gone through, so that one at a time is in memory.
+private struct TokenCounts {
+  /// Tokens read, without padding.
+  private(set) var read = 0
+  /// Tokens predicted.
+  private(set) var predicted = 0
+
+  init(_ batches: some Collection<Batch>) {
+    for batch in batches {
+      read += batch.tokenCount
+      predicted += batch.targetCount
+    }
   }
 }

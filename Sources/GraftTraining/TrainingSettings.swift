@@ -14,10 +14,16 @@ public struct TrainingSettings: Sendable, Equatable {
   public var learningRate: Double
   /// The course of the learning rate.
   public var decay: LearningRateSchedule.Decay
+  /// What some courses are told besides.
+  public var scheduleParameters = LearningRateSchedule.Parameters()
   /// Steps of linear warm-up.
   public var warmupSteps: Int
+  /// The part of all steps that is warm-up, rounded up, instead of a number of steps.
+  public var warmupFraction: Double?
   /// The optimizer.
-  public var optimizer: AdamW
+  public var optimizer: Optimizer
+  /// The learning rate of the adapters' B by that of A (LoRA+, arXiv 2402.12354).
+  public var loraPlusRatio: Double
   /// The largest norm of all gradients together; nil leaves them alone.
   public var clipNorm: Double?
   /// Decides the adapter's initialization and the order of the data.
@@ -38,13 +44,19 @@ public struct TrainingSettings: Sendable, Equatable {
   public var evaluateEvery: Int?
   /// Steps between saves; nil saves at the end only.
   public var saveEvery: Int?
+  /// Whether what is written at the end is what had the lowest validation loss.
+  public var keepsBest = false
+  /// Validations without a lower loss after which the run ends.
+  public var earlyStop: Int?
+  /// The saves of which the adapter, or the model, is kept beside the last one.
+  public var keepLast: Int?
 
   /// Describes a run; the defaults suit a small adapter on a CPU.
   public init(
     steps: Int = 100, batchSize: Int = 4, sequenceLength: Int = 512, accumulation: Int = 1,
     learningRate: Double = 1e-3, decay: LearningRateSchedule.Decay = .cosine, warmupSteps: Int = 0,
-    optimizer: AdamW = AdamW(), clipNorm: Double? = 1, seed: UInt64 = 0,
-    data: DataSettings = DataSettings(), shuffles: Bool = true,
+    optimizer: Optimizer = .adamW(AdamW()), loraPlusRatio: Double = 1, clipNorm: Double? = 1,
+    seed: UInt64 = 0, data: DataSettings = DataSettings(), shuffles: Bool = true,
     recompute: RecomputePolicy = .none, memory: Int? = nil, fusion: Bool = true,
     evaluateEvery: Int? = nil,
     saveEvery: Int? = nil
@@ -57,6 +69,7 @@ public struct TrainingSettings: Sendable, Equatable {
     self.decay = decay
     self.warmupSteps = warmupSteps
     self.optimizer = optimizer
+    self.loraPlusRatio = loraPlusRatio
     self.clipNorm = clipNorm
     self.seed = seed
     self.data = data
@@ -70,8 +83,10 @@ public struct TrainingSettings: Sendable, Equatable {
 
   /// The learning rate over the run.
   public var schedule: LearningRateSchedule {
-    LearningRateSchedule(
-      peak: learningRate, decay: decay, warmupSteps: warmupSteps, totalSteps: steps)
+    let warmup = warmupFraction.map { Int((Double(steps) * $0).rounded(.up)) } ?? warmupSteps
+    return LearningRateSchedule(
+      peak: learningRate, decay: decay, warmupSteps: warmup, totalSteps: steps,
+      parameters: scheduleParameters)
   }
 
   /// How windows are filled.
@@ -80,7 +95,8 @@ public struct TrainingSettings: Sendable, Equatable {
       length: sequenceLength, packs: data.packs, seed: shuffles ? seed : nil)
   }
 
-  private static let maximumCount = 1_000_000_000
+  /// The most steps that a run has.
+  public static let maximumCount = 1_000_000_000
   private static let maximumTokens = 1 << 24
   private static let maximumAccumulation = 1 << 16
 
@@ -91,6 +107,7 @@ public struct TrainingSettings: Sendable, Equatable {
     let positive = [
       ("steps", steps), ("batch-size", batchSize), ("accumulate", accumulation),
       ("evaluate-every", evaluateEvery ?? 1), ("save-every", saveEvery ?? 1),
+      ("early-stop", earlyStop ?? 1), ("keep-last", keepLast ?? 1),
     ]
     for (name, value) in positive where !(1...Self.maximumCount).contains(value) {
       throw invalid(name, "1 to \(Self.maximumCount)", "\(value)")
@@ -106,14 +123,16 @@ public struct TrainingSettings: Sendable, Equatable {
     guard accumulation <= Self.maximumAccumulation else {
       throw invalid("accumulate", "at most \(Self.maximumAccumulation)", "\(accumulation)")
     }
-    guard (0...steps).contains(warmupSteps) else {
-      throw invalid("warmup", "0 to \(steps) steps", "\(warmupSteps)")
+    guard (0...1).contains(warmupFraction ?? 0), (0...steps).contains(schedule.warmupSteps) else {
+      throw invalid("warmup", "0 to \(steps) steps", "\(warmupFraction ?? Double(warmupSteps))")
     }
     guard learningRate > 0, learningRate.isFinite else {
       throw invalid("learning-rate", "a positive number", "\(learningRate)")
     }
-    guard optimizer.weightDecay >= 0, optimizer.weightDecay.isFinite else {
-      throw invalid("weight-decay", "0 or more", "\(optimizer.weightDecay)")
+    try schedule.validate()
+    try optimizer.validate()
+    guard loraPlusRatio > 0, loraPlusRatio.isFinite else {
+      throw invalid("lora-plus-ratio", "a positive number", "\(loraPlusRatio)")
     }
     if let clipNorm, !(clipNorm > 0) {
       throw invalid("clip-norm", "a positive number", "\(clipNorm)")

@@ -1,27 +1,59 @@
+import GraftCore
 import GraftTraining
 import Testing
 
-/// Learning rates beside transformers' `get_*_schedule_with_warmup`, version 5.23.
+/// Learning rates beside transformers' `get_*_schedule` (Fixtures/generate/schedules.py).
 struct ScheduleTests {
+  private static func golden() throws -> [JSONValue] {
+    let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    let path = "/\(root)/Fixtures/golden/schedules/schedules.json"
+    let bytes = try InputFile.contents(of: path, atMost: 1 << 20)
+    return try #require(try JSONValue.parse(bytes, file: path).array)
+  }
+
+  @Test func `every course follows transformers' rates from the first step to past the last`()
+    throws
+  {
+    var seen: Set<String> = []
+    for golden in try Self.golden() {
+      let name = try #require(golden["decay"]?.string)
+      seen.insert(name)
+      let schedule = LearningRateSchedule(
+        peak: 1e-3, decay: try #require(LearningRateSchedule.Decay(rawValue: name)),
+        warmupSteps: try #require(golden["warmup"]?.int),
+        totalSteps: try #require(golden["total"]?.int),
+        parameters: LearningRateSchedule.Parameters(
+          cycles: golden["cycles"]?.int, power: golden["power"]?.double,
+          decaySteps: golden["decaySteps"]?.int, minimumRate: golden["minimumRate"]?.double))
+      for (step, rate) in try #require(golden["rates"]?.array).enumerated() {
+        let expected = try #require(rate.double)
+        #expect(abs(schedule.rate(at: step) - expected) < 1e-15, "\(name), step \(step)")
+      }
+    }
+    #expect(seen == Set(LearningRateSchedule.Decay.allCases.map(\.rawValue)))
+  }
+
+  @Test func `a fraction of the steps as warm-up is rounded up`() {
+    var settings = TrainingSettings(steps: 25)
+    settings.warmupFraction = 0.1
+    #expect(settings.schedule.warmupSteps == 3)
+  }
+
   @Test(arguments: [
-    (0, 0.0), (2, 5e-4), (4, 1e-3), (8, 8.535533905932739e-4), (12, 5e-4), (20, 0),
+    (LearningRateSchedule.Decay.cosine, LearningRateSchedule.Parameters(cycles: 2), "--cycles"),
+    (.linear, LearningRateSchedule.Parameters(power: 2), "--power"),
+    (.polynomial, LearningRateSchedule.Parameters(decaySteps: 2), "--decay-steps"),
+    (.constant, LearningRateSchedule.Parameters(minimumRate: 1e-5), "--minimum-rate"),
   ])
-  func `cosine after a warm-up of four of twenty steps`(step: Int, rate: Double) {
-    let schedule = LearningRateSchedule(
-      peak: 1e-3, decay: .cosine, warmupSteps: 4, totalSteps: 20)
-    #expect(abs(schedule.rate(at: step) - rate) < 1e-12)
-  }
-
-  @Test(arguments: [(0, 0.0), (5, 1e-3), (10, 6.666666666666666e-4), (20, 0)])
-  func `linear after a warm-up of five of twenty steps`(step: Int, rate: Double) {
-    let schedule = LearningRateSchedule(
-      peak: 1e-3, decay: .linear, warmupSteps: 5, totalSteps: 20)
-    #expect(abs(schedule.rate(at: step) - rate) < 1e-12)
-  }
-
-  @Test func `constant stays at the peak`() {
-    let schedule = LearningRateSchedule(
-      peak: 3e-4, decay: .constant, warmupSteps: 0, totalSteps: 10)
-    #expect((0..<10).allSatisfy { schedule.rate(at: $0) == 3e-4 })
+  func `a parameter of another course is refused`(
+    decay: LearningRateSchedule.Decay, parameters: LearningRateSchedule.Parameters, name: String
+  ) {
+    var settings = TrainingSettings(decay: decay)
+    settings.scheduleParameters = parameters
+    let error = #expect(throws: TrainingError.self) { try settings.validate() }
+    #expect(
+      error?.reason
+        == .invalidSetting(
+          name: "schedule", expected: "an option of \(decay.rawValue)", found: name))
   }
 }

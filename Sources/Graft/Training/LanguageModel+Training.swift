@@ -8,23 +8,29 @@ extension LanguageModel {
   ///   - starting: called once everything is compiled, before the first step.
   ///   - step: called after every step.
   ///   - isInterrupted: asked after every step; true saves and stops.
+  /// - Returns: where the run ended, and which step is written.
   /// - Throws: ``StorageError``, ``AdapterError``, ``TrainingError``, ``GraphError``.
+  @discardableResult
   public func train(
     _ request: TrainingRequest,
     starting: (TrainingSummary) -> Void = { _ in },
     step: @escaping (StepRecord) -> Void = { _ in },
     isInterrupted: @escaping () -> Bool = { false }
-  ) throws {
+  ) throws -> TrainingOutcome {
     let run = try prepare(request)
+    let best = run.settings.keepsBest ? try BestValues(of: run.trainer.trainable) : nil
+    let loop = TrainingRun(
+      trainer: run.trainer, settings: run.settings, windows: run.windows,
+      validation: run.validation, best: best)
     let fingerprint = self.fingerprint(request, run.settings, run.text, run.subject)
     let directory: TrainingDirectory
     var position = TrainingPosition.start
     if request.resumes {
       let saved: TrainingState?
       (directory, saved) = try TrainingDirectory.resume(request.output)
-      try saved?.restore(run.trainer.trainable, fingerprint: fingerprint)
-      try saved?.position.check(against: run.settings, file: request.output)
       position = saved?.position ?? .start
+      try saved?.restore(loop.stateTensors(at: position), fingerprint: fingerprint)
+      try position.check(against: run.settings, file: request.output)
     } else {
       directory = try TrainingDirectory.create(request.output)
     }
@@ -32,16 +38,16 @@ extension LanguageModel {
     let recorder = TrainingRecorder(
       directory, product: run.subject.product, fingerprint: fingerprint, step: step,
       isInterrupted: isInterrupted)
-    try TrainingRun(
-      trainer: run.trainer, settings: run.settings, windows: run.windows,
-      validation: run.validation
-    ).run(from: position, recorder)
+    let end = try loop.run(from: position, recorder)
+    return TrainingOutcome(
+      lastStep: end.step, stoppedEarly: end.step < run.settings.steps,
+      writtenStep: run.settings.keepsBest ? end.best?.step ?? end.step : end.step)
   }
 
   /// Reads the data and compiles the run, so that nothing is written that can't be trained.
   func prepare(_ request: TrainingRequest) throws -> PreparedTraining {
+    try request.validate()
     var settings = request.settings
-    try settings.validate()
     try checkPositions(settings.sequenceLength, remedy: "give a smaller --sequence-length")
     let text = try tokenize(request.data, settings.data)
     let windows = try TokenWindows(text, settings.filling)
@@ -49,13 +55,17 @@ extension LanguageModel {
       let perStep = settings.batchSize * settings.accumulation
       let windowsWanted = Int((Double(windows.count) * epochs).rounded())
       settings.steps = max(1, (windowsWanted + perStep - 1) / perStep)
+      try settings.validate()
     }
     let subject = try TrainingSubject(request, of: self)
-    let trainable = try TrainableTensors(subject.tensors.map { (name: $0, value: $1) })
+    let trainable = try TrainableTensors(
+      subject.tensors.map { (name: $0, value: $1) }, optimizer: settings.optimizer,
+      loraPlusRatio: settings.loraPlusRatio)
     let validation = try validation(request, settings, subject)
     let trainer = try Trainer(
       subject.graph, trainable: trainable, settings: settings, kernels: kernels,
-      besides: validation?.evaluator.arenaByteCount ?? 0)
+      besides: (validation?.evaluator.arenaByteCount ?? 0)
+        + (settings.keepsBest ? 4 * trainable.parameterCount : 0))
     return PreparedTraining(
       settings: settings, text: text, windows: windows, subject: subject, trainer: trainer,
       validation: validation)
@@ -117,6 +127,20 @@ extension LanguageModel {
     return (evaluator, windows)
   }
 
+  /// The settings of the learning rate's course and of what ends a run, where they are given.
+  private static func course(_ settings: TrainingSettings) -> [(name: String, value: String)] {
+    let parameters = settings.scheduleParameters
+    func given<T>(_ name: String, _ value: T?) -> [(name: String, value: String)] {
+      [(name, value.map { "\($0)" } ?? "default")]
+    }
+    let endsByValidation = settings.keepsBest || settings.earlyStop != nil
+    return given("--cycles", parameters.cycles) + given("--power", parameters.power)
+      + given("--decay-steps", parameters.decaySteps)
+      + given("--minimum-rate", parameters.minimumRate)
+      + given("--early-stop", settings.earlyStop) + given("--keep-best", settings.keepsBest)
+      + given("--evaluate-every", endsByValidation ? settings.evaluateEvery : nil)
+  }
+
   /// The settings that decide the numbers of a run: a resumed run must share them.
   private func fingerprint(
     _ request: TrainingRequest, _ settings: TrainingSettings, _ text: TokenizedText,
@@ -127,8 +151,8 @@ extension LanguageModel {
       ("--sequence-length", "\(settings.sequenceLength)"),
       ("--accumulate", "\(settings.accumulation)"),
       ("--learning-rate", "\(settings.learningRate)"), ("--schedule", settings.decay.rawValue),
-      ("--warmup", "\(settings.warmupSteps)"),
-      ("--weight-decay", "\(settings.optimizer.weightDecay)"),
+      ("--warmup", "\(settings.schedule.warmupSteps)"),
+      ("--lora-plus-ratio", "\(settings.loraPlusRatio)"),
       ("--clip-norm", settings.clipNorm.map { "\($0)" } ?? "none"),
       ("--seed", "\(settings.seed)"), ("--no-shuffle", "\(!settings.shuffles)"),
       ("--compute", precision.rawValue),
@@ -147,7 +171,7 @@ extension LanguageModel {
         ("--alpha", "\(adapter.configuration.alpha)"),
       ]
     }
-    return result
+    return result + settings.optimizer.settings + Self.course(settings)
   }
 }
 
@@ -181,7 +205,13 @@ private final class TrainingRecorder: TrainingObserver {
   func save(
     _ tensors: [(name: TensorName, value: MemorySlice)], at position: TrainingPosition
   ) throws {
-    let state = TrainingState(position: position, fingerprint: fingerprint, tensors: tensors)
-    try directory.save(state, product)
+    try directory.save(
+      TrainingState(position: position, fingerprint: fingerprint, tensors: tensors))
+  }
+
+  func writeResult() throws { try product.write(into: directory.path) }
+
+  func keepSnapshot(step: Int, last count: Int) throws {
+    try directory.keep(product, step: step, last: count)
   }
 }

@@ -11,6 +11,7 @@ final class TrainingDirectory: Sendable {
   private let log: Mutex<FileHandle>
 
   static let stateName = "training_state"
+  static let snapshotsName = "snapshots"
   static let logName = "training_log.jsonl"
   /// What belongs to the run and not to what it made.
   static let recordNames: Set<String> = [stateName, logName]
@@ -67,11 +68,33 @@ final class TrainingDirectory: Sendable {
     try log.withLock { try $0.write(contentsOf: Data(line.utf8)) }
   }
 
-  /// Saves the state and what the run makes.
-  func save(_ state: TrainingState, _ product: TrainingSubject.Product) throws {
+  /// Saves the state.
+  func save(_ state: TrainingState) throws {
     try log.withLock { try $0.synchronize() }
     try state.write(to: path + "/" + Self.stateName)
-    try product.write(into: path)
+  }
+
+  /// Keeps what a run makes as that of a step, and removes all but the last `count` kept ones.
+  func keep(_ product: TrainingSubject.Product, step: Int, last count: Int) throws {
+    let folder = path + "/" + Self.snapshotsName
+    try Directory.create(folder)
+    for name in try Directory.entries(of: folder) where Self.isUnfinished(name) {
+      Directory.remove(folder + "/" + name)
+    }
+    let unfinished = folder + "/.step-\(step).partial"
+    try Directory.create(unfinished)
+    try product.write(into: unfinished)
+    let name = folder + "/step-\(step)"
+    Directory.remove(name)
+    try FileManager.default.moveItem(atPath: unfinished, toPath: name)
+    // Steps after this one are of a run that was resumed from before them.
+    let steps = try Directory.entries(of: folder).compactMap {
+      $0.hasPrefix("step-") ? Int($0.dropFirst(5)) : nil
+    }
+    let kept = Set(steps.filter { $0 <= step }.sorted().suffix(count))
+    for step in steps where !kept.contains(step) {
+      Directory.remove(folder + "/step-\(step)")
+    }
   }
 
   // MARK: - Log

@@ -39,6 +39,35 @@ public struct TrainingRequest: Sendable {
   }
 }
 
+extension TrainingRequest {
+  /// Checks the settings, and that they have the validation text which some of them need.
+  ///
+  /// - Throws: ``TrainingError`` that names the first setting out of range.
+  public func validate() throws(TrainingError) {
+    var settings = settings
+    // The number of steps is known once the data is.
+    if epochs != nil { settings.steps = TrainingSettings.maximumCount }
+    try settings.validate()
+    for (name, isGiven) in [
+      ("keep-best", settings.keepsBest), ("early-stop", settings.earlyStop != nil),
+    ] where isGiven && validation.isEmpty {
+      throw TrainingError(
+        .invalidSetting(name: name, expected: "a validation text", found: "none"),
+        remedy: "name one with --validation, and how often it is read with --evaluate-every")
+    }
+  }
+}
+
+/// How a run ended.
+public struct TrainingOutcome: Sendable, Equatable {
+  /// The last step that was taken.
+  public let lastStep: Int
+  /// Whether the validation loss ended the run before its last step.
+  public let stoppedEarly: Bool
+  /// The step after which the written adapter or model stood: with keep-best the one of the lowest validation loss.
+  public let writtenStep: Int
+}
+
 /// What is known before the first step.
 public struct TrainingSummary: Sendable {
   /// Whether windows are longer than the sequences that the model was made for.

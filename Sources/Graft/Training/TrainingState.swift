@@ -49,9 +49,16 @@ struct TrainingState: Sendable {
       }
       return value
     }
-    position = TrainingPosition(
+    var position = TrainingPosition(
       step: try number("step"), windowsTaken: try number("windowsTaken"),
       tokenCount: try number("tokenCount"))
+    position.batchesTaken = try number("batchesTaken")
+    position.lossSum = json["lossSum"]?.double ?? 0
+    if let loss = json["bestLoss"]?.double {
+      position.best = TrainingPosition.Best(step: try number("bestStep"), loss: loss)
+    }
+    position.validationsSinceBest = try number("validationsSinceBest")
+    self.position = position
     fingerprint = Self.settings(json)
     let reader = try SafetensorsReader(path: folder + "/" + Self.tensorFile)
     tensors = try reader.tensors.indices.map { index in
@@ -73,30 +80,44 @@ struct TrainingState: Sendable {
     }
     try writer.finish()
     let settings = fingerprint.map { (key: $0.name, value: JSONValue.string($0.value)) }
-    let json = JSONValue.object(
-      JSONObject(members: [
-        ("step", JSONValue(position.step)), ("windowsTaken", JSONValue(position.windowsTaken)),
-        ("tokenCount", JSONValue(position.tokenCount)),
-        ("settings", .object(JSONObject(members: settings))),
-      ]))
+    var members: [(key: String, value: JSONValue)] = [
+      ("step", JSONValue(position.step)), ("windowsTaken", JSONValue(position.windowsTaken)),
+      ("tokenCount", JSONValue(position.tokenCount)),
+      ("batchesTaken", JSONValue(position.batchesTaken)),
+      ("lossSum", JSONValue(position.lossSum)),
+      ("validationsSinceBest", JSONValue(position.validationsSinceBest)),
+    ]
+    if let best = position.best {
+      members += [("bestStep", JSONValue(best.step)), ("bestLoss", JSONValue(best.loss))]
+    }
+    members.append(("settings", .object(JSONObject(members: settings))))
+    let json = JSONValue.object(JSONObject(members: members))
     try directory.write(Array(json.serialized().utf8), named: Self.positionFile)
     try directory.commit()
   }
 
-  /// Puts the saved values back into a run's tensors.
+  /// Checks that the run has the saved one's settings.
   ///
-  /// - Throws: ``TrainingError/Reason/stateMismatch(setting:expected:found:)`` when the run isn't the saved one.
-  func restore(_ target: TrainableTensors, fingerprint current: [(name: String, value: String)])
-    throws
-  {
+  /// - Throws: ``TrainingError/Reason/stateMismatch(setting:expected:found:)``.
+  private func check(_ current: [(name: String, value: String)]) throws(TrainingError) {
     let saved = Dictionary(fingerprint.map { ($0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
     for (name, value) in current where saved[name] != value {
       throw TrainingError(
         .stateMismatch(setting: name, expected: saved[name] ?? "nothing", found: value),
         remedy: "resume with the options of the saved run")
     }
+  }
+
+  /// Puts the saved values back into a run's tensors.
+  ///
+  /// - Throws: ``TrainingError/Reason/stateMismatch(setting:expected:found:)`` when the run isn't the saved one.
+  func restore(
+    _ target: [(name: TensorName, value: MemorySlice)],
+    fingerprint current: [(name: String, value: String)]
+  ) throws {
+    try check(current)
     let values = Dictionary(tensors.map { ($0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
-    for (name, slice) in target.stateTensors {
+    for (name, slice) in target {
       guard let value = values[name], value.shape == slice.shape, value.dtype == .f32 else {
         throw TrainingError(
           .stateMismatch(

@@ -82,10 +82,16 @@ final class TrainingDisplay: Sendable {
     }
   }
 
-  /// Says where the adapter is.
-  func finish(output: String) {
+  /// Says where the adapter is, and of which step it is when that isn't the run's last.
+  func finish(output: String, _ outcome: TrainingOutcome) {
     state.withLock { state in
       state.display?.finish()
+      if outcome.stoppedEarly {
+        Standard.output("stopped early: no lower validation loss up to step \(outcome.lastStep)\n")
+      }
+      if outcome.writtenStep != outcome.lastStep {
+        Standard.output("kept the best: step \(outcome.writtenStep)\n")
+      }
       guard let last = state.last else { return }
       Standard.output(
         String(

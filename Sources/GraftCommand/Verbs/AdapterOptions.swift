@@ -65,6 +65,23 @@ struct AdapterOptions: ParsableArguments {
     request.adapter?.targetModules = .names(model.configuration.usualTargets)
   }
 
+  /// Checks the options against the adapter that is gone on from, whose configuration stays.
+  ///
+  /// - Throws: ``TrainingError`` for an option that contradicts it.
+  func checkContinued() throws {
+    guard let from else { return }
+    let saved = try OpenedCheckpoint(path: from).adapter().configuration
+    func check<T: Equatable>(_ name: String, _ given: T?, _ saved: T) throws {
+      guard let given, given != saved else { return }
+      throw TrainingError(
+        .invalidSetting(name: name, expected: "\(saved), that of --from", found: "\(given)"),
+        file: from)
+    }
+    try check("rank", rank, saved.rank)
+    try check("alpha", alpha, saved.alpha)
+    try check("variant", variant, saved.usesRSLoRA ? .rslora : .lora)
+  }
+
   private func layerNumbers() throws -> [Int]? {
     guard let layers else { return nil }
     return try layers.split(separator: ",").flatMap { part in

@@ -28,6 +28,9 @@ struct TrainVerb: ParsableCommand {
   @OptionGroup(title: "Schedule")
   var schedule: ScheduleOptions
 
+  @OptionGroup(title: "Optimizer")
+  var optimizer: OptimizerOptions
+
   @OptionGroup(title: "Data")
   var dataOptions: DataOptions
 
@@ -38,11 +41,8 @@ struct TrainVerb: ParsableCommand {
     name: .long, parsing: .upToNextOption, help: "Files whose loss is reported with the run's.")
   var validation: [String] = []
 
-  @Option(name: .long, help: "Steps between validations (default: at the end only).")
-  var evaluateEvery: Int?
-
-  @Option(name: .long, help: "Steps between saves (default: at the end only).")
-  var saveEvery: Int?
+  @OptionGroup(title: "Run control")
+  var runControl: RunControlOptions
 
   @Flag(name: .long, help: "Go on from the last save in --out.")
   var resume = false
@@ -84,15 +84,16 @@ struct TrainVerb: ParsableCommand {
     adapter.chooseTargets(of: &request, for: model)
     Interruption.stopGracefully(true)
     let display = TrainingDisplay(isQuiet: common.quiet)
+    let outcome: TrainingOutcome
     do {
-      try model.train(
+      outcome = try model.train(
         request, starting: display.start, step: display.step,
         isInterrupted: { Interruption.isRequested })
     } catch let error as TrainingError where error.leavesLog {
       try writeReport()
       throw error
     }
-    display.finish(output: out)
+    display.finish(output: out, outcome)
     try writeReport()
   }
 
@@ -105,81 +106,34 @@ struct TrainVerb: ParsableCommand {
   func request() throws -> TrainingRequest {
     var request = TrainingRequest(
       adapter: try trained.full ? nil : adapter.configuration(), data: data, output: out,
-      settings: settings,
-      epochs: schedule.epochs, validation: validation, resumes: resume, initialAdapter: adapter.from
-    )
+      settings: try settings(),
+      epochs: schedule.epochs, validation: validation, resumes: resume,
+      initialAdapter: adapter.from)
     request.trainedModules = trained.trainedModules
     request.frozenModules = trained.frozenModules
-    try request.settings.validate()
+    try request.validate()
+    try adapter.checkContinued()
     return request
   }
 
-  private var settings: TrainingSettings {
-    TrainingSettings(
+  private func settings() throws -> TrainingSettings {
+    var settings = TrainingSettings(
       steps: schedule.steps ?? 100, batchSize: schedule.batchSize,
       sequenceLength: schedule.sequenceLength, accumulation: schedule.accumulate,
       learningRate: schedule.learningRate, decay: schedule.schedule.decay,
-      warmupSteps: schedule.warmup, optimizer: AdamW(weightDecay: schedule.weightDecay),
+      warmupSteps: schedule.warmup.steps, optimizer: try optimizer.chosen(),
+      loraPlusRatio: optimizer.loraPlusRatio,
       clipNorm: schedule.clipNorm > 0 ? schedule.clipNorm : nil, seed: seed,
       data: dataOptions.settings,
       shuffles: !noShuffle, recompute: memory.recompute.policy, memory: memory.memory?.byteCount,
-      fusion: !noFusion,
-      evaluateEvery: evaluateEvery, saveEvery: saveEvery)
-  }
-}
-
-/// What `--schedule` takes.
-enum ScheduleOption: String, ExpressibleByArgument, CaseIterable {
-  case cosine, linear, constant
-
-  var decay: LearningRateSchedule.Decay {
-    switch self {
-    case .cosine: .cosine
-    case .linear: .linear
-    case .constant: .constant
-    }
-  }
-}
-
-/// How long and how fast is trained.
-struct ScheduleOptions: ParsableArguments {
-  @Option(name: .long, help: "Optimizer steps (default: 100).")
-  var steps: Int?
-
-  @Option(name: .long, help: "Passes over the data, instead of --steps.")
-  var epochs: Double?
-
-  @Option(name: .long, help: "Windows in a batch.")
-  var batchSize = 4
-
-  @Option(name: .long, help: "Tokens in a window.")
-  var sequenceLength = 512
-
-  @Option(name: .long, help: "Batches whose gradients are summed before a step.")
-  var accumulate = 1
-
-  @Option(name: .long, help: "Peak learning rate.")
-  var learningRate = 1e-3
-
-  @Option(name: .long, help: "Course of the learning rate after the warm-up.")
-  var schedule = ScheduleOption.cosine
-
-  @Option(name: .long, help: "Steps of linear warm-up.")
-  var warmup = 0
-
-  @Option(name: .long, help: "AdamW's weight decay.")
-  var weightDecay = 0.0
-
-  @Option(name: .long, help: "Largest norm of all gradients together; 0 leaves them alone.")
-  var clipNorm = 1.0
-
-  func validate() throws {
-    if steps != nil, epochs != nil {
-      throw ValidationError("--steps and --epochs both say how long: give one of them")
-    }
-    if let epochs, !(epochs > 0 && epochs <= 1e6) {
-      throw ValidationError("--epochs is above 0 and at most 1000000")
-    }
-    if !clipNorm.isFinite || clipNorm < 0 { throw ValidationError("--clip-norm is 0 or more") }
+      fusion: !noFusion, evaluateEvery: runControl.evaluateEvery, saveEvery: runControl.saveEvery)
+    settings.warmupFraction = schedule.warmup.fraction
+    settings.scheduleParameters = LearningRateSchedule.Parameters(
+      cycles: schedule.cycles, power: schedule.power, decaySteps: schedule.decaySteps,
+      minimumRate: schedule.minimumRate)
+    settings.keepsBest = runControl.keepBest
+    settings.earlyStop = runControl.earlyStop
+    settings.keepLast = runControl.keepLast
+    return settings
   }
 }

@@ -2,7 +2,7 @@ package import GraftCore
 package import GraftGraph
 internal import Glibc
 
-/// AdamW: Adam with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), as PyTorch computes it.
+/// AdamW: Adam with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), as `torch.optim.AdamW` computes it.
 public struct AdamW: Sendable, Equatable {
   /// Decay of the first moment.
   public var beta1: Double
@@ -22,61 +22,35 @@ public struct AdamW: Sendable, Equatable {
     self.epsilon = epsilon
     self.weightDecay = weightDecay
   }
+}
 
-  /// The scalars that change with the step; bound as inputs, so that one compiled update serves the whole run.
-  package enum Input: CaseIterable {
-    /// 1 − learning rate · weight decay.
-    case decay
-    /// Learning rate / (1 − β₁ᵗ).
-    case stepSize
-    /// 1 / √(1 − β₂ᵗ).
-    case secondCorrection
-
-    package var name: TensorName {
-      switch self {
-      case .decay: "adamw.decay"
-      case .stepSize: "adamw.stepSize"
-      case .secondCorrection: "adamw.secondCorrection"
-      }
-    }
+extension AdamW: UpdateRule {
+  package func state(for shape: Shape) -> [StateTensor] {
+    [StateTensor(suffix: "exp_avg", shape: shape), StateTensor(suffix: "exp_avg_sq", shape: shape)]
   }
 
-  /// The value of a scalar at a step, counted from 1.
-  package func value(of input: Input, learningRate: Double, step: Int) -> Float {
-    switch input {
-    case .decay: Float(1 - learningRate * weightDecay)
-    case .stepSize: Float(learningRate / (1 - pow(beta1, Double(step))))
-    case .secondCorrection: Float(1 / (1 - pow(beta2, Double(step))).squareRoot())
-    }
+  package var scalarNames: [String] { ["decay", "stepSize", "secondCorrection"] }
+
+  package func scalars(learningRate: Double, step: Int) -> [Float] {
+    [
+      Float(1 - learningRate * weightDecay),
+      Float(learningRate / (1 - pow(beta1, Double(step)))),
+      Float(1 / (1 - pow(beta2, Double(step))).squareRoot()),
+    ]
   }
 
-  /// The names of a trainable tensor's moments.
-  package static func moments(of name: TensorName) -> (first: TensorName, second: TensorName) {
-    (TensorName(name.text + ".exp_avg"), TensorName(name.text + ".exp_avg_sq"))
-  }
-
-  /// Adds the update of one tensor, in place; `gradient` has its shape and is f32.
-  package func update(
-    _ name: TensorName, shape: Shape, gradient: Value, in graph: inout Graph
-  ) {
-    let scalars = Input.allCases.map { graph.input($0.name, .f32, [1]) }
-    let moments = Self.moments(of: name)
-    let weight = graph.parameter(name, .f32, shape)
-    let first = graph.parameter(moments.first, .f32, shape)
-    let second = graph.parameter(moments.second, .f32, shape)
-    let newFirst = graph.add(
-      graph.multiply(first, graph.constant(Float(beta1))),
-      graph.multiply(gradient, graph.constant(Float(1 - beta1))))
-    let newSecond = graph.add(
-      graph.multiply(second, graph.constant(Float(beta2))),
-      graph.multiply(graph.square(gradient), graph.constant(Float(1 - beta2))))
+  package func update(_ tensor: UpdatedTensor, in graph: inout Graph) {
+    let (first, second) = (tensor.state[0], tensor.state[1])
+    let newFirst = graph.movingAverage(first, tensor.gradient, decay: beta1)
+    let newSecond = graph.movingAverage(second, graph.square(tensor.gradient), decay: beta2)
     let root = graph.add(
-      graph.multiply(graph.squareRoot(newSecond), scalars[2]), graph.constant(Float(epsilon)))
-    let decayed = graph.multiply(weight, scalars[0])
+      graph.multiply(graph.squareRoot(newSecond), tensor.scalars[2]),
+      graph.constant(Float(epsilon)))
+    let decayed = graph.multiply(tensor.weight, tensor.scalars[0])
     let newWeight = graph.subtract(
-      decayed, graph.multiply(graph.divide(newFirst, root), scalars[1]))
+      decayed, graph.multiply(graph.divide(newFirst, root), tensor.scalars[1]))
     graph.assign(first, newFirst)
     graph.assign(second, newSecond)
-    graph.assign(weight, newWeight)
+    graph.assign(tensor.weight, newWeight)
   }
 }

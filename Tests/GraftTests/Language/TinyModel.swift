@@ -41,7 +41,10 @@ struct TinyModel {
     let model = DecoderGraph(
       architecture, weights: weights, precision: precision, adapters: attached.pairs)
     return try Trainer(
-      model, trainable: try TrainableTensors(attached.tensors.map { (name: $0, value: $1) }),
+      model,
+      trainable: try TrainableTensors(
+        attached.tensors.map { (name: $0, value: $1) }, optimizer: settings.optimizer,
+        loraPlusRatio: settings.loraPlusRatio),
       settings: settings, kernels: kernels)
   }
 

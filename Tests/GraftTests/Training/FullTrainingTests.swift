@@ -27,7 +27,8 @@ struct FullTrainingTests {
     let subject = try TrainingSubject(request, of: model)
     return try Trainer(
       subject.graph,
-      trainable: try TrainableTensors(subject.tensors.map { (name: $0, value: $1) }),
+      trainable: try TrainableTensors(
+        subject.tensors.map { (name: $0, value: $1) }, optimizer: settings.optimizer),
       settings: settings, kernels: model.kernels)
   }
 
@@ -70,7 +71,7 @@ struct FullTrainingTests {
       try model(name),
       TrainingSettings(
         steps: 10, batchSize: 4, sequenceLength: 32, learningRate: 1e-3, decay: .constant,
-        optimizer: AdamW(weightDecay: 0.01), clipNorm: 1))
+        optimizer: .adamW(AdamW(weightDecay: 0.01)), clipNorm: 1))
     let ids = try values.bits("train.input_ids", as: Int32.self)
     let losses = try values.tensor("train.loss").floats()
     let norms = try values.tensor("train.gradient_norm").floats()
@@ -95,7 +96,7 @@ struct FullTrainingTests {
       try model("qwen2", precision: .bf16),
       TrainingSettings(
         steps: 10, batchSize: 4, sequenceLength: 32, learningRate: 1e-3, decay: .constant,
-        optimizer: AdamW(weightDecay: 0.01)))
+        optimizer: .adamW(AdamW(weightDecay: 0.01))))
     let ids = try values.bits("train.input_ids", as: Int32.self)
     let losses = try values.tensor("train.loss").floats()
     for step in 0..<10 {
@@ -196,7 +197,8 @@ struct FullTrainingTests {
     let error = #expect(throws: GraphError.self) {
       try Trainer(
         subject.graph,
-        trainable: try TrainableTensors(tensors.map { (name: $0, value: $1) }),
+        trainable: try TrainableTensors(
+          tensors.map { (name: $0, value: $1) }, optimizer: .adamW(AdamW())),
         settings: request.settings, kernels: model.kernels)
     }
     #expect(error?.reason == .noGradientPath(aside))

@@ -41,7 +41,7 @@ struct LoRATrainingTests {
     let model = try TinyModel(name)
     let settings = TrainingSettings(
       steps: 20, batchSize: 4, sequenceLength: 32, learningRate: 1e-3, decay: .cosine,
-      warmupSteps: 4, optimizer: AdamW(weightDecay: 0.01), clipNorm: 1)
+      warmupSteps: 4, optimizer: .adamW(AdamW(weightDecay: 0.01)), clipNorm: 1)
     let trainer = try model.trainer(settings)
     let ids = try model.ids("train.input_ids")
     let losses = try model.floats("train.loss")
@@ -62,7 +62,7 @@ struct LoRATrainingTests {
     let model = try TinyModel("llama-tied", precision: .bf16)
     let settings = TrainingSettings(
       steps: 20, batchSize: 4, sequenceLength: 32, learningRate: 1e-3, warmupSteps: 4,
-      optimizer: AdamW(weightDecay: 0.01))
+      optimizer: .adamW(AdamW(weightDecay: 0.01)))
     let trainer = try model.trainer(settings)
     let ids = try model.ids("train.input_ids")
     let losses = try model.floats("train.loss")
