@@ -130,15 +130,14 @@ extension LanguageModel {
   /// The settings of the learning rate's course and of what ends a run, where they are given.
   private static func course(_ settings: TrainingSettings) -> [(name: String, value: String)] {
     let parameters = settings.scheduleParameters
-    func given<T>(_ name: String, _ value: T?) -> [(name: String, value: String)] {
-      [(name, value.map { "\($0)" } ?? "default")]
-    }
     let endsByValidation = settings.keepsBest || settings.earlyStop != nil
-    return given("--cycles", parameters.cycles) + given("--power", parameters.power)
-      + given("--decay-steps", parameters.decaySteps)
-      + given("--minimum-rate", parameters.minimumRate)
-      + given("--early-stop", settings.earlyStop) + given("--keep-best", settings.keepsBest)
-      + given("--evaluate-every", endsByValidation ? settings.evaluateEvery : nil)
+    let values: [(name: String, value: (any CustomStringConvertible)?)] = [
+      ("--cycles", parameters.cycles), ("--power", parameters.power),
+      ("--decay-steps", parameters.decaySteps), ("--minimum-rate", parameters.minimumRate),
+      ("--early-stop", settings.earlyStop), ("--keep-best", settings.keepsBest),
+      ("--evaluate-every", endsByValidation ? settings.evaluateEvery : nil),
+    ]
+    return values.map { ($0.name, $0.value?.description ?? "default") }
   }
 
   /// The settings that decide the numbers of a run: a resumed run must share them.
