@@ -169,18 +169,21 @@ struct FusedPasses {
   private static func adamW() throws -> Pass {
     var pass = Pass()
     let shape: Shape = [8 << 20]
-    let name: TensorName = "weight"
-    let moments = AdamW.moments(of: name)
-    for kept in [name, moments.first, moments.second] {
-      _ = try pass.input(kept, .f32, shape, kept: true)
+    let optimizer = AdamW()
+    let weight = try pass.input("weight", .f32, shape, kept: true)
+    let state = try optimizer.state(for: shape).map {
+      try pass.input($0.name(for: "weight"), .f32, $0.shape, kept: true)
     }
     let gradient = try pass.input("gradient", .f32, shape)
-    let optimizer = AdamW()
-    for input in AdamW.Input.allCases {
-      let value = optimizer.value(of: input, learningRate: 1e-4, step: 10)
-      pass.bindings[input.name] = try MemorySlice(copying: [value], [1])
+    let scalars = try optimizer.scalars(learningRate: 1e-4, step: 10).enumerated().map {
+      let name = TensorName("scalar.\($0.offset)")
+      pass.bindings[name] = try MemorySlice(copying: [$0.element], [1])
+      return pass.graph.input(name, .f32, [1])
     }
-    optimizer.update(name, shape: shape, gradient: gradient, in: &pass.graph)
+    optimizer.update(
+      UpdatedTensor(
+        shape: shape, weight: weight, gradient: gradient, state: state, scalars: scalars),
+      in: &pass.graph)
     return pass
   }
 }

@@ -42,6 +42,16 @@ package struct UpdatedTensor {
   package let state: [Value]
   /// The step's scalars, [1] each, in the order of ``UpdateRule/scalarNames``.
   package let scalars: [Value]
+
+  package init(
+    shape: Shape, weight: Value, gradient: Value, state: [Value], scalars: [Value]
+  ) {
+    self.shape = shape
+    self.weight = weight
+    self.gradient = gradient
+    self.state = state
+    self.scalars = scalars
+  }
 }
 
 extension Graph {
