@@ -8,6 +8,7 @@ struct GraftBenchmarksMain {
   private static let usage = """
     usage: graft-benchmarks logits MODEL IDS.json OUT_DIRECTORY [bf16|f32] [ADAPTER]
            graft-benchmarks tokenize TOKENIZER.json LINES.json [ROUNDS]
+           graft-benchmarks attention BATCH LENGTH bf16|f32 THREADS
            graft-benchmarks products MODEL BATCH LENGTH [bf16|f32]
            graft-benchmarks kernels [THREADS]
     """
@@ -36,6 +37,14 @@ struct GraftBenchmarksMain {
         fail(usage)
       }
       print(try Tokenization(tokenizer: arguments[1], lines: arguments[2], rounds: rounds).run())
+    case ("attention", 5):
+      guard let batch = Int(arguments[1]), let length = Int(arguments[2]), batch > 0, length > 0,
+        let precision = ComputePrecision(rawValue: arguments[3]),
+        let threads = Int(arguments[4]), threads > 0
+      else { fail(usage) }
+      let attention = Attention(
+        batch: batch, sequence: length, dtype: precision == .bf16 ? .bf16 : .f32, threads: threads)
+      print(try attention.run())
     case ("products", 4...5):
       guard let batch = Int(arguments[2]), let length = Int(arguments[3]), batch > 0, length > 0,
         let precision = ComputePrecision(rawValue: arguments.count > 4 ? arguments[4] : "bf16")

@@ -18,7 +18,7 @@ import workspace  # first: sets the environment that the peers read when they ar
 from workspace import ROOT, THREADS, graft, scratch
 
 PAGE = ROOT / "Manual" / "Benchmarks.md"
-TOPICS = ["training", "workloads", "recompute", "generation", "kernels", "merging", "tokenizing", "scripture"]
+TOPICS = ["training", "workloads", "recompute", "kernels", "attention", "generation", "merging", "tokenizing", "scripture"]
 PACKAGES = ["torch", "transformers", "peft", "tokenizers"]
 
 
