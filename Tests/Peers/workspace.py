@@ -66,8 +66,8 @@ def benchmarks(*arguments) -> Measured:
 
 
 def reference(script: str, **settings) -> Measured:
-    """Runs a script of `reference/` in a process of its own, as a user of the peers would."""
-    return measure(sys.executable, PEERS / "reference" / script, json.dumps(settings, default=str))
+    """Runs a script of `reference/` in a process of its own; -P keeps the folder's names from standing for packages."""
+    return measure(sys.executable, "-P", PEERS / "reference" / script, json.dumps(settings, default=str))
 
 
 @functools.cache
