@@ -105,9 +105,8 @@ def checks():
         return max(abs(a - b) / (b if relative else 1) for a, b in pairs)
 
     yield at_most(f"f32 losses over {STEPS} steps, largest difference from PyTorch", largest("Graft f32", "PyTorch f32"), 1e-3)
-    yield at_most("bf16 losses, largest difference from PyTorch bf16", 100 * largest("Graft bf16", "PyTorch bf16", relative=True), 1, " %")
-    # Single steps in bf16 stray further from f32 than that, PyTorch's too.
+    # PyTorch's own losses in bf16 stray further from those in f32, so these are what counts.
     stray = 100 * largest("PyTorch bf16", "PyTorch f32", relative=True)
-    yield at_most(f"bf16 losses, largest difference from PyTorch f32 (PyTorch bf16: {stray:.2g} %)", 100 * largest("Graft bf16", "PyTorch f32", relative=True), max(1, 1.5 * stray), " %")
+    yield at_most(f"bf16 losses, largest difference from PyTorch f32 (PyTorch bf16: {stray:.2g} %)", 100 * largest("Graft bf16", "PyTorch f32", relative=True), 1, " %")
 
     yield at_most(f"f32 losses over {CURVE_STEPS} steps, largest difference from PyTorch", 100 * curve_difference(), 1, " %")
