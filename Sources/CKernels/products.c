@@ -3,6 +3,9 @@
 
 #include "tile.h"
 
+// Bytes between the rows in work and those that are fetched: enough for the latency of memory, whatever a row's length.
+enum { FEW_ROWS_AHEAD = 16 << 10 };
+
 #define BODY "products_body.h"
 #include "lanes/levels.h"
 

@@ -16,15 +16,12 @@ extension Kernels {
     let seen = visible.range(batch: 0, tokens)
     let run = 256
     let runs = (seen.count + run - 1) / run
-    // Of each run and head: maxima, sums and outputs of its rows.
+    // Of each run and head: maxima, sums and outputs of its rows. They are few, and on the heap: to map and unmap
+    // pages at every token would interrupt all threads.
     let size = rows * (d + 2)
-    let parts = Memory.needed(byteCount: shape.keyValueHeads * runs * size * 4)
-    let address: @Sendable (Int, Int) -> UnsafeMutablePointer<Float> = { head, index in
-      guard let start = unsafe parts.address(at: (head * runs + index) * size * 4) else {
-        preconditionFailure("parts have pages")
-      }
-      return unsafe start.assumingMemoryBound(to: Float.self)
-    }
+    nonisolated(unsafe) let parts = UnsafeMutablePointer<Float>.allocate(
+      capacity: shape.keyValueHeads * runs * size)
+    defer { unsafe parts.deallocate() }
     pool.run(count: shape.keyValueHeads * runs) { task, worker in
       let (head, index) = (task / runs, task % runs)
       let first = seen.lowerBound + index * run
@@ -41,7 +38,7 @@ extension Kernels {
       let (key, value) = unsafe (
         own.keys(k, keys, rows: k.shape.rows), own.keys(v, keys, rows: v.shape.rows)
       )
-      let part = unsafe address(head, index)
+      let part = unsafe parts + task * size
       unsafe visible.withEnds(batch: 0, tokens) { ends in
         unsafe graft_attention_few_rows(
           level, queries, Int64(rows), Int64(group), key.start, value.start,
@@ -51,17 +48,18 @@ extension Kernels {
       }
     }
     pool.run(count: shape.keyValueHeads) { head, worker in
+      let own = unsafe parts + head * runs * size
       let total = unsafe workers[worker].floats(d)
       for row in 0..<rows {
         var maximum = -Float.infinity
         for index in 0..<runs {
-          let part = unsafe address(head, index)[row]
+          let part = unsafe own[index * size + row]
           if !(part <= maximum) { maximum = part }
         }
         unsafe total.update(repeating: 0, count: d)
         var sum: Float = 0
         for index in 0..<runs {
-          let part = unsafe address(head, index)
+          let part = unsafe own + index * size
           let factor = graft_exp(unsafe (part[row] - maximum) / AttentionTile.log2e)
           sum += unsafe factor * part[rows + row]
           unsafe graft_add_scaled(level, part + 2 * rows + row * d, factor, total, Int64(d))

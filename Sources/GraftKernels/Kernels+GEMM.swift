@@ -41,8 +41,10 @@ extension Kernels {
 }
 
 extension Kernels {
-  private static let fewRowsTasksPerThread = 4
+  /// A task reads so much at the least: memory is fetched ahead in order, and each task starts anew.
+  private static let leastBytesOfTask = 512 << 10
   private static let leastRowsOfTask = 32
+  private static let mostTasksPerThread = 4
 
   /// c (+)= scale·a·bᵀ for a few rows of a, as in generation: what counts is reading b once.
   private func multiplyFewRows(
@@ -51,7 +53,9 @@ extension Kernels {
     let (m, n, k) = (c.shape.rows, c.shape.columns, b.shape.columns)
     let (level, workers) = (level, workers)
     // Every row of b is a sum of its own, so how they are shared changes no bit: evenly, and in few enough tasks.
-    let tasks = pool.threadCount * Self.fewRowsTasksPerThread
+    let share = b.byteCount / pool.threadCount
+    let tasks =
+      pool.threadCount * min(Self.mostTasksPerThread, max(1, share / Self.leastBytesOfTask))
     let length = max(Self.leastRowsOfTask, ((n + tasks - 1) / tasks + 3) / 4 * 4)
     runs(of: n, length: length) { columns, worker in
       let worker = workers[worker]

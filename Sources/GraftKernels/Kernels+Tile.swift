@@ -4,18 +4,15 @@ package import GraftCore
 extension Kernels {
   /// Runs a fused program; a slice may be both read and written at the same rows.
   package func run(_ program: TileProgram, _ slices: [MemorySlice]) {
-    precondition(program.bindings.count == slices.count, "a slice for each binding")
-    for (binding, slice) in zip(program.bindings, slices) {
-      precondition(binding.dtype == slice.dtype, "a slice has its binding's dtype")
-      let rows = min(binding.rowModulus, (program.rows - 1) / binding.rowDivisor + 1)
-      let width = binding.width == .columns ? program.columns : 1
-      precondition(
-        program.rows == 0 || slice.shape.elementCount >= rows * width, "a slice covers its rows")
-    }
-    guard program.rows > 0, program.columns > 0 else { return }
-    let usual = plans.plan(program, storesLast: false)
-    let overlaps = usual.conflicts.contains { slices[$0.read].overlaps(slices[$0.written]) }
-    let plan = overlaps ? plans.plan(program, storesLast: true) : usual
+    let prepared = PreparedProgram(program)
+    prepared.check(slices)
+    run(prepared, slices)
+  }
+
+  /// Runs a prepared program on slices that were checked.
+  package func run(_ prepared: PreparedProgram, _ slices: [MemorySlice]) {
+    guard prepared.program.rows > 0, prepared.program.columns > 0 else { return }
+    let plan = prepared.plan(for: slices)
     let job = TileJob(plan: plan, level: level)
     if plan.columnSums.isEmpty {
       let tilesPerTask = 16
@@ -109,13 +106,5 @@ extension TilePlan {
         }
       }
     }
-  }
-}
-
-extension MemorySlice {
-  /// Whether two slices share bytes.
-  fileprivate func overlaps(_ other: MemorySlice) -> Bool {
-    memory === other.memory && byteOffset < other.byteOffset + other.byteCount
-      && other.byteOffset < byteOffset + byteCount
   }
 }

@@ -32,7 +32,6 @@ package final class Kernels: Sendable {
   /// Whether bf16 products are worth doing in bf16 on this CPU.
   package let hasBF16DotProduct: Bool
   let workers: [Worker]
-  let plans = PlanCache()
 
   /// Makes the kernels over a pool of threads.
   package init(pool: ThreadPool, simd: SIMDLevel = .best) {

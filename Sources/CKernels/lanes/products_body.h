@@ -1,11 +1,32 @@
 // Products with few rows or columns. Included once per instruction set.
 #include "functions.h"
 
+// The sums of the lanes of four vectors, each in the order of `add_lanes`.
+INLINE void FN(add_lanes_of_four)(const lanes s[4], float sums[4]) {
+  lanes eights[2], fours, pairs, ones;
+  for (int i = 0; i < 2; i++) {
+    lanes a = s[2 * i], b = s[2 * i + 1];
+    eights[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+      __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  }
+  fours = __builtin_shufflevector(
+            eights[0], eights[1], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+    __builtin_shufflevector(
+      eights[0], eights[1], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  pairs = fours +
+    __builtin_shufflevector(fours, fours, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  ones = pairs +
+    __builtin_shufflevector(pairs, pairs, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  for (int c = 0; c < 4; c++) sums[c] = ones[4 * c];
+}
+
 // Four rows of b at a time against every row of a; 16 lanes over k for each pair.
+//
+// Memory is fetched ahead in its own order, though the rows are read side by side.
 INLINE void FN(few_rows_of)(
   const float *a, int64_t m, const void *b, int is_bf16, float *y, int64_t y_stride, int64_t n,
   int64_t k, float scale, int accumulate) {
-  int64_t whole = k & ~15;
+  int64_t whole = k & ~15, size = is_bf16 ? 2 : 4;
   for (int64_t j = 0; j < n; j += 4) {
     const uint16_t *half[4];
     const float *full[4];
@@ -15,23 +36,27 @@ INLINE void FN(few_rows_of)(
       half[c] = (const uint16_t *)b + row * k;
       full[c] = (const float *)b + row * k;
     }
+    const char *ahead = (const char *)b + j * k * size + FEW_ROWS_AHEAD;
     for (int64_t i = 0; i < m; i++) {
       const float *x = a + i * k;
       lanes s[4] = {};
       for (int64_t p = 0; p < whole; p += 16) {
         lanes v = FN(load)(x + p);
-        if (is_bf16 && i == 0)
-          for (int c = 0; c < 4; c++) __builtin_prefetch(half[c] + 4 * k + p);
+        if (i == 0)
+          for (int64_t line = 0; line < size; line++)
+            __builtin_prefetch(ahead + (4 * size * p + 64 * line));
         for (int c = 0; c < 4; c++)
           s[c] = FN(fma_lanes)(v, is_bf16 ? FN(load_bf16)(half[c] + p) : FN(load)(full[c] + p), s[c]);
       }
-      for (int c = 0; c < 4 && j + c < n; c++) {
+      for (int c = 0; c < 4; c++)
         for (int64_t p = whole; p < k; p++)
           s[c][p - whole] = __builtin_fmaf(
             x[p], is_bf16 ? FN(from_bf16)(half[c][p]) : full[c][p], s[c][p - whole]);
-        float value = scale * FN(add_lanes)(s[c]);
+      float sums[4];
+      FN(add_lanes_of_four)(s, sums);
+      for (int c = 0; c < 4 && j + c < n; c++) {
         float *out = y + i * y_stride + j + c;
-        *out = accumulate ? *out + value : value;
+        *out = accumulate ? *out + scale * sums[c] : scale * sums[c];
       }
     }
   }

@@ -4,7 +4,7 @@ internal import GraftKernels
 /// A step as it runs: what to do, and the values whose memory it works on.
 struct Instruction {
   enum Action {
-    case tiles(TileProgram)
+    case tiles(PreparedProgram)
     case chain(RowChain)
     case kernel(Op, inputCount: Int)
     case copy
@@ -27,7 +27,7 @@ extension Instruction {
     func whole(_ value: Value) -> Operand { Operand(base: value, shape: graph.shape(of: value)) }
     switch step {
     case .tiles(let group):
-      action = .tiles(group.program)
+      action = .tiles(PreparedProgram(group.program))
       operands = group.operands.map(whole)
     case .copy(let from, let to):
       action = .copy

@@ -1,0 +1,44 @@
+package import GraftCore
+
+/// A tile program with its plans, made once and run many times.
+package final class PreparedProgram: Sendable {
+  package let program: TileProgram
+  /// The plan for slices of which none is read after another that shares its bytes was written.
+  let usual: TilePlan
+  /// The plan that keeps all memory as it was until everything is computed; nil where the usual one does.
+  let storesLast: TilePlan?
+
+  package init(_ program: TileProgram) {
+    self.program = program
+    usual = TilePlan(program, storesLast: false)
+    storesLast = usual.conflicts.isEmpty ? nil : TilePlan(program, storesLast: true)
+  }
+
+  /// The plan for the slices that the bindings stand for.
+  func plan(for slices: [MemorySlice]) -> TilePlan {
+    guard let storesLast,
+      usual.conflicts.contains(where: { slices[$0.read].overlaps(slices[$0.written]) })
+    else { return usual }
+    return storesLast
+  }
+
+  /// - Precondition: there is a slice for each binding, of its dtype, that covers its rows.
+  package func check(_ slices: [MemorySlice]) {
+    precondition(program.bindings.count == slices.count, "a slice for each binding")
+    for (binding, slice) in zip(program.bindings, slices) {
+      precondition(binding.dtype == slice.dtype, "a slice has its binding's dtype")
+      let rows = min(binding.rowModulus, (program.rows - 1) / binding.rowDivisor + 1)
+      let width = binding.width == .columns ? program.columns : 1
+      precondition(
+        program.rows == 0 || slice.shape.elementCount >= rows * width, "a slice covers its rows")
+    }
+  }
+}
+
+extension MemorySlice {
+  /// Whether two slices share bytes.
+  fileprivate func overlaps(_ other: MemorySlice) -> Bool {
+    memory === other.memory && byteOffset < other.byteOffset + other.byteCount
+      && other.byteOffset < byteOffset + byteCount
+  }
+}
