@@ -23,8 +23,8 @@ void graft_skinny(
 
 void graft_pack(
   int level, const float *x, int64_t row, int64_t column, float *b, int64_t b_row, int64_t k,
-  int64_t n) {
-  DISPATCH(pack, x, row, column, b, b_row, k, n)
+  int64_t n, int64_t filled) {
+  DISPATCH(pack, x, row, column, b, b_row, k, n, filled)
 }
 
 void graft_add_scaled(int level, const float *x, float factor, float *y, int64_t count) {

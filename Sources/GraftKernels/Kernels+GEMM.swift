@@ -19,8 +19,8 @@ extension Kernels {
         && (bTransposed ? b.shape.rows : b.shape.columns) == n,
       "the shapes \(a.shape), \(b.shape), \(c.shape) make a product")
     guard m > 0, n > 0 else { return }
-    if m <= 4, !aTransposed || m == 1, bTransposed, [.f32, .bf16].contains(b.dtype) {
-      return multiplyFewRows(a, b, into: c, scale: scale, accumulate: accumulate)
+    if m <= Self.fewRows, !aTransposed || m == 1, bTransposed, [.f32, .bf16].contains(b.dtype) {
+      return multiplyFewRows(a, [(b, c)], scale: scale, accumulate: accumulate)
     }
     if aTransposed, !bTransposed, scale == 1, !accumulate,
       RowChain.sumsProducts(m: m, n: n, rows: k)
@@ -36,43 +36,6 @@ extension Kernels {
         Matrix(b, transposed: bTransposed)[0..<k, columns],
         into: Matrix(c)[rows, columns], scale: scale, accumulate: accumulate, bf16: bf16,
         level: level)
-    }
-  }
-}
-
-extension Kernels {
-  /// A task reads so much at the least: memory is fetched ahead in order, and each task starts anew.
-  private static let leastBytesOfTask = 512 << 10
-  private static let leastRowsOfTask = 32
-  private static let mostTasksPerThread = 4
-
-  /// c (+)= scale·a·bᵀ for a few rows of a, as in generation: what counts is reading b once.
-  private func multiplyFewRows(
-    _ a: MemorySlice, _ b: MemorySlice, into c: MemorySlice, scale: Float, accumulate: Bool
-  ) {
-    let (m, n, k) = (c.shape.rows, c.shape.columns, b.shape.columns)
-    let (level, workers) = (level, workers)
-    // Every row of b is a sum of its own, so how they are shared changes no bit: evenly, and in few enough tasks.
-    let share = b.byteCount / pool.threadCount
-    let tasks =
-      pool.threadCount * min(Self.mostTasksPerThread, max(1, share / Self.leastBytesOfTask))
-    let length = max(Self.leastRowsOfTask, ((n + tasks - 1) / tasks + 3) / 4 * 4)
-    runs(of: n, length: length) { columns, worker in
-      let worker = workers[worker]
-      let x = unsafe Matrix(worker.floats(m * k, for: .left), .f32, rows: m, columns: k)
-      unsafe Matrix(a.address, a.dtype, rows: m, columns: k).copy(to: x, level: level)
-      let part = unsafe Matrix(c)[0..<m, columns]
-      let y =
-        unsafe c.dtype == .f32
-        ? part
-        : Matrix(
-          worker.floats(m * columns.count, for: .result), .f32, rows: m, columns: columns.count)
-      if accumulate, c.dtype != .f32 { unsafe part.copy(to: y, level: level) }
-      unsafe graft_few_rows(
-        level, x.floats, Int64(m), b.address(element: columns.lowerBound * k),
-        b.dtype == .bf16 ? 1 : 0, y.floats, Int64(y.rowStride), Int64(columns.count), Int64(k),
-        scale, accumulate ? 1 : 0)
-      if c.dtype != .f32 { unsafe y.copy(to: part, level: level) }
     }
   }
 }

@@ -41,6 +41,14 @@ extension Kernels {
       switch member {
       case .product(let a, let b, let transposedB, let c):
         unsafe multiply(matrix(a), matrix(b), transposedB, matrix(c))
+      case .siblings(let a, let pairs):
+        let left = unsafe matrix(a)
+        unsafe worker.multiplySiblings(
+          left[rows, 0..<left.columns],
+          pairs.map { pair in
+            let c = unsafe matrix(pair.c)
+            return unsafe (matrix(pair.b).transposed, c[rows, 0..<c.columns])
+          }, bf16: bf16, level: level)
       case .sum(let a, let b, _):
         if let sums = unsafe sums[index] { unsafe sum(matrix(a), matrix(b), sums) }
       case .tiles(let program, let plan, let places):

@@ -62,7 +62,7 @@ internal import GraftCore
   }
 
   /// Whether its rows are whole registers of consecutive values.
-  fileprivate var isReadableInRegisters: Bool { unsafe !isTransposed && columns % 16 == 0 }
+  var isReadableInRegisters: Bool { unsafe !isTransposed && columns % 16 == 0 }
 
   var floats: UnsafeMutablePointer<Float> {
     unsafe start.assumingMemoryBound(to: Float.self)
@@ -118,8 +118,8 @@ extension Worker {
       : Matrix(
         reserve(c.rows * c.columns * 4, for: .result), .f32, rows: c.rows, columns: c.columns)
     if unsafe accumulate && c.dtype != .f32 { unsafe c.copy(to: z, level: level) }
-    let isNarrow = unsafe min(b.columns, a.columns) <= Self.skinny
-    let isFlat = unsafe a.rows <= Self.skinny
+    let isNarrow = unsafe min(b.columns, a.columns) <= RowChain.skinny
+    let isFlat = unsafe a.rows <= RowChain.skinny
     let isReadable = unsafe y.isReadableInRegisters
     if isNarrow || isFlat && isReadable {
       unsafe multiplySkinny(x, y, into: z, scale: scale, accumulate: accumulate, level: level)
@@ -131,28 +131,5 @@ extension Worker {
         y.leadingDimension, accumulate ? 1 : 0, z.floats, blasint(z.rowStride))
     }
     if unsafe c.dtype != .f32 { unsafe z.copy(to: c, level: level) }
-  }
-
-  /// The extent up to which the packing of a general product costs more than it gains: the ranks of adapters.
-  private static let skinny = 32
-
-  /// z = scale·x·y (+ z) in f32 where one extent is small.
-  private func multiplySkinny(
-    _ x: Matrix, _ y: Matrix, into z: Matrix, scale: Float, accumulate: Bool, level: Int32
-  ) {
-    let (k, n) = unsafe (y.rows, y.columns)
-    let width = (n + 15) / 16 * 16
-    var right = unsafe y.floats
-    var stride = unsafe y.rowStride
-    if unsafe !y.isReadableInRegisters {
-      unsafe right = unsafe floats(k * width, for: .packed)
-      stride = width
-      unsafe graft_pack(
-        level, y.floats, Int64(y.rowStride), Int64(y.columnStride), right, Int64(width), Int64(k),
-        Int64(n))
-    }
-    unsafe graft_skinny(
-      level, x.floats, Int64(x.rowStride), Int64(x.columnStride), right, Int64(stride), z.floats,
-      Int64(z.rowStride), Int64(x.rows), Int64(n), Int64(k), scale, accumulate ? 1 : 0)
   }
 }

@@ -1,25 +1,28 @@
 package import GraftCore
+internal import Synchronization
 
 /// A tile program with its plans, made once and run many times.
 package final class PreparedProgram: Sendable {
   package let program: TileProgram
   /// The plan for slices of which none is read after another that shares its bytes was written.
-  let usual: TilePlan
-  /// The plan that keeps all memory as it was until everything is computed; nil where the usual one does.
-  let storesLast: TilePlan?
+  private let usual: TilePlan
+  /// The plan that keeps all memory as it was until everything is computed, once slices asked for it.
+  private let storesLast = Mutex<TilePlan?>(nil)
 
   package init(_ program: TileProgram) {
     self.program = program
     usual = TilePlan(program, storesLast: false)
-    storesLast = usual.conflicts.isEmpty ? nil : TilePlan(program, storesLast: true)
   }
 
   /// The plan for the slices that the bindings stand for.
   func plan(for slices: [MemorySlice]) -> TilePlan {
-    guard let storesLast,
-      usual.conflicts.contains(where: { slices[$0.read].overlaps(slices[$0.written]) })
+    guard usual.conflicts.contains(where: { slices[$0.read].overlaps(slices[$0.written]) })
     else { return usual }
-    return storesLast
+    return storesLast.withLock { plan in
+      let known = plan ?? TilePlan(program, storesLast: true)
+      plan = known
+      return known
+    }
   }
 
   /// - Precondition: there is a slice for each binding, of its dtype, that covers its rows.

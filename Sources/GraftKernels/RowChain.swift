@@ -36,6 +36,8 @@ package struct RowChain: Sendable {
   package enum Member: Sendable {
     /// c = a · op(b).
     case product(a: Operand, b: Operand, transposedB: Bool, c: Operand)
+    /// c = a · bᵀ for each pair; every b has at most ``RowChain/skinny`` rows.
+    case siblings(a: Operand, [(b: Operand, c: Operand)])
     /// c = aᵀ · b, a sum over all rows; c is the index of a slice.
     case sum(a: Operand, b: Operand, c: Int)
     /// A program, and the place of each binding; what it sums over the rows lies in memory.
@@ -62,7 +64,7 @@ package struct RowChain: Sendable {
 
   /// Whether aᵀ · b: [m, n], a sum over `rows`, has so few results that every lane can have its own.
   package static func sumsProducts(m: Int, n: Int, rows: Int) -> Bool {
-    isWorthwhile(rows: rows) && min(m, n) <= 32
+    isWorthwhile(rows: rows) && min(m, n) <= skinny
   }
 
   /// Whether the column sums of a program can be made by a chain of `rows` rows: lanes of both must fit each other.
@@ -76,6 +78,7 @@ package struct RowChain: Sendable {
 /// A member with its tiles or panels chosen.
 enum PlannedMember: Sendable {
   case product(a: RowChain.Operand, b: RowChain.Operand, transposedB: Bool, c: RowChain.Operand)
+  case siblings(a: RowChain.Operand, [(b: RowChain.Operand, c: RowChain.Operand)])
   case sum(a: RowChain.Operand, b: RowChain.Operand, c: Int)
   case tiles(TileProgram, TilePlan, [RowChain.Place])
 
@@ -83,6 +86,7 @@ enum PlannedMember: Sendable {
     switch member {
     case .product(let a, let b, let transposedB, let c):
       self = .product(a: a, b: b, transposedB: transposedB, c: c)
+    case .siblings(let a, let pairs): self = .siblings(a: a, pairs)
     case .sum(let a, let b, let c): self = .sum(a: a, b: b, c: c)
     case .tiles(let program, let places):
       let plan = TilePlan(program, storesLast: false)
@@ -93,7 +97,7 @@ enum PlannedMember: Sendable {
   /// Room for what the member sums over the rows of a chain.
   func laneSums(lanes: RowLanes) -> LaneSums? {
     switch self {
-    case .product: nil
+    case .product, .siblings: nil
     case .sum(let a, let b, _): LaneSums(count: lanes.count, width: a.columns * b.columns)
     case .tiles(_, let plan, _):
       plan.columnSums.isEmpty
@@ -107,7 +111,7 @@ enum PlannedMember: Sendable {
   /// Where each run of the sums belongs.
   func targets(_ slices: [MemorySlice]) -> [(first: Int, target: MemorySlice)] {
     switch self {
-    case .product: []
+    case .product, .siblings: []
     case .sum(_, _, let c): [(0, slices[c])]
     case .tiles(_, let plan, let places):
       plan.columnSums.enumerated().map { index, binding in

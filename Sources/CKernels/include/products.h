@@ -20,7 +20,7 @@ void graft_skinny(
   int level, const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t b_row,
   float *c, int64_t c_row, int64_t m, int64_t n, int64_t k, float scale, int accumulate);
 
-/// Packs x, with any strides, for graft_skinny: b: [k, b_row], zeros behind the n values of a row.
+/// Packs x, with any strides, for graft_skinny: b: [k, b_row], zeros behind the n values of a row up to `filled`.
 void graft_pack(
   int level, const float *x, int64_t row, int64_t column, float *b, int64_t b_row, int64_t k,
-  int64_t n);
+  int64_t n, int64_t filled);

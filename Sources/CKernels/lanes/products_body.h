@@ -119,11 +119,12 @@ static void FN(skinny)(
   }
 }
 
-// b[p, j] = x[p·row + j·column], with zeros up to the packed width.
+// b[p, j] = x[p·row + j·column], with zeros behind the n values.
 static void FN(pack)(
-  const float *x, int64_t row, int64_t column, float *b, int64_t b_row, int64_t k, int64_t n) {
+  const float *x, int64_t row, int64_t column, float *b, int64_t b_row, int64_t k, int64_t n,
+  int64_t filled) {
   for (int64_t p = 0; p < k; p++) {
     for (int64_t j = 0; j < n; j++) b[p * b_row + j] = x[p * row + j * column];
-    for (int64_t j = n; j < b_row; j++) b[p * b_row + j] = 0;
+    for (int64_t j = n; j < filled; j++) b[p * b_row + j] = 0;
   }
 }

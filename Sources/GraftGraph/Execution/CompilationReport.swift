@@ -18,12 +18,12 @@ public struct CompilationReport: Sendable, Equatable {
       case .tiles(let group):
         groups += 1
         bytes += group.bytesMoved
-      case .kernel: kernels += 1
+      case .kernel, .siblings: kernels += step.kernels.count
       case .chain(let chain):
         chains += 1
         bytes += chain.bytesMoved(in: graph)
         for member in chain.members {
-          if case .tiles = member { groups += 1 } else { kernels += 1 }
+          if case .tiles = member { groups += 1 } else { kernels += member.kernels.count }
         }
       case .copy: break
       }

@@ -34,9 +34,9 @@ public final class Executable {
   private let instructions: [Instruction]
   /// The instructions that work on a leaf's memory, by its node.
   private var users: [Int: [Int]] = [:]
-  /// The leaves' memory in the last run, and that of every instruction's operands: a run resolves only what changed.
+  /// The leaves' memory in the last run, and every instruction with that of its operands: a run resolves only what changed.
   private var bound: [Int: MemorySlice] = [:]
-  private var resolved: [[MemorySlice?]]
+  private var resolved: [ResolvedInstruction?]
   /// Fills the arena with NaN before each run and each buffer after its last use, to find reads of dead memory.
   package var poisonsMemory = false
   /// Seconds spent in each step, added up over runs, when asked for.
@@ -72,7 +72,7 @@ public final class Executable {
     self.constants = constants
     leaves = graph.leaves(used, schedule)
     instructions = schedule.steps.map { Instruction($0, graph, used: used) }
-    resolved = instructions.map { _ in [] }
+    resolved = instructions.map { _ in nil }
     self.kernels = kernels
     for (index, instruction) in instructions.enumerated() {
       let nodes = instruction.operands.compactMap { $0.map { leaf(behind: $0.base) } }
@@ -87,9 +87,12 @@ public final class Executable {
   public func run(bindings: [TensorName: MemorySlice]) throws(GraphError) {
     try bind(bindings)
     if poisonsMemory { poison(0..<memoryPlan.arenaByteCount) }
-    for (index, instruction) in instructions.enumerated() {
+    for index in instructions.indices {
       let began = timings == nil ? nil : ContinuousClock.now
-      execute(instruction.action, resolved[index])
+      guard let instruction = resolved[index] else {
+        preconditionFailure("a value that is read or written has memory")
+      }
+      execute(instruction)
       if let began {
         timings?[index] += Double((ContinuousClock.now - began) / .nanoseconds(1)) / 1e9
       }
@@ -132,13 +135,16 @@ public final class Executable {
     for index in stale { resolve(index) }
   }
 
-  /// Looks up the memory of an instruction's operands; those of leaves that aren't bound yet stay nil.
+  /// Looks up the memory of an instruction's operands; one whose leaves aren't bound yet stays unresolved.
   private func resolve(_ index: Int) {
-    resolved[index] = instructions[index].operands.map { operand in
-      guard let operand, let slice = slice(of: operand.base) else { return nil }
-      return MemorySlice(
-        slice.memory, at: slice.byteOffset, dtype: slice.dtype, shape: operand.shape)
-    }
+    let instruction = instructions[index]
+    resolved[index] = ResolvedInstruction(
+      instruction.action,
+      instruction.operands.map { operand in
+        guard let operand, let slice = slice(of: operand.base) else { return nil }
+        return MemorySlice(
+          slice.memory, at: slice.byteOffset, dtype: slice.dtype, shape: operand.shape)
+      })
   }
 
   /// The node of the parameter that a value is written into, or else its own.
@@ -163,21 +169,13 @@ public final class Executable {
 
   // MARK: - Steps
 
-  private func execute(_ action: Instruction.Action, _ operands: [MemorySlice?]) {
-    func slices() -> [MemorySlice] {
-      operands.map { slice in
-        guard let slice else { preconditionFailure("a value that is read or written has memory") }
-        return slice
-      }
-    }
-    switch action {
-    case .tiles(let program): kernels.run(program, slices())
-    case .chain(let chain): kernels.run(chain, slices())
-    case .copy:
-      let pair = slices()
-      let (source, target) = (pair[0], pair[1])
-      target.replaceBytes(source.bytes)
-    case .kernel(let op, let inputCount): execute(op, inputCount, operands)
+  private func execute(_ instruction: ResolvedInstruction) {
+    switch instruction {
+    case .tiles(let program, let slices): kernels.run(program, slices)
+    case .chain(let chain, let slices): kernels.run(chain, slices)
+    case .siblings(let a, let pairs): kernels.multiplySiblings(a, pairs)
+    case .copy(let source, let target): target.replaceBytes(source.bytes)
+    case .kernel(let op, let inputCount, let operands): execute(op, inputCount, operands)
     }
   }
 

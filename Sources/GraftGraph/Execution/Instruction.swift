@@ -7,6 +7,8 @@ struct Instruction {
     case tiles(PreparedProgram)
     case chain(RowChain)
     case kernel(Op, inputCount: Int)
+    /// Products of one left operand: it, the right ones, the results.
+    case siblings
     case copy
   }
 
@@ -39,6 +41,15 @@ extension Instruction {
       operands =
         node.inputs.map { Operand(base: graph.base(of: $0), shape: graph.shape(of: $0)) }
         + results.map { used.contains($0) || !node.op.canOmit(result: $0.result) ? whole($0) : nil }
+    case .siblings(let places):
+      action = .siblings
+      func input(_ place: Int, _ index: Int) -> Operand {
+        let value = graph.nodes[place].inputs[index]
+        return Operand(base: graph.base(of: value), shape: graph.shape(of: value))
+      }
+      operands =
+        places.prefix(1).map { input($0, 0) } + places.map { input($0, 1) }
+        + places.map { whole(Value(node: $0)) }
     case .chain(let chain):
       var lowering = ChainLowering(chain, graph)
       action = .chain(lowering.lowered())
@@ -79,6 +90,10 @@ private struct ChainLowering {
       }
       guard !transposeB, case .memory(let slice) = place(of: result) else { break }
       return .sum(a: a, b: b, c: slice)
+    case .siblings(let places):
+      return .siblings(
+        a: matrix(graph.nodes[places[0]].inputs[0]),
+        places.map { (matrix(graph.nodes[$0].inputs[1]), matrix(Value(node: $0))) })
     case .chain, .copy: break
     }
     preconditionFailure("a chain has tile programs and products")

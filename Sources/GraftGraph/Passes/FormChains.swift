@@ -102,6 +102,7 @@ private struct ChainFormation {
     switch step {
     case .tiles(let group): group.operands.last.map { graph.nodes[$0.node].phase } ?? 0
     case .kernel(let place): graph.nodes[place].phase
+    case .siblings(let places): places.first.map { graph.nodes[$0].phase } ?? 0
     case .copy, .chain: -1
     }
   }
@@ -113,6 +114,7 @@ private struct ChainFormation {
     switch step {
     case .tiles(let group): follows(group)
     case .kernel(let place): follows(graph.nodes[place])
+    case .siblings(let places): places.allSatisfy { follows(graph.nodes[$0]) }
     case .copy, .chain: false
     }
   }

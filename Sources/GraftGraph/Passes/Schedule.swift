@@ -57,7 +57,10 @@ package struct Schedule: Sendable {
       }
     }
     steps += copies
-    if fusion.fuses { formChains(graph, outputs: outputs) }
+    if fusion.fuses {
+      joinSiblings(graph)
+      formChains(graph, outputs: outputs)
+    }
   }
 
   /// Members of groups that somebody outside reads.

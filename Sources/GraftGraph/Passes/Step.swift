@@ -4,6 +4,8 @@ package enum Step: Sendable {
   case tiles(LoweredGroup)
   /// An opaque node.
   case kernel(node: Int)
+  /// Products of one left operand.
+  case siblings([Int])
   /// Tile programs and products that run together by tiles of rows.
   case chain(Chain)
   /// Copies a value into a parameter.
@@ -16,6 +18,9 @@ extension Step {
     switch self {
     case .tiles(let group): Array(group.operands[..<group.readCount])
     case .kernel(let place): graph.nodes[place].inputs.map { graph.base(of: $0) }
+    case .siblings(let places):
+      places.prefix(1).map { graph.base(of: graph.nodes[$0].inputs[0]) }
+        + places.map { graph.base(of: graph.nodes[$0].inputs[1]) }
     case .chain(let chain): chain.reads
     case .copy(let from, _): [from]
     }
@@ -27,6 +32,7 @@ extension Step {
     case .tiles(let group): Array(group.operands[group.readCount...])
     case .kernel(let place):
       graph.nodes[place].results.indices.map { Value(node: place, result: $0) }
+    case .siblings(let places): places.map { Value(node: $0) }
     case .chain(let chain): chain.writes
     case .copy: []
     }
@@ -36,6 +42,7 @@ extension Step {
   package var kernels: [Int] {
     switch self {
     case .kernel(let place): [place]
+    case .siblings(let places): places
     case .chain(let chain): chain.members.flatMap(\.kernels)
     case .tiles, .copy: []
     }

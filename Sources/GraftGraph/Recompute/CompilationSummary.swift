@@ -77,7 +77,7 @@ extension Compilation {
       switch step {
       case .tiles(let group): [group]
       case .chain(let chain): chain.members.flatMap(groups)
-      case .kernel, .copy: []
+      case .kernel, .siblings, .copy: []
       }
     }
     return schedule.steps.flatMap(groups)

@@ -1,0 +1,73 @@
+internal import CKernels
+internal import GraftCore
+
+extension RowChain {
+  /// The extent up to which the packing of a general product costs more than it gains: the ranks of adapters.
+  package static let skinny = 32
+}
+
+extension Worker {
+  /// z = scale·x·y (+ z) in f32 where one extent is small.
+  func multiplySkinny(
+    _ x: Matrix, _ y: Matrix, into z: Matrix, scale: Float, accumulate: Bool, level: Int32
+  ) {
+    let (k, n) = unsafe (y.rows, y.columns)
+    let width = (n + 15) / 16 * 16
+    var right = unsafe y.floats
+    var stride = unsafe y.rowStride
+    if unsafe !y.isReadableInRegisters {
+      unsafe right = unsafe floats(k * width, for: .packed)
+      stride = width
+      unsafe pack(y, at: right, width: width, filled: width, level: level)
+    }
+    unsafe graft_skinny(
+      level, x.floats, Int64(x.rowStride), Int64(x.columnStride), right, Int64(stride), z.floats,
+      Int64(z.rowStride), Int64(x.rows), Int64(n), Int64(k), scale, accumulate ? 1 : 0)
+  }
+
+  /// c = a·b for each pair of matrices with few columns, with the bits of each product alone.
+  ///
+  /// The right operands are packed side by side, so that `a` is converted and read once for all of them.
+  func multiplySiblings(
+    _ a: Matrix, _ pairs: [(b: Matrix, c: Matrix)], bf16: Bool, level: Int32
+  ) {
+    guard unsafe !bf16 || a.dtype != .bf16 || pairs.allSatisfy({ unsafe $0.b.dtype != .bf16 })
+    else {
+      for index in unsafe pairs.indices {
+        unsafe multiply(a, pairs[index].b, into: pairs[index].c, bf16: bf16, level: level)
+      }
+      return
+    }
+    let (rows, k) = unsafe (a.rows, a.columns)
+    let n = unsafe pairs.reduce(0) { unsafe $0 + $1.b.columns }
+    let width = (n + 15) / 16 * 16
+    let x = unsafe a.converted(by: self, for: .left, level: level)
+    let right = unsafe floats(k * width, for: .packed)
+    var first = 0
+    for index in unsafe pairs.indices {
+      let y = unsafe pairs[index].b.converted(by: self, for: .right, level: level)
+      let filled = unsafe index == pairs.count - 1 ? width - first : y.columns
+      unsafe pack(y, at: right + first, width: width, filled: filled, level: level)
+      unsafe first += y.columns
+    }
+    let result = unsafe Matrix(
+      floats(rows * width, for: .result), .f32, rows: rows, columns: width)
+    unsafe graft_skinny(
+      level, x.floats, Int64(x.rowStride), Int64(x.columnStride), right, Int64(width),
+      result.floats, Int64(width), Int64(rows), Int64(n), Int64(k), 1, 0)
+    first = 0
+    for index in unsafe pairs.indices {
+      let c = unsafe pairs[index].c
+      unsafe result[0..<rows, first..<first + c.columns].copy(to: c, level: level)
+      unsafe first += c.columns
+    }
+  }
+
+  private func pack(
+    _ y: Matrix, at right: UnsafeMutablePointer<Float>, width: Int, filled: Int, level: Int32
+  ) {
+    unsafe graft_pack(
+      level, y.floats, Int64(y.rowStride), Int64(y.columnStride), right, Int64(width),
+      Int64(y.rows), Int64(y.columns), Int64(filled))
+  }
+}
