@@ -24,4 +24,13 @@ struct ScaleTests {
       }
     }
   }
+
+  @Test func `a block that runs again holds nothing as wide as its inner layer`() throws {
+    let model = try TinyLlama.smolLM2()
+    let executable = try ChainTests.compile(
+      model.example.graph, model.outputs, CompilerOptions(recompute: .block))
+    let shapes = executable.memoryPlan.buffers.map { executable.graph.shape(of: $0.value) }
+    #expect(shapes.contains([2048, 576]))
+    #expect(!shapes.contains([2048, 1536]))
+  }
 }

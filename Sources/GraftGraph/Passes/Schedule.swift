@@ -58,6 +58,7 @@ package struct Schedule: Sendable {
     }
     steps += copies
     if fusion.fuses {
+      postpone(graph, outputs: outputs)
       joinSiblings(graph)
       formChains(graph, outputs: outputs)
     }
