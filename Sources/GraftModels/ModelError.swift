@@ -33,6 +33,8 @@ public struct ModelError: DiagnosableError, Equatable {
     case nonFinite(String)
     /// More tokens than the model was made for.
     case sequenceTooLong(tokens: Int, maximum: Int)
+    /// A chat template has no place for a message of a conversation.
+    case conversation(template: String, expected: String, found: String)
     /// A file of the model can't be read or isn't well formed.
     case storage(StorageError)
   }
@@ -53,7 +55,7 @@ public struct ModelError: DiagnosableError, Equatable {
     var location = file.escapedForTerminal
     if let tensor { location += ", tensor \(tensor)" }
     switch reason {
-    case .invalidValue(_, let expected, let found):
+    case .invalidValue(_, let expected, let found), .conversation(_, let expected, let found):
       location += ", expected \(expected), found \(found.escapedForTerminal)"
     case .shapeMismatch(let expected, let found):
       location += ", expected \(expected), found \(found)"
@@ -77,6 +79,8 @@ public struct ModelError: DiagnosableError, Equatable {
     case .tokenOutOfRange(let id, let size): "token \(id) is outside the vocabulary of \(size)"
     case .sequenceTooLong(let tokens, let maximum):
       "\(tokens) tokens are more than the model's \(maximum)"
+    case .conversation(let template, _, _):
+      "the chat template \(template) can't write this conversation"
     case .nonFinite(let quantity): "the model's \(quantity) is NaN or infinite"
     case .storage(let error): error.diagnosis.summary
     }

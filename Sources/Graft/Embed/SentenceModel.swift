@@ -46,9 +46,7 @@ public final class SentenceModel: Sendable {
       opened.reader, needed: configuration.tensors, stored: configuration.storedNames,
       precision: precision, kernels: kernels)
     pooling = try Self.pooling(opened)
-    let limit =
-      opened.file("sentence_bert_config.json") == nil
-      ? nil : try opened.json("sentence_bert_config.json")["max_seq_length"]?.int
+    let limit = try opened.json(ifPresent: "sentence_bert_config.json")?["max_seq_length"]?.int
     maximumTokens = min(max(limit ?? .max, 1), configuration.maximumPositions)
     self.path = path
     self.configuration = configuration
@@ -58,10 +56,9 @@ public final class SentenceModel: Sendable {
 
   private static func pooling(_ opened: OpenedCheckpoint) throws -> SentencePooling {
     let name = "1_Pooling/config.json"
-    guard opened.file(name) != nil else { return .usual }
+    guard let pooling = try opened.json(ifPresent: name) else { return .usual }
     return try SentencePooling(
-      pooling: try opened.json(name),
-      modules: opened.file("modules.json") == nil ? nil : try opened.json("modules.json"),
+      pooling: pooling, modules: try opened.json(ifPresent: "modules.json"),
       file: opened.path + "/" + name)
   }
 

@@ -61,7 +61,7 @@ public struct Inspection: Sendable {
 public func inspect(_ checkpoint: OpenedCheckpoint) throws -> Inspection {
   let reader = checkpoint.reader
   let config: JSONValue =
-    checkpoint.file("config.json") == nil ? .null : try checkpoint.json("config.json")
+    try checkpoint.json(ifPresent: "config.json") ?? .null
   let ties = checkpoint.ties(config)
   let copies = Set(ties.flatMap { $0.dropFirst() })
   var sizes: [DType: Int] = [:]

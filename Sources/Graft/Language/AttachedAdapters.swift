@@ -1,7 +1,5 @@
 internal import GraftKernels
 
-internal import GraftKernels
-
 /// Adapters brought into the form that the graph computes with: one pair a module, and the tensors that replace the base's.
 ///
 /// Several adapters on one module are one pair of the summed rank, exactly:
@@ -43,12 +41,12 @@ package struct AttachedAdapters: Sendable {
     self.init(pairs: pairs, tensors: tensors)
   }
 
-  /// Attaches adapters read from files to a base.
+  /// Attaches adapters read from files to a base; updates of the output head, whose logits are never whole, are added to it.
   ///
   /// - Throws: ``AdapterError`` for a module that the base lacks or another shape.
   package init(_ adapters: [Adapter], base: LanguageModel) throws {
-    let replaced = try ReplacedTensors(adapters, base: base)
-    let linear = base.linearModules
+    var replaced = try ReplacedTensors(adapters, base: base)
+    let linear = base.configuration.linearModules
     let modules = Dictionary(uniqueKeysWithValues: linear.map { ($0.path, $0) })
     var stacked: [String: [AdapterModule]] = [:]
     for adapter in adapters {
@@ -69,9 +67,15 @@ package struct AttachedAdapters: Sendable {
         stacked[module.path, default: []].append(module)
       }
     }
+    for head in linear where head.isOutputHead {
+      if let updates = stacked.removeValue(forKey: head.path) {
+        try replaced.add(updates, to: head.weight, of: base)
+      }
+    }
     var pairs: [String: LowRankPair] = [:]
     var tensors: [TensorName: MemorySlice] = [:]
-    if adapters.count == 1, let only = adapters.first {
+    if adapters.count == 1, var only = adapters.first {
+      only.modules.removeAll { stacked[$0.path] == nil }
       let attached = AttachedAdapters(only)
       (pairs, tensors) = (attached.pairs, attached.tensors)
     } else {

@@ -4,7 +4,7 @@ public struct Generation: Sendable, Equatable {
   public let promptTokens: [Int32]
   /// The tokens that followed; an end token isn't among them.
   public let tokens: [Int32]
-  /// The text of `tokens`.
+  /// The text of `tokens`, up to the mark that ends an answer.
   public let text: String
   /// Whether the model ended the text itself.
   public let endedByModel: Bool
@@ -17,31 +17,30 @@ extension LanguageModel {
   ///
   /// - Throws: ``AdapterError``, ``ModelError``, ``GraphError``.
   public func generate(
-    _ prompt: String, adapters: [Adapter] = [], maximumTokens: Int = 128,
+    _ prompt: Prompt, adapters: [Adapter] = [], maximumTokens: Int = 128,
     sampler: Sampler = Sampler(), receive: (String) -> Void = { _ in }
   ) throws -> Generation {
-    let promptTokens = tokenizer.encode(Array(prompt.utf8), addSpecialTokens: true)
-    guard !promptTokens.isEmpty else {
-      throw ModelError(
-        .invalidValue(key: "prompt", expected: "at least one token", found: "nothing"),
-        file: path, remedy: "give a --prompt with text")
-    }
-    try checkPositions(promptTokens.count, remedy: "give a shorter prompt")
+    try checkPositions(prompt.tokens.count, remedy: "give a shorter prompt")
     // Where positions have learned rows the text ends with the last of them.
     let room =
       configuration.hasLearnedPositions
-      ? configuration.maximumPositions - promptTokens.count : maximumTokens
+      ? configuration.maximumPositions - prompt.tokens.count : maximumTokens
     let maximumTokens = min(maximumTokens, room)
     let attached = try AttachedAdapters(adapters, base: self)
     let model = try graph(attached)
     let generator = try Generator(
       model, adapters: attached.tensors,
-      capacity: promptTokens.count + maximumTokens, kernels: kernels)
-    var logits = try generator.read(promptTokens)
+      capacity: prompt.tokens.count + maximumTokens, kernels: kernels)
+    var logits = try generator.read(prompt.tokens)
     var tokens: [Int32] = []
     var stream = TokenizerStream(tokenizer)
+    var answer = TextBeforeMark(prompt.endMark)
     var text = ""
-    let ends = Set(configuration.endTokens.map(Int32.init))
+    func pass(_ piece: String) {
+      guard !piece.isEmpty else { return }
+      receive(piece)
+      text += piece
+    }
     var ended = false
     let began = ContinuousClock.now
     while tokens.count < maximumTokens {
@@ -51,23 +50,19 @@ extension LanguageModel {
           remedy: "find the tensors at fault: graft verify \(path)")
       }
       let token = sampler.choose(logits, position: generator.length)
-      if ends.contains(token) {
-        ended = true
-        break
-      }
+      ended = prompt.endTokens.contains(token)
+      if ended { break }
       tokens.append(token)
-      let piece = stream.append(token)
-      if !piece.isEmpty {
-        receive(piece)
-        text += piece
-      }
+      pass(answer.append(stream.append(token)))
+      ended = answer.isFound
+      if ended { break }
       if tokens.count < maximumTokens { logits = try generator.read([token]) }
     }
-    let rest = stream.finish()
-    if !rest.isEmpty { receive(rest) }
+    pass(answer.append(stream.finish()))
+    pass(answer.finish())
     let seconds = Double((ContinuousClock.now - began) / .nanoseconds(1)) / 1e9
     return Generation(
-      promptTokens: promptTokens, tokens: tokens, text: text + rest, endedByModel: ended,
+      promptTokens: prompt.tokens, tokens: tokens, text: text, endedByModel: ended,
       tokensPerSecond: Double(tokens.count) / max(seconds, 1e-9))
   }
 }

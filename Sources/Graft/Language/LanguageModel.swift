@@ -18,6 +18,8 @@ public final class LanguageModel: Sendable {
   package let kernels: Kernels
   /// `tokenizer_config.json` and `chat_template.jinja`, where the model has them.
   let tokenizerFiles: (configuration: [UInt8]?, template: [UInt8]?)
+  /// The tokens that end a generated text: those of `generation_config.json`, else those of `config.json`.
+  let generationEndTokens: Set<Int32>
 
   /// Opens a model directory or a model in one file.
   ///
@@ -44,6 +46,12 @@ public final class LanguageModel: Sendable {
       try opened.file("tokenizer_config.json")?.contents(),
       try opened.file("chat_template.jinja")?.contents()
     )
+    let generation = try opened.json(ifPresent: "generation_config.json").map {
+      (json) throws(ModelError) in
+      try GenerationSettings(json, file: path + "/generation_config.json")
+    }
+    generationEndTokens = Set(
+      (generation?.endTokens ?? architecture.endTokens).map(Int32.init))
     self.path = path
     self.precision = precision
     self.kernels = kernels
@@ -61,9 +69,4 @@ public final class LanguageModel: Sendable {
 
   /// The token that ends a text, put between documents.
   public var endToken: Int32? { configuration.endTokens.first.map(Int32.init) }
-
-  /// The modules that adapters can attach to while computing: all but the output head, whose logits are never whole.
-  public var linearModules: [LinearModule] {
-    configuration.linearModules.filter { !$0.isOutputHead }
-  }
 }

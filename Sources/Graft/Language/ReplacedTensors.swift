@@ -53,6 +53,20 @@ struct ReplacedTensors {
   }
 }
 
+extension ReplacedTensors {
+  /// Adds updates to a matrix, rounded once to the dtype that the model computes with: what a merge does.
+  mutating func add(
+    _ updates: [AdapterModule], to name: TensorName, of base: LanguageModel
+  ) throws(StorageError) {
+    let old = if let value = values[name] { value } else { try base.weights[name] }
+    let sum = try MemorySlice(allocating: base.precision.dtype, old.shape)
+    _ = LowRankUpdate.add(
+      updates.map { LowRankUpdate.Factor(b: $0.b, a: $0.a, scale: Float($0.scaling)) }, to: old,
+      into: sum)
+    values[name] = sum
+  }
+}
+
 extension LanguageModel {
   /// The graph builder for this model with adapters attached.
   ///

@@ -90,6 +90,11 @@ public struct OpenedCheckpoint: Sendable {
     try JSONValue.parse(try requiredFile(name), file: path + "/" + name)
   }
 
+  /// A companion as JSON; nil without it.
+  func json(ifPresent name: String) throws(StorageError) -> JSONValue? {
+    file(name) == nil ? nil : try json(name)
+  }
+
   /// The configuration of an adapter.
   ///
   /// - Throws: ``StorageError`` and ``AdapterError``.

@@ -82,6 +82,7 @@ package struct TrainingSubject {
     } else {
       adapter = try Self.fresh(configuration, request, model)
     }
+    try Self.checkTrainable(adapter.modules, model)
     let attached = try AttachedAdapters([adapter], base: model)
     let selection = TensorSelection(model.configuration, untiesHead: attached.untiesHead)
     let frozen = Set(try selection.tensors(named: request.frozenModules))
@@ -113,11 +114,21 @@ package struct TrainingSubject {
     product = .adapter(adapter)
   }
 
+  /// Refuses updates of the output head: logits are never whole, so nothing can be added to them.
+  private static func checkTrainable(
+    _ modules: [AdapterModule], _ model: LanguageModel
+  ) throws(AdapterError) {
+    for head in model.configuration.linearModules where head.isOutputHead {
+      guard modules.contains(where: { $0.path == head.path }) else { continue }
+      throw AdapterError(.untrainableHead(module: head.path))
+    }
+  }
+
   private static func fresh(
     _ configuration: LoRAConfiguration, _ request: TrainingRequest, _ model: LanguageModel
   ) throws -> Adapter {
     var configuration = configuration
-    let modules = model.linearModules
+    let modules = model.configuration.linearModules
     configuration.modulesToSave += request.trainedModules
     if !request.frozenModules.isEmpty {
       configuration.excludedModules = .names(

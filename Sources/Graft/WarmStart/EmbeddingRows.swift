@@ -47,7 +47,7 @@ struct EmbeddingRows {
         file: words.path, remedy: "take vectors of the model's hidden size")
     }
     let config: JSONValue =
-      model.file("config.json") == nil ? .null : try model.json("config.json")
+      try model.json(ifPresent: "config.json") ?? .null
     let isTied =
       (known as? any DecoderConfiguration)?.tiesEmbeddings
       ?? config["tie_word_embeddings"]?.bool ?? false

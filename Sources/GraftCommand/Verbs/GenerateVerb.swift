@@ -4,7 +4,11 @@ import Graft
 /// `graft generate`: text that goes on from a prompt.
 struct GenerateVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "generate", abstract: "Continue a prompt, with or without adapters.")
+    commandName: "generate", abstract: "Continue a prompt, or answer it, with or without adapters.",
+    discussion: """
+      The text ends at the model's end token, with --chat also where the template ends an answer, or \
+      after --max-tokens.
+      """)
 
   @Argument(help: "The model: a model directory or one file.")
   var model: String
@@ -12,8 +16,8 @@ struct GenerateVerb: ParsableCommand {
   @Option(name: .long, help: "An adapter to attach; may be given several times.")
   var adapter: [String] = []
 
-  @Option(name: .long, parsing: .unconditional, help: "The text to go on from.")
-  var prompt: String
+  @OptionGroup(title: "Prompt")
+  var promptOptions: PromptOptions
 
   @Option(name: .long, help: "The most tokens to add.")
   var maxTokens = 128
@@ -49,6 +53,8 @@ struct GenerateVerb: ParsableCommand {
   func run() throws {
     let model = try compute.model(model, common)
     let adapters = try adapter.map { try OpenedCheckpoint(path: $0).adapter() }
+    let prompt = try promptOptions.prompt(for: model)
+    warnOfLength(prompt.tokens.count, model.configuration)
     let result = try model.generate(
       prompt, adapters: adapters, maximumTokens: maxTokens,
       sampler: Sampler(temperature: temperature, topP: topP, seed: seed)
@@ -69,5 +75,15 @@ struct GenerateVerb: ParsableCommand {
     } else {
       Standard.stream("\n")
     }
+  }
+
+  /// Warns of positions that the model wasn't made for; where each has a learned row, the library ends the text.
+  private func warnOfLength(_ promptLength: Int, _ model: any DecoderConfiguration) {
+    guard !model.hasLearnedPositions, promptLength + maxTokens > model.maximumPositions else {
+      return
+    }
+    Standard.error(
+      "warning: a prompt of \(Quantity.of(promptLength, "token")) and \(Quantity.count(maxTokens)) more go beyond the "
+        + "\(Quantity.count(model.maximumPositions)) tokens that the model was made for")
   }
 }

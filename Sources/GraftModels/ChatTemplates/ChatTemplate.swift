@@ -35,6 +35,15 @@ public struct ChatTemplate: Sendable {
   /// The names of all known templates.
   public static var names: [String] { ChatLayout.table.map(\.name) }
 
+  /// What ends an answer: the end-of-turn token's text, without white space around it; empty where the template has none.
+  public var endOfAnswer: String { Self.trimmed(String(markAfterAnswer)) }
+
+  /// What stands after an answer and is learned with it; the line break after it isn't: nobody generates on.
+  private var markAfterAnswer: Substring {
+    let suffix = layout.assistant.suffix
+    return suffix.lastIndex { !$0.isWhitespace }.map { suffix[...$0] } ?? ""
+  }
+
   // MARK: - Rendering
 
   /// A conversation as text in which the assistant's answers, with the token that ends each, are targets.
@@ -127,9 +136,7 @@ public struct ChatTemplate: Sendable {
       return plain(layout.user, trimsTurns ? Self.trimmed(text) : text)
     case .assistant:
       let answer = layout.keepsLastReasoning ? Reasoning.answer(messages, index) : text
-      let turn = layout.assistant
-      // What ends the turn is learned, the line break after it isn't: nobody generates on.
-      let mark = turn.suffix.lastIndex { !$0.isWhitespace }.map { turn.suffix[...$0] } ?? ""
+      let (turn, mark) = (layout.assistant, markAfterAnswer)
       return [
         MarkedText(turn.prefix, isTarget: false),
         MarkedText((trimsTurns ? Self.trimmed(answer) : answer) + mark, isTarget: true),

@@ -18,7 +18,7 @@ struct HDF5ModelTests {
       try OpenedCheckpoint(path: workspace("adapter")), to: workspace("adapter.h5"))
     let fromDirectory = try OpenedCheckpoint(path: workspace("adapter")).adapter()
     let fromFile = try OpenedCheckpoint(path: workspace("adapter.h5")).adapter()
-    let prompt = "And it came to pass"
+    let prompt = try directory.prompt("And it came to pass")
     let expected = try directory.generate(prompt, adapters: [fromDirectory], maximumTokens: 24)
     let found = try file.generate(prompt, adapters: [fromFile], maximumTokens: 24)
     #expect(found.tokens == expected.tokens)

@@ -17,7 +17,7 @@ struct SmallModelTests {
     let metadata = Dictionary(uniqueKeysWithValues: values.metadata.map { ($0.key, $0.value) })
     let text = try #require(metadata["greedy.\(prompt).prompt"])
     let expected = try values.bits(TensorName("greedy.\(prompt).continuation"), as: Int32.self)
-    let result = try model.generate(text, maximumTokens: expected.count)
+    let result = try model.generate(try model.prompt(text), maximumTokens: expected.count)
     #expect(result.tokens == expected)
     #expect(result.text == metadata["greedy.\(prompt).continuation"])
   }

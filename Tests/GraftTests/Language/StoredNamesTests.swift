@@ -96,7 +96,7 @@ struct StoredNamesTests {
           output: space("adapter"), settings: TrainingSettings(steps: 1, sequenceLength: 65)))
     }
     let generation = try model.generate(
-      String(repeating: "ab", count: 60), maximumTokens: 100, sampler: Sampler())
+      try model.prompt(String(repeating: "ab", count: 60)), maximumTokens: 100)
     #expect(generation.promptTokens.count + generation.tokens.count <= 64)
   }
 

@@ -37,10 +37,13 @@ struct SavedModulesTests {
     arguments: [
       ("both-untied", "llama-untied-linear-rope", true), ("both-tied", "qwen2", true),
       ("head-of-tied", "qwen2", false), ("table-of-tied", "qwen2", false),
+      ("head-update", "llama-untied-linear-rope", true),
     ])
-  func `PEFT's adapters with saved modules give PEFT's logits, attached and merged`(
-    adapter: String, base: String, keepsHead: Bool
-  ) throws {
+  func
+    `PEFT's adapters of modules saved whole and of the head give PEFT's logits, attached and merged`(
+      adapter: String, base: String, keepsHead: Bool
+    ) throws
+  {
     let folder = golden("full/\(adapter)")
     let values = try SafetensorsReader(path: folder + "/golden.safetensors")
     let ids = try values.bits("input_ids", as: Int32.self)
@@ -58,6 +61,21 @@ struct SavedModulesTests {
     let before = Set(try OpenedCheckpoint(path: path).reader.tensors.map(\.name))
     #expect(names == (keepsHead ? before : before.union(["lm_head.weight"])))
     #expect(merged.kind == .model)
+  }
+
+  @Test(arguments: [nil, "head-update"])
+  func `an update of the head is refused in training`(initial: String?) throws {
+    let text = space("text.txt")
+    try AtomicFile.write(Array(String(repeating: "ZQ", count: 300).utf8), to: text)
+    let model = try LanguageModel(try family("llama-untied-linear-rope"), precision: .f32)
+    var request = TrainingRequest(
+      adapter: LoRAConfiguration(rank: 2, alpha: 4, targetModules: ["q_proj", "lm_head"]),
+      data: [text], output: space("adapter"),
+      settings: TrainingSettings(steps: 1, batchSize: 1, sequenceLength: 32))
+    request.initialAdapter = initial.map { golden("full/" + $0) }
+    let error = #expect(throws: AdapterError.self) { try model.train(request) }
+    #expect(error?.reason == .untrainableHead(module: "lm_head"))
+    #expect(!Directory.exists(at: space("adapter")))
   }
 
   // MARK: - Graft's own

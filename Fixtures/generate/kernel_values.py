@@ -1,7 +1,7 @@
 """Golden values of attention and of the loss head, by PyTorch (2.13.0, CPU, float64).
 
 Inputs are sines of their index, so that the tests make them again; only results are stored, as raw float32 in the
-order of the names printed below. Run from the repository: python Fixtures/generate/kernels.py
+order of the names printed below. Run from the repository: python Fixtures/generate/kernel_values.py
 """
 
 import pathlib

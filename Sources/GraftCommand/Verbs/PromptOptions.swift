@@ -1,0 +1,65 @@
+import ArgumentParser
+import Foundation
+import Graft
+
+/// What a model goes on from.
+struct PromptOptions: ParsableArguments {
+  @Option(name: .long, parsing: .unconditional, help: "The text to go on from.")
+  var prompt: String?
+
+  @Option(name: .long, help: "A file with the text to go on from; - is the standard input.")
+  var promptFile: String?
+
+  @Flag(
+    name: .long, help: "Take the prompt for a message, in the chat template, and print the answer.")
+  var chat = false
+
+  @Option(
+    name: .long, parsing: .unconditional, help: "With --chat: a system message before the prompt.")
+  var system: String?
+
+  @Option(
+    name: .long,
+    help: """
+      With --chat: how conversations are written: a known template's name or file (default: the \
+      model's).
+      """)
+  var chatTemplate: String?
+
+  func validate() throws {
+    guard (prompt == nil) != (promptFile == nil) else {
+      throw ValidationError("give a --prompt or a --prompt-file")
+    }
+    for (name, isGiven) in [("--system", system != nil), ("--chat-template", chatTemplate != nil)]
+    where isGiven && !chat {
+      throw ValidationError("\(name) goes with --chat")
+    }
+  }
+
+  /// The prompt for a model.
+  ///
+  /// - Throws: ``StorageError`` for a file that can't be read, ``ModelError`` when the template can't write the messages.
+  func prompt(for model: LanguageModel) throws -> Prompt {
+    let text = try prompt ?? promptFile.map(Self.text(ofFile:)) ?? ""
+    guard chat else { return try model.prompt(text) }
+    let system = system.map { [ChatMessage(.system, $0)] } ?? []
+    return try model.prompt(
+      system + [ChatMessage(.user, text)], in: model.chatTemplate(choice: chatTemplate))
+  }
+
+  /// A file's text without the line break at its end, which editors put there.
+  private static func text(ofFile path: String) throws -> String {
+    let isInput = path == "-"
+    let bytes =
+      try isInput
+      ? Array(FileHandle.standardInput.readToEnd() ?? Data())
+      : InputFile.contents(of: path, atMost: 1 << 28)
+    guard var text = String(validating: bytes, as: UTF8.self) else {
+      throw StorageError(
+        .malformed(rule: "UTF-8", expected: "text", found: "other bytes"),
+        file: isInput ? "standard input" : path)
+    }
+    if let last = text.last, last == "\n" || last == "\r\n" { text.removeLast() }
+    return text
+  }
+}
