@@ -1,6 +1,7 @@
 """Trains an adapter with PyTorch and PEFT, as a careful user would; the settings are one JSON object, so is the result.
 
-The base is in `dtype`, the adapter in f32 (PEFT's default); the loss is the model's own.
+The base is in `dtype`, the adapter in f32 (PEFT's default); the loss is the model's own. The data are `ids`, one text cut into windows, or
+`examples`: what the model reads in each step, with the segments that attention stays within.
 """
 
 import json
@@ -16,8 +17,23 @@ settings = json.loads(sys.argv[1])
 steps, batch_size, length = (settings[key] for key in ("steps", "batch_size", "sequence_length"))
 torch.set_num_threads(settings["threads"])
 torch.manual_seed(0)
-with open(settings["ids"]) as file:
-    ids = torch.tensor(json.load(file)[: steps * batch_size * length]).view(steps, batch_size, length)
+
+
+def within(segments):
+    """The mask of causal attention within segments, to be added to scores: [batch, 1, length, length]."""
+    sees = (segments[:, :, None] == segments[:, None, :]) & torch.ones(length, length).tril().bool()
+    return torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[:, None]
+
+
+if settings.get("examples"):
+    with open(settings["examples"]) as file:
+        data = {name: torch.tensor(values) for name, values in json.load(file).items()}
+    segments = data.pop("segments")
+    batches = [{name: values[step] for name, values in data.items()} | {"attention_mask": within(segments[step])} for step in range(steps)]
+else:
+    with open(settings["ids"]) as file:
+        ids = torch.tensor(json.load(file)[: steps * batch_size * length]).view(steps, batch_size, length)
+    batches = [{"input_ids": batch, "labels": batch} for batch in ids]
 
 base = AutoModelForCausalLM.from_pretrained(settings["model"], dtype={"f32": torch.float32, "bf16": torch.bfloat16}[settings["dtype"]])
 base.config.use_cache = False
@@ -53,9 +69,9 @@ if settings.get("careful_gradients"):
     optimizer.zero_grad(set_to_none=True)
 
 losses, seconds = [], []
-for step, batch in enumerate(ids):
+for step, batch in enumerate(batches):
     began = time.perf_counter()
-    loss = call(input_ids=batch, labels=batch).loss
+    loss = call(**batch).loss
     loss.backward()
     if step == 0 and settings.get("gradients"):
         save_gradients(settings["gradients"])
