@@ -4,15 +4,16 @@ package import GraftKernels
 
 /// Continues a prompt token by token, with keys and values kept in caches.
 ///
-/// The prompt runs through a graph of its own length, each further token through a graph of one; both share the
-/// caches, which hold `capacity` tokens.
+/// A prompt runs through graphs of at most ``tokensAtOnce`` tokens, so that what a run needs doesn't grow with it; each further
+/// token runs through a graph of one. All share the caches, which hold `capacity` tokens.
 package final class Generator {
   private let model: DecoderGraph
   private let kernels: Kernels
   private let capacity: Int
   private var bindings: [TensorName: MemorySlice]
   private let position: MemorySlice
-  private var stepGraph: Compiled?
+  /// The graphs that are run again: of one token, and of as many as a run has at most.
+  private var kept: [Int: Compiled] = [:]
   /// Tokens in the caches.
   package private(set) var length = 0
 
@@ -27,6 +28,8 @@ package final class Generator {
   }
 
   private static let lastRow: TensorName = "input.last"
+  /// Tokens of one run: enough for products as quick as any.
+  package static let tokensAtOnce = 512
 
   /// Allocates caches for `capacity` tokens.
   package init(
@@ -56,8 +59,16 @@ package final class Generator {
       throw ModelError(
         .tokenOutOfRange(id: Int(token), vocabularySize: vocabulary), file: "the prompt")
     }
+    var logits: [Float] = []
+    for start in stride(from: 0, to: tokens.count, by: Self.tokensAtOnce) {
+      logits = try run(tokens[start..<min(start + Self.tokensAtOnce, tokens.count)])
+    }
+    return logits
+  }
+
+  private func run(_ tokens: ArraySlice<Int32>) throws -> [Float] {
     let compiled = try compiled(for: tokens.count)
-    compiled.ids.replaceElements(tokens)
+    compiled.ids.replaceElements(Array(tokens))
     position.replaceElements([Int32(length)])
     var run = bindings.merging(compiled.constants) { _, new in new }
     run[DecoderGraph.Input.tokens] = compiled.ids
@@ -70,7 +81,7 @@ package final class Generator {
   }
 
   private func compiled(for count: Int) throws -> Compiled {
-    if count == 1, let stepGraph { return stepGraph }
+    if let compiled = kept[count] { return compiled }
     var graph = Graph()
     let arrangement = Arrangement.continued(sequence: count, capacity: capacity)
     let hidden = model.hiddenStates(in: &graph, arrangement)
@@ -86,7 +97,7 @@ package final class Generator {
       positions: try MemorySlice(allocating: .i32, [count]),
       constants: try model.constantInputs(arrangement),
       last: try MemorySlice(copying: [Int32(count - 1)], [1]))
-    if count == 1 { stepGraph = compiled }
+    if count == 1 || count == Self.tokensAtOnce { kept[count] = compiled }
     return compiled
   }
 }

@@ -35,6 +35,17 @@ struct FamilyLogitsTests {
     #expect(tokens == (try model.values.bits("greedy", as: Int32.self)))
   }
 
+  @Test(arguments: ["llama-tied", "mistral-window", "gemma3"])
+  func `a long prompt is read in runs, with the logits that one run has`(member: String) throws {
+    let model = try FamilyModel(member, .f32)
+    let ids = (0..<Generator.tokensAtOnce * 2 + 77).map { Int32($0 * $0 % 251) }
+    let generator = try Generator(
+      model.graph, adapters: [:], capacity: ids.count, kernels: model.kernels)
+    let found = try generator.read(ids)
+    let all = try model.logits(ids, .sequences(batch: 1, sequence: ids.count))
+    #expect(zip(found, all.suffix(found.count)).allSatisfy { abs($0 - $1) <= 1e-4 })
+  }
+
   @Test(arguments: ["llama-tied", "mistral-window", "gemma3", "gpt2"])
   func `packed documents have the logits that each has alone`(member: String) throws {
     let model = try FamilyModel(member, .f32)

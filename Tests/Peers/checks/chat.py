@@ -7,12 +7,14 @@ from transformers import AutoTokenizer
 
 from checks.training import initial_adapter
 from verdict import all_equal, at_most
-from workspace import THREADS, graft, model, reference, scratch, training_log
+from workspace import TEXT, THREADS, graft, model, reference, scratch, training_log
 
 QUESTIONS = [
     [("user", "What is the capital of France?")],
     [("system", "You are a poet. Answer in one line."), ("user", "What does the sea say to the shore?")],
     [("user", "  List three prime numbers.\nThen stop. \n")],
+    # Longer than what Graft reads in one run.
+    [("user", (TEXT / "gospels.txt").read_text()[:4000] + "\n\nWho is the father of David in this text?")],
     [("system", ""), ("user", "Was ist 7 × 8? Antworte kurz – «bitte».")],
 ]
 MAXIMUM = 64
