@@ -1,9 +1,9 @@
-import Foundation
+internal import Foundation
 
 /// Numbers as people read them.
-enum Quantity {
+package enum Quantity {
   /// Bytes with a binary unit: 513 B, 2.9 MiB.
-  static func bytes(_ count: Int) -> String {
+  package static func bytes(_ count: Int) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"]
     var value = Double(count)
     var unit = 0
@@ -15,7 +15,7 @@ enum Quantity {
   }
 
   /// A count with separators: 134,515,008.
-  static func count(_ value: Int) -> String {
+  package static func count(_ value: Int) -> String {
     var digits = String(abs(value))
     var groups: [String] = []
     while digits.count > 3 {
@@ -27,10 +27,10 @@ enum Quantity {
   }
 
   /// A count with its noun: 1 tensor, 1,024 tensors.
-  static func of(_ count: Int, _ noun: String) -> String {
+  package static func of(_ count: Int, _ noun: String) -> String {
     "\(self.count(count)) \(noun)\(count == 1 ? "" : "s")"
   }
 
   /// A number without needless zeros: 32, 0.125, 5.65685.
-  static func number(_ value: Double) -> String { String(format: "%g", value) }
+  package static func number(_ value: Double) -> String { String(format: "%g", value) }
 }

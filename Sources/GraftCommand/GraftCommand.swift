@@ -1,20 +1,18 @@
 import ArgumentParser
 import Foundation
+import Graft
 
 /// The root command: parses, prints and sets the exit status; every verb is a function of the library.
 struct GraftCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "graft",
     abstract: "Adapt pretrained models: import embeddings, train adapters, merge, export.",
-    version: "graft \(version)",
+    version: "graft \(Release.version)",
     subcommands: [
       InspectVerb.self, VerifyVerb.self, DiffVerb.self, ConvertVerb.self, WarmStartVerb.self,
       TrainVerb.self, ReportVerb.self, EvaluateVerb.self, GenerateVerb.self, EmbedVerb.self,
       MergeVerb.self, PlanVerb.self,
     ])
-
-  /// The version that `--version` and written files name.
-  static let version = "0.1.0"
 }
 
 /// The entry point, which maps every way to end to the contract's exit statuses.

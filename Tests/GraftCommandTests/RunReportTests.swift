@@ -77,7 +77,9 @@ import Testing
     try log(20_000, in: "run")
     let (page, source) = try page("run")
     #expect(source.utf8.count < 2_000_000)
-    #expect(page.elements.count { $0 == "path" } == 10, "a line and a band each")
+    #expect(
+      page.elements.count { $0 == "path" } == 11, "a line and a band each, and the loss's trend")
+    #expect(page.text.contains("mean of 1,001 steps"))
     #expect(page.text.contains("\(3 - 20_000.0 / 1000)"))
   }
 
@@ -102,7 +104,12 @@ import Testing
       scratch("adapter"), "--report", scratch("run.html"))
     #expect(outcome.status == 0, "\(outcome.error)")
     let page = try Page(try Data(contentsOf: scratch.url("run.html")))
-    for text in ["--learning-rate", "0.001", "target modules", "q_proj", "validation"] {
+    for text in [
+      "--learning-rate", "0.001", "target modules", "q_proj, v_proj", "validation",
+      "LlamaForCausalLM", "1,369,728", "21,504", "text/gospels.txt", "of 32 tokens",
+      "Training data", "Validation data",
+      try Graft.run("--version").output.replacing("\n", with: "").replacing("graft ", with: ""),
+    ] {
       #expect(page.text.contains(text), "\(text)")
     }
   }

@@ -34,6 +34,7 @@ extension LanguageModel {
     } else {
       directory = try TrainingDirectory.create(request.output)
     }
+    try directory.write(try RunFacts(of: run, request, on: self))
     starting(summary(of: run, from: position))
     let recorder = TrainingRecorder(
       directory, product: run.subject.product, fingerprint: fingerprint, step: step,

@@ -2,7 +2,8 @@ internal import Foundation
 internal import GraftFormats
 internal import Synchronization
 
-/// The directory of a run: the adapter or model that it trains, `training_log.jsonl`, `training_state/`.
+/// The directory of a run: the adapter or model that it trains, `training_run.json`, `training_log.jsonl`,
+/// `training_state/`.
 ///
 /// A save writes the state first, as a directory that appears whole; only it is trusted when resuming. The product's files
 /// follow, each appearing whole. The log grows a line a step and is cut back to the state's step on resuming.
@@ -14,7 +15,7 @@ final class TrainingDirectory: Sendable {
   static let snapshotsName = "snapshots"
   static let logName = "training_log.jsonl"
   /// What belongs to the run and not to what it made.
-  static let recordNames: Set<String> = [stateName, logName]
+  static let recordNames: Set<String> = [stateName, logName, RunFacts.fileName]
 
   private init(path: String, log: FileHandle) {
     self.path = path
@@ -54,12 +55,19 @@ final class TrainingDirectory: Sendable {
 
   /// Whether a directory holds nothing but the log, or the remains of a save that never appeared.
   private static func holdsNoSave(_ path: String) throws -> Bool {
-    try Directory.entries(of: path).allSatisfy { $0 == logName || isUnfinished($0) }
+    try Directory.entries(of: path).allSatisfy {
+      $0 == logName || $0 == RunFacts.fileName || isUnfinished($0)
+    }
   }
 
   /// Whether a name is that of a sibling that a killed process was still writing.
   private static func isUnfinished(_ name: String) -> Bool {
     name.hasPrefix(".") && name.hasSuffix(".partial")
+  }
+
+  /// Writes down what the run is made of.
+  func write(_ facts: RunFacts) throws(StorageError) {
+    try AtomicFile.write(facts.bytes, to: path + "/" + RunFacts.fileName)
   }
 
   /// Appends a step to the log.

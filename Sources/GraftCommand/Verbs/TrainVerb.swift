@@ -7,7 +7,8 @@ struct TrainVerb: ParsableCommand {
     commandName: "train", abstract: "Train a LoRA adapter, or a model's own tensors.",
     discussion: """
       Writes a PEFT directory: adapter_config.json, adapter_model.safetensors; with --full a model \
-      directory. Beside them stand training_log.jsonl and training_state/ for --resume.
+      directory. Beside them stand training_run.json, training_log.jsonl and training_state/ for \
+      --resume.
       """)
 
   @Argument(help: "The base model: a model directory or one file.")

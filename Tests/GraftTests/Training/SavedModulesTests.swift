@@ -201,7 +201,8 @@ struct SavedModulesTests {
     #expect(
       try space.names(in: space("model")) == [
         "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
-        "tokenizer_config.json", "training_log.jsonl", "training_log.txt", "training_state",
+        "tokenizer_config.json", "training_log.jsonl", "training_log.txt", "training_run.json",
+        "training_state",
       ])
     #expect(written.files.map(\.name) == base.files.map(\.name))
     for tensor in base.reader.tensors {

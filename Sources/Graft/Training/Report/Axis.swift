@@ -47,14 +47,27 @@ struct Axis {
     (value - range.lowerBound) / (range.upperBound - range.lowerBound)
   }
 
-  /// The text of a marked value.
+  /// The text of a mark: all of an axis are written alike.
+  func label(_ tick: Double) -> String {
+    let largest = ticks.map(abs).max() ?? 0
+    return largest >= 1e6 || largest < 1e-2 ? Self.scientific(tick) : Self.plain(tick)
+  }
+
+  /// The text of any value.
   static func label(_ value: Double) -> String {
-    if abs(value) >= 1e6 || (value != 0 && abs(value) < 1e-3) {
-      let text = String(format: "%.2e", value)
-      let parts = text.split(separator: "e")
-      let mantissa = Double(parts[0]) ?? 0
-      return String(format: "%g", mantissa) + "e" + "\(Int(parts[1]) ?? 0)"
-    }
-    return String(format: "%g", (value * 1e6).rounded() / 1e6)
+    abs(value) >= 1e6 || abs(value) < 1e-3 ? scientific(value) : plain(value)
+  }
+
+  private static func plain(_ value: Double) -> String {
+    let rounded = (value * 1e6).rounded() / 1e6
+    return rounded == rounded.rounded()
+      ? Quantity.count(Int(rounded)) : String(format: "%g", rounded)
+  }
+
+  /// Without needless zeros: 1.5e-3.
+  private static func scientific(_ value: Double) -> String {
+    guard value != 0 else { return "0" }
+    let parts = String(format: "%.2e", value).split(separator: "e")
+    return String(format: "%g", Double(parts[0]) ?? 0) + "e" + "\(Int(parts[1]) ?? 0)"
   }
 }

@@ -4,10 +4,18 @@ internal import Foundation
 struct Chart {
   /// One line.
   struct Series {
+    /// How the points are drawn: as a line, as one that others stand out from, or one by one where they are few.
+    enum Style: String {
+      case line, faint, marks
+    }
+
     let name: String
     let points: [(step: Int, value: Double)]
-    /// Whether the points are few and marked one by one.
-    var isMarked = false
+    /// Which of the two colours.
+    var color = 0
+    var style = Style.line
+    /// Whether the points are means already, whose range says nothing.
+    var isTrend = false
   }
 
   let title: String
@@ -27,14 +35,14 @@ struct Chart {
       "figure", [:],
       [
         .element("figcaption", [:], title), svg,
-        .element("p", ["class": "legend"], series.enumerated().map(Self.legend)),
-      ])
+      ] + (series.count > 1 ? [.element("p", ["class": "legend"], series.map(Self.legend))] : [])
+    )
   }
 
-  private static func legend(_ index: Int, _ series: Series) -> Markup {
+  private static func legend(_ series: Series) -> Markup {
     .element(
-      "span", ["class": "key series\(index % 2)"],
-      [.element("i", ["class": series.isMarked ? "dot" : "line"], " "), .text(series.name)])
+      "span", ["class": "key series\(series.color)"],
+      [.element("i", ["class": series.style.rawValue], " "), .text(series.name)])
   }
 
   // MARK: - Drawing
@@ -48,7 +56,7 @@ struct Chart {
     var parts: [Markup] = [
       .element("title", [:], title), .element("desc", [:], description),
     ]
-    for tick in y.ticks { parts += Self.horizontal(tick, Self.place(tick, y)) }
+    for tick in y.ticks { parts += Self.horizontal(y.label(tick), Self.place(tick, y)) }
     for tick in x.ticks {
       let at = Self.left + x.position(of: tick) * (w - Self.left - Self.right)
       parts.append(
@@ -59,7 +67,7 @@ struct Chart {
             "y1": Self.number(h - Self.bottom), "y2": Self.number(h - Self.bottom + 5),
           ]))
       parts.append(
-        Self.label(Axis.label(tick), at, h - Self.bottom + 20, anchor: "middle"))
+        Self.label(x.label(tick), at, h - Self.bottom + 20, anchor: "middle"))
     }
     parts.append(
       .element(
@@ -78,7 +86,7 @@ struct Chart {
           "transform":
             "translate(14 \(Self.number((Self.top + h - Self.bottom) / 2))) rotate(-90)",
         ], unit))
-    for (index, line) in series.enumerated() { parts += Self.draw(line, index, x, y) }
+    for line in series { parts += Self.draw(line, x, y) }
     return .element(
       "svg", ["viewBox": "0 0 \(Int(w)) \(Int(h))", "role": "img", "aria-label": title], parts)
   }
@@ -95,22 +103,22 @@ struct Chart {
     }.joined(separator: "; ")
   }
 
-  private static func horizontal(_ tick: Double, _ at: Double) -> [Markup] {
+  private static func horizontal(_ text: String, _ at: Double) -> [Markup] {
     [
       .element(
         "line",
         [
           "class": "grid", "x1": number(left), "x2": number(width - right), "y1": number(at),
           "y2": number(at),
-        ]), label(Axis.label(tick), left - 8, at + 4, anchor: "end"),
+        ]), label(text, left - 8, at + 4, anchor: "end"),
     ]
   }
 
-  private static func draw(_ series: Series, _ index: Int, _ x: Axis, _ y: Axis) -> [Markup] {
+  private static func draw(_ series: Series, _ x: Axis, _ y: Axis) -> [Markup] {
     func across(_ step: Double) -> Double { left + x.position(of: step) * (width - left - right) }
     let points = series.points.filter { $0.value.isFinite }
-    let color = "series\(index % 2)"
-    if series.isMarked {
+    let color = "series\(series.color)"
+    if series.style == .marks {
       return points.map { point in
         .element(
           "circle",
@@ -127,7 +135,7 @@ struct Chart {
         .joined(separator: "L")
     }
     var result: [Markup] = []
-    if points.count > buckets.count {
+    if points.count > buckets.count, !series.isTrend {
       let outline =
         buckets.map { ($0.step, $0.high) } + buckets.reversed().map { ($0.step, $0.low) }
       result.append(.element("path", ["class": "band \(color)", "d": "M\(path(outline))Z"]))
@@ -143,7 +151,11 @@ struct Chart {
     }
     result.append(
       .element(
-        "path", ["class": "line \(color)", "d": "M\(path(buckets.map { ($0.step, $0.mean) }))"]))
+        "path",
+        [
+          "class": "line \(series.style.rawValue) \(color)",
+          "d": "M\(path(buckets.map { ($0.step, $0.mean) }))",
+        ]))
     return result
   }
 

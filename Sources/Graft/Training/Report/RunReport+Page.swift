@@ -23,11 +23,12 @@ extension RunReport {
           "body", [:],
           [
             .element("h1", [:], title), summary,
-            .element("main", [:], charts.map(\.markup)),
             .element(
-              "div", ["class": "facts"],
-              [Self.table("Model", model), Self.table("Settings", settings)].compactMap { $0 }
-                + [.text(" ")]), steps,
+              "main", [:],
+              charts.map(\.markup) + sections.prefix(1).map(Self.block)),
+            .element(
+              "div", ["class": "facts"], sections.dropFirst().map(Self.block) + [.text(" ")]),
+            steps,
           ]),
       ])
   }
@@ -37,7 +38,7 @@ extension RunReport {
   private var summary: Markup {
     var figures: [(String, String)] = []
     if let last = records.last {
-      figures.append(("steps", "\(last.step)"))
+      figures.append(("steps", Quantity.count(last.step)))
       figures.append(("last loss", String(format: "%.4f", last.loss)))
     }
     if let best = records.compactMap(\.validationLoss).min() {
@@ -45,16 +46,33 @@ extension RunReport {
     }
     if let last = records.last {
       let rates = records.map(\.tokensPerSecond).sorted()
-      figures.append(("tokens", "\(last.tokenCount)"))
-      figures.append(("median tokens per second", String(format: "%.0f", rates[rates.count / 2])))
-      let peak = records.map(\.peakBytes).max() ?? 0
-      figures.append(("peak memory", String(format: "%.0f MiB", Double(peak) / 1_048_576)))
+      figures.append(("tokens", Quantity.count(last.tokenCount)))
+      figures.append(("time in steps", Self.clock(secondsInSteps)))
+      figures.append(
+        ("median tokens per second", Quantity.count(Int(rates[rates.count / 2].rounded()))))
+      figures.append(("peak memory", Quantity.bytes(records.map(\.peakBytes).max() ?? 0)))
     }
     return .element(
       "dl", ["class": "figures"],
       figures.map {
         .element("div", [:], [.element("dt", [:], $0.0), .element("dd", [:], $0.1)])
       } + [.text(" ")])
+  }
+
+  /// The time that the steps took, without validation and saving.
+  private var secondsInSteps: Double {
+    var before = 0
+    return records.reduce(0) { sum, record in
+      defer { before = record.tokenCount }
+      guard record.tokensPerSecond > 0 else { return sum }
+      return sum + Double(record.tokenCount - before) / record.tokensPerSecond
+    }
+  }
+
+  private static func clock(_ seconds: Double) -> String {
+    guard seconds < 1e9 else { return "unknown" }
+    let whole = Int(seconds.rounded())
+    return String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
   }
 
   private var charts: [Chart] {
@@ -65,8 +83,13 @@ extension RunReport {
       record.validationLoss.map { (step: record.step, value: $0) }
     }
     var losses = [Chart.Series(name: "training", points: points(\.loss))]
+    if let trend = losses[0].trend() {
+      losses[0].style = .faint
+      losses.append(trend)
+    }
     if !validation.isEmpty {
-      losses.append(Chart.Series(name: "validation", points: validation, isMarked: true))
+      losses.append(
+        Chart.Series(name: "validation", points: validation, color: 1, style: .marks))
     }
     return [
       Chart(title: "Loss", unit: "nats per token", series: losses),
@@ -92,18 +115,19 @@ extension RunReport {
 
   // MARK: - Tables
 
-  private static func table(_ caption: String, _ facts: [Fact]) -> Markup? {
-    guard !facts.isEmpty else { return nil }
-    return .element(
-      "table", [:],
-      [.element("caption", [:], caption)]
-        + facts.map {
-          .element(
-            "tr", [:],
-            [
-              .element("th", ["scope": "row"], $0.name), .element("td", [:], $0.value),
-            ])
-        })
+  private static func block(_ section: Section) -> Markup {
+    .element(
+      "section", [:],
+      [
+        .element("h2", [:], section.title),
+        .element(
+          "table", [:],
+          section.facts.map {
+            .element(
+              "tr", [:],
+              [.element("th", ["scope": "row"], $0.name), .element("td", [:], $0.value)])
+          }),
+      ])
   }
 
   private var steps: Markup {
@@ -144,20 +168,21 @@ extension RunReport {
 
   private static let style = Markup.literal(
     """
-    :root { --ground: #fff; --ink: #1b1f24; --soft: #59636e; --rule: #d5dae0; --a: #0b57d0; --b: #b3480a; }
+    :root { --ground: #fff; --ink: #1b1f24; --soft: #59636e; --rule: #e3e7eb; --a: #0b57d0; --b: #b3480a; }
     @media (prefers-color-scheme: dark) {
-      :root { --ground: #14171a; --ink: #e6e9ec; --soft: #9aa4ae; --rule: #353b42; --a: #7db2ff; --b: #ffab70; }
+      :root { --ground: #14171a; --ink: #e6e9ec; --soft: #9aa4ae; --rule: #2c3238; --a: #7db2ff; --b: #ffab70; }
     }
     body { background: var(--ground); color: var(--ink); font: 16px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 86rem; padding: 0 1rem; }
     h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
-    main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
+    main { display: grid; gap: 2rem 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
     figure { margin: 0; }
-    figcaption, caption { font-weight: 600; text-align: left; }
+    figcaption, h2 { font-size: 1rem; font-weight: 600; margin: 0 0 0.25rem; }
     svg { display: block; height: auto; width: 100%; }
     svg text { fill: var(--soft); font-size: 12px; }
     .axis { stroke: var(--soft); }
     .grid { stroke: var(--rule); }
     .line { fill: none; stroke-linejoin: round; stroke-width: 1.75; }
+    .faint { stroke-opacity: 0.4; stroke-width: 1; }
     path.series0 { stroke: var(--a); }
     path.series1 { stroke: var(--b); }
     path.band { fill-opacity: 0.2; stroke: none; }
@@ -166,18 +191,23 @@ extension RunReport {
     .legend { color: var(--soft); font-size: 0.875rem; margin: 0.25rem 0 0; }
     .key { margin-right: 1rem; }
     .key i { display: inline-block; margin-right: 0.4rem; vertical-align: middle; width: 1rem; height: 3px; }
-    .key i.dot { border-radius: 50%; height: 0.5rem; width: 0.5rem; }
+    .key i.faint { height: 1px; opacity: 0.6; }
+    .key i.marks { border-radius: 50%; height: 0.5rem; width: 0.5rem; }
     .series0 i { background: var(--a); }
     .series1 i { background: var(--b); }
-    .figures { display: flex; flex-wrap: wrap; gap: 0.5rem 2rem; }
+    .figures { border-bottom: 1px solid var(--rule); display: flex; flex-wrap: wrap; gap: 0.5rem 2rem; margin: 0 0 1.5rem; padding-bottom: 1rem; }
     .figures dt { color: var(--soft); font-size: 0.875rem; }
     .figures dd { font-size: 1.25rem; margin: 0; }
-    .facts { align-items: start; display: flex; flex-wrap: wrap; gap: 2rem; margin: 2rem 0; }
+    .facts { columns: 28rem; column-gap: 1.5rem; margin: 2rem 0; }
+    .facts section { break-inside: avoid; padding-bottom: 1.5rem; }
     table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+    section table { width: 100%; }
     th, td { border-bottom: 1px solid var(--rule); font-weight: normal; padding: 0.2rem 0.75rem 0.2rem 0; text-align: left; vertical-align: top; }
     th { color: var(--soft); }
+    section th { width: 13rem; }
     td { overflow-wrap: anywhere; }
     .steps th, .steps td { text-align: right; }
+    details { overflow-x: auto; }
     summary { cursor: pointer; }
     """)
 }

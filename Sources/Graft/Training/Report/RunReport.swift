@@ -17,20 +17,31 @@ public struct RunReport: Sendable {
     }
   }
 
+  /// Facts about one subject.
+  public struct Section: Sendable, Equatable {
+    /// The subject.
+    public let title: String
+    /// The facts.
+    public let facts: [Fact]
+
+    /// Puts facts together.
+    public init(_ title: String, _ facts: [(name: String, value: String)]) {
+      self.title = title
+      self.facts = facts.map(Fact.init)
+    }
+  }
+
   /// The title.
   public let title: String
-  /// What was trained.
-  public let model: [Fact]
-  /// The options that decided the run's numbers.
-  public let settings: [Fact]
+  /// What the run is made of, where it was made, what it left behind, and the options that decided its numbers.
+  public let sections: [Section]
   /// The steps, in order.
   public let records: [StepRecord]
 
   /// Puts a report together.
-  public init(title: String, model: [Fact], settings: [Fact], records: [StepRecord]) {
+  public init(title: String, sections: [Section], records: [StepRecord]) {
     self.title = title
-    self.model = model
-    self.settings = settings
+    self.sections = sections
     self.records = records
   }
 
@@ -46,46 +57,51 @@ public struct RunReport: Sendable {
     guard !records.isEmpty else { throw TrainingError(.noLog, file: log) }
     let name = path.split(separator: "/").last.map(String.init) ?? path
     title = "Training run \(name)"
+    sections =
+      try (RunFacts(run: path).sections + [Self.product(in: path), Self.options(in: path)])
+      .filter { !$0.facts.isEmpty }
+  }
+
+  /// The options of the last save that say something.
+  private static func options(in path: String) throws -> Section {
     let state = path + "/" + TrainingDirectory.stateName
-    settings =
-      try Directory.exists(at: state)
-      ? TrainingState.settings(in: state).map { Fact(name: $0.name, value: $0.value) } : []
-    model = try Self.facts(of: path)
+    let settings = try Directory.exists(at: state) ? TrainingState.settings(in: state) : []
+    return Section("Options", settings.filter { !["", "default"].contains($0.value) })
   }
 
   /// What stands in a run's directory; a run that was killed before its first save has nothing.
-  private static func facts(of path: String) throws -> [Fact] {
+  private static func product(in path: String) throws -> Section {
     let names = try Directory.entries(of: path)
     let isAdapter = names.contains(Adapter.fileName)
-    guard isAdapter || names.contains(TrainedModel.weightsName) else { return [] }
+    guard isAdapter || names.contains(TrainedModel.weightsName) else {
+      return Section("Written", [])
+    }
     let opened = try OpenedCheckpoint(path: path)
     let tensors = opened.reader.tensors
     var facts = [
-      Fact(name: "output", value: isAdapter ? "adapter" : "model"),
-      Fact(name: "tensors", value: "\(tensors.count)"),
-      Fact(
-        name: "values", value: "\(tensors.reduce(0) { $0 + $1.shape.elementCount })"),
-      Fact(name: "bytes of tensors", value: "\(tensors.reduce(0) { $0 + $1.byteCount })"),
+      ("tensors", Quantity.count(tensors.count)),
+      ("values", Quantity.count(tensors.reduce(0) { $0 + $1.shape.elementCount })),
+      ("size", Quantity.bytes(tensors.reduce(0) { $0 + $1.byteCount })),
     ]
-    func add(_ name: String, _ value: JSONValue?) {
-      guard let value, value != .null else { return }
-      facts.append(Fact(name: name, value: value.string ?? value.serialized(indent: nil)))
-    }
     if isAdapter {
       let json = try opened.json(LoRAConfiguration.fileName)
       for (name, key) in [
         ("base model", "base_model_name_or_path"), ("rank", "r"), ("alpha", "lora_alpha"),
         ("target modules", "target_modules"), ("modules saved whole", "modules_to_save"),
-      ] { add(name, json[key]) }
-    } else {
-      let json = try opened.json("config.json")
-      for (name, key) in [
-        ("architecture", "architectures"), ("hidden size", "hidden_size"),
-        ("layers", "num_hidden_layers"), ("heads", "num_attention_heads"),
-        ("vocabulary", "vocab_size"),
-      ] { add(name, json[key]) }
+      ] {
+        if let value = text(json[key]) { facts.append((name, value)) }
+      }
     }
-    return facts
+    return Section(isAdapter ? "Adapter" : "Model", facts)
+  }
+
+  /// A value of a configuration for people; nil for none.
+  private static func text(_ json: JSONValue?) -> String? {
+    guard let json, json != .null else { return nil }
+    if let items = json.array {
+      return items.isEmpty ? nil : items.compactMap(text).joined(separator: ", ")
+    }
+    return json.string ?? json.serialized(indent: nil)
   }
 
   /// The HTML.
