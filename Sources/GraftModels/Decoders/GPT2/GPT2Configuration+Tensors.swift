@@ -16,24 +16,13 @@ extension GPT2Configuration {
 
   /// The projections; GPT-2 stores their weights as W: [in, out].
   public var linearModules: [LinearModule] {
-    let shapes: [(String, Int, Int)] = [
-      ("attn.c_attn", 3 * hiddenSize, hiddenSize), ("attn.c_proj", hiddenSize, hiddenSize),
-      ("mlp.c_fc", intermediateSize, hiddenSize), ("mlp.c_proj", hiddenSize, intermediateSize),
+    let projections = [
+      BlockProjection("attn.c_attn", 3 * hiddenSize, hiddenSize),
+      BlockProjection("attn.c_proj", hiddenSize, hiddenSize),
+      BlockProjection("mlp.c_fc", intermediateSize, hiddenSize),
+      BlockProjection("mlp.c_proj", hiddenSize, intermediateSize),
     ]
-    var modules = (0..<layerCount).flatMap { layer in
-      shapes.map { name, output, input in
-        LinearModule(
-          path: "\(Self.block(layer)).\(name)", outputWidth: output, inputWidth: input,
-          isStoredTransposed: true)
-      }
-    }
-    if !tiesEmbeddings {
-      modules.append(
-        LinearModule(
-          path: "lm_head", outputWidth: vocabularySize, inputWidth: hiddenSize,
-          isOutputHead: true))
-    }
-    return modules
+    return modules(of: projections, inBlocks: Self.block, isStoredTransposed: true) + headModules
   }
 
   /// Every tensor that the architecture reads, with its shape.

@@ -12,28 +12,10 @@ extension LlamaConfiguration {
 
   /// All linear projections in the order of the computation.
   public var linearModules: [LinearModule] {
-    let queries = headCount * headDimension
-    let keys = keyValueHeadCount * headDimension
-    let shapes: [(String, Int, Int)] = [
-      ("self_attn.q_proj", queries, hiddenSize), ("self_attn.k_proj", keys, hiddenSize),
-      ("self_attn.v_proj", keys, hiddenSize), ("self_attn.o_proj", hiddenSize, queries),
-      ("mlp.gate_proj", intermediateSize, hiddenSize),
-      ("mlp.up_proj", intermediateSize, hiddenSize),
-      ("mlp.down_proj", hiddenSize, intermediateSize),
-    ]
-    var modules = (0..<layerCount).flatMap { layer in
-      shapes.map { name, output, input in
-        LinearModule(
-          path: "\(Self.block(layer)).\(name)", outputWidth: output, inputWidth: input)
-      }
-    }
-    if !tiesEmbeddings {
-      modules.append(
-        LinearModule(
-          path: "lm_head", outputWidth: vocabularySize, inputWidth: hiddenSize,
-          isOutputHead: true))
-    }
-    return modules
+    let projections = BlockProjection.gated(
+      hidden: hiddenSize, queries: headCount * headDimension,
+      keys: keyValueHeadCount * headDimension, intermediate: intermediateSize)
+    return modules(of: projections, inBlocks: Self.block) + headModules
   }
 
   /// Every tensor that the architecture reads, with its shape.

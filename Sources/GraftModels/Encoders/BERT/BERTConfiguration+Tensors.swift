@@ -9,20 +9,15 @@ extension BERTConfiguration {
 
   /// All linear projections in the order of the computation.
   public var linearModules: [LinearModule] {
-    let shapes: [(String, Int, Int)] = [
-      ("attention.self.query", hiddenSize, hiddenSize),
-      ("attention.self.key", hiddenSize, hiddenSize),
-      ("attention.self.value", hiddenSize, hiddenSize),
-      ("attention.output.dense", hiddenSize, hiddenSize),
-      ("intermediate.dense", intermediateSize, hiddenSize),
-      ("output.dense", hiddenSize, intermediateSize),
+    let projections = [
+      BlockProjection("attention.self.query", hiddenSize, hiddenSize),
+      BlockProjection("attention.self.key", hiddenSize, hiddenSize),
+      BlockProjection("attention.self.value", hiddenSize, hiddenSize),
+      BlockProjection("attention.output.dense", hiddenSize, hiddenSize),
+      BlockProjection("intermediate.dense", intermediateSize, hiddenSize),
+      BlockProjection("output.dense", hiddenSize, intermediateSize),
     ]
-    return (0..<layerCount).flatMap { layer in
-      shapes.map { name, output, input in
-        LinearModule(
-          path: "\(Self.block(layer)).\(name)", outputWidth: output, inputWidth: input)
-      }
-    }
+    return modules(of: projections, inBlocks: Self.block)
   }
 
   /// Every tensor that the architecture reads, with its shape.
