@@ -13,21 +13,21 @@ extension Adapter {
     var modules: [AdapterModule] = []
     for target in targets {
       let (rank, width) = (target.rank, target.module.inputWidth)
-      let a = try MemorySlice(allocating: .f32, [rank, width])
       let b = try MemorySlice(allocating: .f32, [target.module.outputWidth, rank])
       var values = [Float](repeating: 0, count: rank * width)
       uniform(stream(of: target.module.path), &values)
       let bound = 1 / Float(max(width, 1)).squareRoot()
       for index in values.indices { values[index] = (2 * values[index] - 1) * bound }
-      a.fill(values)
       modules.append(
-        AdapterModule(path: target.module.path, a: a, b: b, scaling: target.scaling))
+        AdapterModule(
+          path: target.module.path, a: try MemorySlice(copying: values, [rank, width]), b: b,
+          scaling: target.scaling))
     }
     return Adapter(configuration: configuration, modules: modules)
   }
 
   /// The number of a module's random stream: the FNV-1a hash of its path.
   static func stream(of path: String) -> UInt64 {
-    path.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+    FNV1a(path.utf8).value
   }
 }

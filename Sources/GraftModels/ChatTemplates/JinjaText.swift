@@ -1,3 +1,5 @@
+internal import GraftCore
+
 /// A chat template as text, in a form that leaves out what makes no difference.
 ///
 /// In tags, white space between words is one space and elsewhere none, all quotes are single, `\n` in a string is a line break,
@@ -53,9 +55,7 @@ struct JinjaText {
   }
 
   /// A hash of the normalized text (FNV-1a, 64 bits).
-  var digest: UInt64 {
-    normalized.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-  }
+  var digest: UInt64 { FNV1a(normalized.utf8).value }
 
   private static func isWord(_ scalar: Unicode.Scalar) -> Bool {
     scalar == "_" || scalar.properties.isAlphabetic || scalar.properties.numericType != nil

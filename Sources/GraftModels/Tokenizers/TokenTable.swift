@@ -1,3 +1,5 @@
+internal import GraftCore
+
 /// Token contents by id and ids by content: one arena of bytes and an open-addressing hash table.
 struct TokenTable: Sendable {
   /// The number of ids, holes included.
@@ -91,8 +93,8 @@ extension Span<UInt8> {
   /// A hash of the bytes; the same in every process.
   @inline(__always)
   var fingerprint: UInt64 {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for index in indices { hash = (hash ^ UInt64(self[index])) &* 0x100_0000_01B3 }
-    return hash ^ hash >> 29
+    var hash = FNV1a()
+    for index in indices { hash.combine(self[index]) }
+    return hash.value ^ hash.value >> 29
   }
 }

@@ -1,3 +1,4 @@
+internal import GraftCore
 internal import GraftModels
 
 /// The text that is trained or evaluated on, as tokens.
@@ -44,11 +45,8 @@ public struct TokenizedText: Sendable {
   ///
   /// - Throws: ``TrainingError`` that names file and line of what can't be used.
   package mutating func append(_ bytes: [UInt8], file: String, reader: ExampleReader) throws {
-    let hash = bytes.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
-      ($0 ^ UInt64($1)) &* 0x100_0000_01B3
-    }
     files.append(file)
-    fingerprints.append("\(bytes.count) bytes " + String(hash, radix: 16))
+    fingerprints.append("\(bytes.count) bytes " + String(FNV1a(bytes).value, radix: 16))
     if reader.isPlainText(bytes) {
       try appendText(bytes, file, reader)
     } else {
