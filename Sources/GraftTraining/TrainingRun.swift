@@ -51,17 +51,17 @@ package struct TrainingRun {
       let began = clock.now
       let batches = cursor.next(settings.accumulation)
       let fresh = batches.count - position.batchesTaken
-      let counts = TokenCounts(batches)
-      try accumulate(batches, counts, &position, observer)
-      let outcome = try updated(counts, &position, observer)
+      let (read, predicted) = (batches.tokenCount, batches.targetCount)
+      try accumulate(batches, predicted, &position, observer)
+      let outcome = try updated(predicted, &position, observer)
       let seconds = Double((clock.now - began) / .nanoseconds(1)) / 1e9
       position.step = number
       position.windowsTaken = cursor.taken
-      position.tokenCount += counts.read
+      position.tokenCount += read
       var record = StepRecord(
         step: number, loss: outcome.loss, learningRate: settings.schedule.rate(at: number - 1),
         gradientNorm: outcome.gradientNorm,
-        tokensPerSecond: Double(counts.read * fresh / batches.count) / seconds,
+        tokensPerSecond: Double(read * fresh / batches.count) / seconds,
         tokenCount: position.tokenCount, peakBytes: ProcessMemory.peakResidentBytes)
       if let validation, validates(after: number) {
         let loss = try validation.evaluator.evaluate(validation.windows).loss
@@ -83,11 +83,11 @@ package struct TrainingRun {
 
   /// Adds the gradients of the batches that the position doesn't count yet.
   private func accumulate(
-    _ batches: some Collection<Batch>, _ counts: TokenCounts, _ position: inout TrainingPosition,
+    _ batches: StepBatches, _ predicted: Int, _ position: inout TrainingPosition,
     _ observer: any TrainingObserver
   ) throws {
     for batch in batches.dropFirst(position.batchesTaken) {
-      position.lossSum += try trainer.add(batch, targetCount: counts.predicted)
+      position.lossSum += try trainer.add(batch, targetCount: predicted)
       position.batchesTaken += 1
       if position.batchesTaken < batches.count, observer.isInterrupted {
         guard position.lossSum.isFinite else { break }
@@ -99,13 +99,13 @@ package struct TrainingRun {
   }
 
   private func updated(
-    _ counts: TokenCounts, _ position: inout TrainingPosition, _ observer: any TrainingObserver
+    _ predicted: Int, _ position: inout TrainingPosition, _ observer: any TrainingObserver
   ) throws -> Trainer.Outcome {
     let lossSum = position.lossSum
     position = position.betweenSteps
     do {
       return try trainer.update(
-        step: position.step + 1, lossSum: lossSum, targetCount: counts.predicted)
+        step: position.step + 1, lossSum: lossSum, targetCount: predicted)
     } catch let error as TrainingError {
       if case .nonFinite = error.reason { try save(position, observer) }
       throw error
@@ -133,20 +133,5 @@ package struct TrainingRun {
 
   private func saves(after position: TrainingPosition) -> Bool {
     position.isEnd(of: settings) || settings.saveEvery.map { position.step % $0 == 0 } ?? false
-  }
-}
-
-/// The tokens of a step's batches, which are made anew each time they are gone through, so that one at a time is in memory.
-private struct TokenCounts {
-  /// Tokens read, without padding.
-  private(set) var read = 0
-  /// Tokens predicted.
-  private(set) var predicted = 0
-
-  init(_ batches: some Collection<Batch>) {
-    for batch in batches {
-      read += batch.tokenCount
-      predicted += batch.targetCount
-    }
   }
 }

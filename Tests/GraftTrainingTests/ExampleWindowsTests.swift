@@ -22,10 +22,21 @@ struct ExampleWindowsTests {
     let batch = Batch(windows, [0, 1], size: 2)
     #expect(batch.ids == [100, 101, 102, 0, 200, 201, 0, 0])
     #expect(batch.targets == [101, 102, none, none, 201, none, none, none])
-    #expect(batch.tokenCount == 5)
     #expect(batch.targetCount == 3)
     #expect(windows.tokenCount == 5)
     #expect(windows.targetCount == 3)
+  }
+
+  @Test func `a step's batches count their tokens as they are once made`() throws {
+    let windows = try TokenWindows(text([3, 2, 4]), TokenWindows.Filling(length: 4))
+    var cursor = BatchCursor(windows, batchSize: 2, seed: 0, shuffles: false)
+    let step = cursor.next(2)
+    #expect(step.count == 2)
+    #expect(step[1].ids == [300, 301, 302, 303, 100, 101, 102, 0])
+    #expect(step.tokenCount == 3 + 2 + 4 + 3)
+    #expect(step.targetCount == step.reduce(0) { $0 + $1.targetCount })
+    #expect(step.targetCount == 2 + 1 + 3 + 2)
+    #expect(cursor.taken == 4)
   }
 
   @Test func `a long example is cut and counted`() throws {

@@ -6,8 +6,6 @@ package struct Batch: Sendable {
   package let positions: [Int32]
   /// The number of each token's passage in its window; padding is a passage of its own.
   package let segments: [Int32]
-  /// Tokens without padding.
-  package let tokenCount: Int
 
   /// Wraps sequences of one length that were made elsewhere.
   package init(ids: [Int32], targets: [Int32], sequence: Int) {
@@ -16,7 +14,6 @@ package struct Batch: Sendable {
     self.targets = targets
     positions = ids.indices.map { Int32($0 % sequence) }
     segments = [Int32](repeating: 0, count: ids.count)
-    tokenCount = ids.count
   }
 
   /// Gathers windows; missing ones (at the end of an evaluation) are padding.
@@ -25,7 +22,6 @@ package struct Batch: Sendable {
     var targets: [Int32] = []
     var positions: [Int32] = []
     var segments: [Int32] = []
-    var tokenCount = 0
     func pad(to end: Int, segment: Int32) {
       let missing = end - ids.count
       ids += [Int32](repeating: 0, count: missing)
@@ -42,7 +38,6 @@ package struct Batch: Sendable {
         segments += [Int32](repeating: segment, count: passage.count)
         segment += 1
       }
-      tokenCount += ids.count - row * windows.length
       pad(to: (row + 1) * windows.length, segment: segment)
     }
     pad(to: size * windows.length, segment: 0)
@@ -50,7 +45,6 @@ package struct Batch: Sendable {
     self.targets = targets
     self.positions = positions
     self.segments = segments
-    self.tokenCount = tokenCount
   }
 
   /// The targets that count.

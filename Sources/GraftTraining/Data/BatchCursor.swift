@@ -26,11 +26,9 @@ package struct BatchCursor: Sendable {
     Batch(windows, nextWindows(), size: batchSize)
   }
 
-  /// The next batches, each made when it is asked for.
-  package mutating func next(_ count: Int) -> some Collection<Batch> {
-    let chosen = (0..<count).map { _ in nextWindows() }
-    let (windows, size) = (windows, batchSize)
-    return chosen.lazy.map { Batch(windows, $0, size: size) }
+  /// The batches of the next step.
+  package mutating func next(_ count: Int) -> StepBatches {
+    StepBatches(windows, (0..<count).map { _ in nextWindows() }, size: batchSize)
   }
 
   private mutating func nextWindows() -> [Int] { (0..<batchSize).map { _ in nextWindow() } }

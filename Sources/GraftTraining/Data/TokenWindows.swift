@@ -116,9 +116,15 @@ public struct TokenWindows: Sendable {
   }
 
   /// Tokens to predict in all windows.
-  public var targetCount: Int {
-    pieces.reduce(0) { sum, piece in sum + isTarget[piece].dropFirst().count { $0 } }
+  public var targetCount: Int { (0..<count).reduce(0) { $0 + targetCount(of: $1) } }
+
+  /// Tokens to predict in a window.
+  func targetCount(of window: Int) -> Int {
+    passages(window).reduce(0) { sum, piece in sum + isTarget[piece].dropFirst().count { $0 } }
   }
+
+  /// Tokens in a window, without padding.
+  func tokenCount(of window: Int) -> Int { passages(window).reduce(0) { $0 + $1.count } }
 
   /// The tokens of a passage.
   func ids(_ passage: Range<Int>) -> ArraySlice<Int32> { tokens[passage] }
