@@ -110,7 +110,7 @@ extension MergePlan {
     for row in 0..<rank {
       let piece = try reader.f32Elements(
         of: update.module.a, from: row * columns + rows.lowerBound, shape: [1, rows.count])
-      part.fill(piece.floats, at: row * rows.count)
+      part.row(row).replaceBytes(piece.bytes)
     }
     return try part.transposed()
   }

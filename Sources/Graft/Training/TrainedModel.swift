@@ -36,7 +36,7 @@ package struct TrainedModel {
       if let master = masters[tensor.name] {
         try write(master, as: tensor, at: index, to: writer)
       } else if let source = sources[tensor.name] {
-        try copy(source, tensor, to: index, of: writer)
+        try writer.transfer(source, of: base.reader, to: index)
       }
     }
     try writer.finish()
@@ -59,22 +59,6 @@ package struct TrainedModel {
       let rounded = MemorySlice(tile.memory, dtype: tensor.dtype, shape: [1, count])
       _ = LowRankUpdate.add([], to: part, into: rounded)
       try writer.write(rounded.bytes, of: index, at: start * width)
-    }
-  }
-
-  private func copy(
-    _ source: Int, _ tensor: TensorInfo, to index: Int, of writer: SafetensorsWriter
-  ) throws(StorageError) {
-    if let extent = base.reader.extent(of: source) {
-      try writer.copy(extent, to: index)
-      return
-    }
-    let tile = try Memory(byteCount: min(Self.tileByteCount, max(tensor.byteCount, 1)))
-    for start in stride(from: 0, to: tensor.byteCount, by: Self.tileByteCount) {
-      let count = min(Self.tileByteCount, tensor.byteCount - start)
-      let part = MemorySlice(tile, dtype: .u8, shape: [count])
-      try base.reader.read(source, at: start, into: part)
-      try writer.write(part.bytes, of: index, at: start)
     }
   }
 }

@@ -84,7 +84,8 @@ struct EmbeddingRows {
         let length = vector.norm
         // A vector without a direction can't be brought to a length; the model's row is better.
         guard length > 0, length.isFinite else { continue }
-        scaled.fill(vector.floats.map { Float(Double($0) * (norm / length)) })
+        scaled.replaceElements(
+          vector.floats().map { Float(Double($0) * (norm / length)) })
         _ = LowRankUpdate.add([], to: scaled, into: tile.row(row))
       }
       try writer.write(tile.bytes, of: place, at: first * width * info.dtype.layout.bytes)
@@ -107,32 +108,8 @@ struct EmbeddingRows {
 }
 
 extension MemorySlice {
-  /// One row of a matrix.
-  fileprivate func row(_ row: Int) -> MemorySlice {
-    MemorySlice(
-      memory, at: byteOffset + row * shape.columns * dtype.layout.bytes, dtype: dtype,
-      shape: [1, shape.columns])
-  }
-
   /// The Euclidean length of a slice of floats.
   fileprivate var norm: Double {
     LowRankUpdate.add([], to: self, into: self).baseSquared.squareRoot()
-  }
-}
-
-extension CheckpointWriter {
-  /// Copies a tensor as it is.
-  func transfer(_ tensor: Int, of reader: any CheckpointReader, to place: Int) throws(StorageError)
-  {
-    if let extent = reader.extent(of: tensor) {
-      try copy(extent, to: place)
-      return
-    }
-    let byteCount = reader.tensors[tensor].byteCount
-    for start in stride(from: 0, to: byteCount, by: 4 << 20) {
-      let tile = try MemorySlice(allocating: .u8, [min(4 << 20, byteCount - start)])
-      try reader.read(tensor, at: start, into: tile)
-      try write(tile.bytes, of: place, at: start)
-    }
   }
 }

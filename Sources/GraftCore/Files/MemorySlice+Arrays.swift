@@ -45,14 +45,15 @@ extension MemorySlice {
     withExtendedLifetime(memory) {}
   }
 
-  /// The elements as 32-bit floats, for small f32 slices such as losses and norms.
+  /// The elements of an f32 slice, for small ones such as losses and norms.
   ///
   /// - Precondition: the dtype is f32.
   public func floats() -> [Float] {
     precondition(dtype == .f32, "32-bit floats")
     let source = bytes
+    // Safety: RawSpan checks the bounds, and every bit pattern is a float.
     return (0..<shape.elementCount).map {
-      unsafe source.unsafeLoad(fromByteOffset: $0 * 4, as: Float.self)
+      unsafe source.unsafeLoadUnaligned(fromByteOffset: $0 * 4, as: Float.self)
     }
   }
 }
