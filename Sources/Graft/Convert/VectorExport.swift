@@ -20,7 +20,8 @@ func exportVectors(
   }
   let file = try AtomicFile(replacing: path)
   let columns = info.shape[1]
-  var text = VectorText(file.output, format, columns: columns, count: rows.count)
+  var writer = WordVectorWriter(
+    file.output, format, dimensions: columns, count: rows.count)
   let step = max(1, TensorTile.elementCount / max(columns, 1))
   var next = 0
   for first in stride(from: 0, to: info.shape[0], by: step) {
@@ -28,12 +29,12 @@ func exportVectors(
     let values = try reader.f32Elements(
       of: table, from: first * columns, shape: [count, columns])
     while next < rows.count, rows[next].row < first + count {
-      try text.write(rows[next].word, values, row: rows[next].row - first)
+      try writer.write(rows[next].word, row: rows[next].row - first, of: values)
       next += 1
     }
     progress.advance(values.byteCount)
   }
-  try text.finish()
+  try writer.finish()
   try file.commit()
   let written = try TensorInfo(
     name: info.name, dtype: .f32, shape: [rows.count, columns], in: path)
@@ -76,66 +77,13 @@ private func labels(
   return tokenizer.words.filter { $0.startsWord && Int($0.id) < rowCount }
     .sorted { $0.id < $1.id }
     .filter { token in
-      VectorText.canHold(token.text) && String(validating: token.text, as: UTF8.self) != nil
+      isOneWord(token.text) && String(validating: token.text, as: UTF8.self) != nil
         && seen.insert(TensorName(utf8: token.text)).inserted
     }
     .map { (Int($0.id), $0.text) }
 }
 
-/// Lines of words and numbers, or their binary form, row by row.
-private struct VectorText {
-  private let output: OutputFile
-  private let format: WordVectorFormat
-  private let columns: Int
-  private var buffer: [UInt8] = []
-  private var offset = 0
-
-  init(_ output: OutputFile, _ format: WordVectorFormat, columns: Int, count: Int) {
-    self.output = output
-    self.format = format
-    self.columns = columns
-    if format != .glove { buffer += Array("\(count) \(columns)\n".utf8) }
-  }
-
-  /// Whether every format's readers find the word's end where it is.
-  static func canHold(_ word: [UInt8]) -> Bool {
-    !word.isEmpty && !word.contains { $0 == 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
-  }
-
-  /// Adds a row of f32 values.
-  mutating func write(_ word: [UInt8], _ values: MemorySlice, row: Int) throws(StorageError) {
-    guard Self.canHold(word) else {
-      let text = String(decoding: word, as: UTF8.self).escapedForTerminal
-      throw StorageError(
-        .notRepresentable(what: "the word '\(text)'", inFormat: format.rawValue),
-        file: output.path)
-    }
-    buffer += word
-    if format == .word2vecBinary { buffer.append(0x20) }
-    let bytes = values.bytes
-    for column in 0..<columns {
-      // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
-      let bits = unsafe bytes.unsafeLoadUnaligned(
-        fromByteOffset: (row * columns + column) * 4, as: UInt32.self)
-      if format == .word2vecBinary {
-        for shift in [0, 8, 16, 24] as [UInt32] {
-          buffer.append(UInt8(truncatingIfNeeded: bits >> shift))
-        }
-      } else {
-        buffer.append(0x20)
-        buffer += Array(Float(bitPattern: bits).description.utf8)
-      }
-    }
-    if format != .word2vecBinary { buffer.append(0x0A) }
-    if buffer.count >= 1 << 20 { try flush() }
-  }
-
-  /// Writes what is left.
-  mutating func finish() throws(StorageError) { try flush() }
-
-  private mutating func flush() throws(StorageError) {
-    try output.write(buffer, at: offset)
-    offset += buffer.count
-    buffer.removeAll(keepingCapacity: true)
-  }
+/// Whether every format's readers find a word's end where it is.
+private func isOneWord(_ word: [UInt8]) -> Bool {
+  !word.isEmpty && !word.contains { $0 == 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
 }

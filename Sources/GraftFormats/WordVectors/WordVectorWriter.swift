@@ -1,0 +1,73 @@
+public import GraftCore
+
+/// Writes words and their vectors row by row, in one of the word-vector formats; text has the shortest numbers that read
+/// back the same.
+public struct WordVectorWriter {
+  private let output: OutputFile
+  private let format: WordVectorFormat
+  private let dimensions: Int
+  private var buffer: [UInt8] = []
+  private var offset = 0
+
+  private static let bufferBytes = 1 << 20
+
+  /// Begins a file of `count` rows.
+  public init(_ output: OutputFile, _ format: WordVectorFormat, dimensions: Int, count: Int) {
+    self.output = output
+    self.format = format
+    self.dimensions = dimensions
+    if format != .glove { buffer += Array("\(count) \(dimensions)\n".utf8) }
+  }
+
+  /// Whether readers find a word's end where it is.
+  public static func canWrite(_ word: some Collection<UInt8>, in format: WordVectorFormat) -> Bool {
+    switch format {
+    case .word2vecBinary: !word.contains(0x20) && word.first != 0x0A
+    case .word2vecText: !word.contains { $0 == 0x20 || $0 == 0x09 || $0 == 0x0A }
+    case .glove: !word.contains(0x0A)
+    }
+  }
+
+  /// Adds a word with a row of a matrix.
+  ///
+  /// - Precondition: The matrix is f32, [rows, dimensions], and has the row.
+  /// - Throws: ``StorageError`` when the word can't be told from what follows it, or the system fails.
+  public mutating func write(
+    _ word: some Collection<UInt8>, row: Int, of vectors: MemorySlice
+  ) throws(StorageError) {
+    precondition(vectors.dtype == .f32 && vectors.shape.columns == dimensions, "rows of f32")
+    guard Self.canWrite(word, in: format) else {
+      let text = String(decoding: word, as: UTF8.self).escapedForTerminal
+      throw StorageError(
+        .notRepresentable(what: "the word '\(text)'", inFormat: format.rawValue),
+        file: output.path)
+    }
+    buffer += word
+    if format == .word2vecBinary { buffer.append(0x20) }
+    let bytes = vectors.bytes
+    for column in 0..<dimensions {
+      // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
+      let bits = unsafe bytes.unsafeLoadUnaligned(
+        fromByteOffset: (row * dimensions + column) * 4, as: UInt32.self)
+      if format == .word2vecBinary {
+        for shift in [0, 8, 16, 24] as [UInt32] {
+          buffer.append(UInt8(truncatingIfNeeded: bits >> shift))
+        }
+      } else {
+        buffer.append(0x20)
+        buffer += Array(Float(bitPattern: bits).description.utf8)
+      }
+    }
+    if format != .word2vecBinary { buffer.append(0x0A) }
+    if buffer.count >= Self.bufferBytes { try flush() }
+  }
+
+  /// Writes what is left.
+  public mutating func finish() throws(StorageError) { try flush() }
+
+  private mutating func flush() throws(StorageError) {
+    try output.write(buffer, at: offset)
+    offset += buffer.count
+    buffer.removeAll(keepingCapacity: true)
+  }
+}
