@@ -85,40 +85,50 @@ let package = Package(
       swiftSettings: strict),
 
     // Tests
-    .testTarget(name: "GraftCoreTests", dependencies: ["GraftCore"], swiftSettings: testing),
-    .testTarget(
-      name: "GraftKernelsTests", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: testing
-    ),
-    .testTarget(
-      name: "GraftFormatsTests", dependencies: ["GraftCore", "GraftFormats", "GraftKernels"],
+    .target(
+      name: "TestSupport", dependencies: ["GraftCore"], path: "Tests/TestSupport",
       swiftSettings: testing),
     .testTarget(
-      name: "GraftHDF5Tests", dependencies: ["GraftCore", "GraftHDF5"], swiftSettings: testing),
+      name: "GraftCoreTests", dependencies: ["GraftCore", "TestSupport"], swiftSettings: testing),
     .testTarget(
-      name: "GraftAdaptersTests", dependencies: ["GraftCore", "GraftAdapters", "GraftKernels"],
+      name: "GraftKernelsTests", dependencies: ["GraftCore", "GraftKernels", "TestSupport"],
       swiftSettings: testing),
     .testTarget(
-      name: "GraftGraphTests", dependencies: ["GraftCore", "GraftKernels", "GraftGraph"],
+      name: "GraftFormatsTests",
+      dependencies: ["GraftCore", "GraftFormats", "GraftKernels", "TestSupport"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftHDF5Tests", dependencies: ["GraftCore", "GraftHDF5", "TestSupport"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftAdaptersTests",
+      dependencies: ["GraftCore", "GraftAdapters", "GraftKernels", "TestSupport"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "GraftGraphTests",
+      dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "TestSupport"],
       swiftSettings: testing),
     .testTarget(
       name: "GraftModelsTests",
-      dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "GraftModels"],
+      dependencies: ["GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "TestSupport"],
       swiftSettings: testing),
     .testTarget(
       name: "GraftTrainingTests",
       dependencies: [
         "GraftCore", "GraftKernels", "GraftGraph", "GraftModels", "GraftAdapters", "GraftTraining",
+        "TestSupport",
       ],
       swiftSettings: testing),
     .testTarget(
       name: "GraftTests",
       dependencies: [
         "Graft", "GraftCore", "GraftKernels", "GraftGraph", "GraftFormats", "GraftHDF5",
-        "GraftModels", "GraftAdapters", "GraftTraining",
+        "GraftModels", "GraftAdapters", "GraftTraining", "TestSupport",
       ],
       swiftSettings: testing),
     .testTarget(
-      name: "GraftCommandTests", dependencies: ["GraftCommand", "Graft", "GraftCore"],
+      name: "GraftCommandTests",
+      dependencies: ["GraftCommand", "Graft", "GraftCore", "TestSupport"],
       swiftSettings: testing),
   ]
 )

@@ -1,5 +1,6 @@
 import GraftAdapters
 import GraftCore
+import TestSupport
 import Testing
 
 struct LoRAConfigurationTests {
@@ -10,7 +11,7 @@ struct LoRAConfigurationTests {
   }
 
   @Test func `modules are targeted as in PEFT`() throws {
-    let golden = try Golden.json("adapters/targets.json")
+    let golden = try Repository.goldenJSON("adapters/targets.json")
     let base = linear(try #require(golden["modules"]?.array).compactMap(\.string))
     for row in try #require(golden["cases"]?.array) {
       let json = try #require(row["config"])
@@ -22,7 +23,7 @@ struct LoRAConfigurationTests {
   }
 
   @Test func `ranks and alphas are overridden as in PEFT`() throws {
-    let golden = try Golden.json("adapters/overrides.json")
+    let golden = try Repository.goldenJSON("adapters/overrides.json")
     let modules = try #require(golden["modules"]?.array).compactMap(\.string)
     for row in try #require(golden["cases"]?.array) {
       let pattern = try #require(row["pattern"])
@@ -47,7 +48,7 @@ struct LoRAConfigurationTests {
 
   @Test(arguments: ["llama-tied", "llama-tied-all-linear", "qwen3"])
   func `a configuration written by PEFT survives reading and writing`(name: String) throws {
-    let json = try Golden.json("lora/\(name)/adapter_config.json")
+    let json = try Repository.goldenJSON("lora/\(name)/adapter_config.json")
     let configuration = try LoRAConfiguration(json, file: name)
     let written = try JSONValue.parse(configuration.peftFile, file: name)
     #expect(try LoRAConfiguration(written, file: name) == configuration)

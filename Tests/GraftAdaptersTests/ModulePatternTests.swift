@@ -1,10 +1,11 @@
 import GraftAdapters
 import GraftCore
+import TestSupport
 import Testing
 
 struct ModulePatternTests {
   @Test func `whole texts match as in Python's re`() throws {
-    let golden = try Golden.json("adapters/patterns.json")
+    let golden = try Repository.goldenJSON("adapters/patterns.json")
     let texts = try #require(golden["texts"]?.array).compactMap(\.string)
     for row in try #require(golden["cases"]?.array) {
       let text = try #require(row["pattern"]?.string)

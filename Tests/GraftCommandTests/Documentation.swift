@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// README.md and the pages of the manual.
@@ -18,8 +19,7 @@ enum Documentation {
   ]
 
   /// The checkout.
-  static let root = URL(filePath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().path
+  static let root = Repository.root
 
   static func text(of page: String) throws -> String {
     try String(contentsOfFile: root + "/" + page, encoding: .utf8)

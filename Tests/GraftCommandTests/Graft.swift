@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 
 /// The built command, run as a user runs it, in the `Fixtures` directory.
 enum Graft {
@@ -28,8 +29,7 @@ enum Graft {
     return nil
   }()
 
-  static let fixtures = URL(filePath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Fixtures")
+  static let fixtures = URL(filePath: Repository.path("Fixtures"))
 
   /// Runs `graft` and waits for its end.
   static func run(_ arguments: String..., in folder: URL = fixtures) throws -> Outcome {

@@ -1,4 +1,5 @@
 import GraftCore
+import TestSupport
 import Testing
 
 /// The texts of `Formats/json/suite`, judged as `Formats/json/SPEC.md` says.

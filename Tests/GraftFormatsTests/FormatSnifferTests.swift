@@ -1,5 +1,6 @@
 import GraftCore
 import GraftFormats
+import TestSupport
 import Testing
 
 struct FormatSnifferTests {

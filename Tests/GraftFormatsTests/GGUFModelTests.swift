@@ -1,5 +1,6 @@
 import GraftCore
 import GraftFormats
+import TestSupport
 import Testing
 
 /// GGUF models against the transformers models that they were made from.

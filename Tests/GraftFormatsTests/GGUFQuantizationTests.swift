@@ -1,6 +1,7 @@
 import GraftCore
 import GraftFormats
 import GraftKernels
+import TestSupport
 import Testing
 
 /// Blocks and their values as the `gguf` package has them.

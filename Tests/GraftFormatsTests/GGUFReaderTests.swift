@@ -1,5 +1,6 @@
 import GraftCore
 import GraftFormats
+import TestSupport
 import Testing
 
 /// Small GGUF files, written by hand.

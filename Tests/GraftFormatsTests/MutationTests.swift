@@ -1,6 +1,7 @@
 import Glibc
 import GraftCore
 import GraftFormats
+import TestSupport
 import Testing
 
 /// Damaged files end in an error or in content that can be read whole; a trap would end the test run.

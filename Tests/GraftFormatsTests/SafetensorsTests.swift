@@ -1,6 +1,7 @@
 import Glibc
 import GraftCore
 import GraftFormats
+import TestSupport
 import Testing
 
 struct SafetensorsTests {

@@ -1,6 +1,7 @@
 import GraftCore
 import GraftFormats
 import Glibc
+import TestSupport
 import Testing
 
 struct ShardTests {

@@ -1,5 +1,6 @@
 import GraftCore
 import GraftFormats
+import TestSupport
 import Testing
 
 struct WordVectorTests {
@@ -183,7 +184,12 @@ struct WordVectorTests {
 
   private func written(_ table: EmbeddingTable, _ format: WordVectorFormat) throws -> [UInt8] {
     let file = try AtomicFile(path: folder.path + "/written")
-    try table.write(to: file.output, format: format)
+    var writer = WordVectorWriter(
+      file.output, format, dimensions: table.dimensions, count: table.words.count)
+    for (row, word) in table.words.enumerated() {
+      try writer.write(word, row: row, of: table.vectors)
+    }
+    try writer.finish()
     try file.commit()
     return try InputFile.contents(of: file.path, atMost: 1 << 20)
   }
@@ -191,10 +197,7 @@ struct WordVectorTests {
 
 extension EmbeddingTable {
   /// The numbers, row after row.
-  var floats: [Float] {
-    let count = vectors.shape.elementCount
-    return vectors.bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self).prefix(count)) }
-  }
+  var floats: [Float] { vectors.floats() }
 }
 
 /// Little-endian floats in a byte string.

@@ -1,11 +1,12 @@
 import GraftCore
 import GraftGraph
+import TestSupport
 import Testing
 
 /// The small decoder against PyTorch: Fixtures/generate/graph.py.
 struct GoldenTests {
   @Test func `a decoder's losses and gradients are PyTorch's, interpreted and compiled`() throws {
-    let golden = try Self.golden("graph/decoder")
+    let golden = try Repository.goldenJSON("graph/decoder.json")
     let model = try TinyLlama()
     let exact = try model.example.interpret(model.outputs, rounding: .none)
     let compiled = try model.example.run(model.outputs)
@@ -17,11 +18,5 @@ struct GoldenTests {
       #expect(distance(exact[index + 1], gradient) < 1e-6, "\(name)")
       #expect(distance(compiled[index + 1], gradient) < 2e-5, "\(name)")
     }
-  }
-
-  static func golden(_ name: String) throws -> JSONValue {
-    let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    let path = "/\(root)/Fixtures/golden/\(name).json"
-    return try JSONValue.parse(try InputFile.contents(of: path, atMost: 1 << 20), file: path)
   }
 }

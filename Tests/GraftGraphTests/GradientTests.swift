@@ -1,6 +1,7 @@
 import GraftCore
 import GraftGraph
 import GraftKernels
+import TestSupport
 import Testing
 
 /// The vector-Jacobian rule of every operation against finite differences, and compiled against interpreted.
@@ -142,7 +143,8 @@ struct GradientTests {
 
   @Test(arguments: cases)
   func `values and gradients are PyTorch's, interpreted and compiled`(_ testCase: Case) throws {
-    let golden = try #require(try GoldenTests.golden("operations/operations")[testCase.name])
+    let golden = try #require(
+      try Repository.goldenJSON("operations/operations.json")[testCase.name])
     let expected = try #require(golden["gradients"]?.object?.members)
     var example = Example()
     let x = example.parameter("x", [6, 8], scale: 0.6, offset: 1.1)

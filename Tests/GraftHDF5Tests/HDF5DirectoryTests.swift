@@ -1,5 +1,6 @@
 import GraftCore
 import GraftHDF5
+import TestSupport
 import Testing
 
 /// A model directory through one file and back, the way a converter goes.
@@ -33,7 +34,7 @@ import Testing
   @Test(arguments: [HDF5Compression.none, .zstd()])
   func `comes back bit for bit`(compression: HDF5Compression) throws {
     let scratch = try Scratch()
-    let source = root + "/Fixtures/golden/families/llama-bf16"
+    let source = Repository.root + "/Fixtures/golden/families/llama-bf16"
     let names = try Directory.entries(of: source)
     let shardNames = names.filter { $0.hasSuffix(".safetensors") }
     try #require(shardNames.count == 2)

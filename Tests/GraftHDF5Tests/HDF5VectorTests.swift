@@ -1,10 +1,11 @@
 import GraftCore
 import GraftHDF5
+import TestSupport
 import Testing
 
 @Suite struct `HDF5 files of h5py` {
   @Test func `a tree of every element type, layout and filter reads as h5py wrote it`() throws {
-    let golden = root + "/Fixtures/golden/hdf5/"
+    let golden = Repository.root + "/Fixtures/golden/hdf5/"
     let reader = try HDF5Reader(path: golden + "tree.h5")
     let table = try JSONValue.parse(contents(golden + "tree.json"), file: "tree.json").array ?? []
     #expect(table.count == 43)
@@ -33,9 +34,9 @@ import Testing
     (byte < 16 ? "0" : "") + String(byte, radix: 16)
   }
 
-  @Test(arguments: try Directory.entries(of: root + "/Formats/hdf5/accept"))
+  @Test(arguments: try Directory.entries(of: Repository.root + "/Formats/hdf5/accept"))
   func `accepts`(name: String) throws {
-    let reader = try HDF5Reader(path: root + "/Formats/hdf5/accept/" + name)
+    let reader = try HDF5Reader(path: Repository.root + "/Formats/hdf5/accept/" + name)
     #expect(reader.tensors.map(\.name) == ["x"])
     #expect(reader.tensors.map(\.shape) == [[4]])
     let x = try reader.contents(of: 0)
@@ -50,7 +51,7 @@ import Testing
   }
 
   static let rejected: [Vector] = {
-    let path = root + "/Formats/hdf5/vectors.json"
+    let path = Repository.root + "/Formats/hdf5/vectors.json"
     let table = try? JSONValue.parse(contents(path), file: path).array
     return (table ?? []).map {
       Vector(file: $0["file"]?.string ?? "", rule: $0["rule"]?.string ?? "")
@@ -60,7 +61,7 @@ import Testing
   @Test(arguments: rejected)
   func `rejects`(vector: Vector) throws {
     let error = #expect(throws: StorageError.self) {
-      let reader = try HDF5Reader(path: root + "/Formats/hdf5/reject/" + vector.file)
+      let reader = try HDF5Reader(path: Repository.root + "/Formats/hdf5/reject/" + vector.file)
       for index in reader.tensors.indices { _ = try reader.contents(of: index) }
     }
     let words = "\(error.map { "\($0.reason)" } ?? "")"
@@ -69,7 +70,7 @@ import Testing
   }
 
   @Test func `every rejected file has a vector`() throws {
-    let files = try Directory.entries(of: root + "/Formats/hdf5/reject")
+    let files = try Directory.entries(of: Repository.root + "/Formats/hdf5/reject")
     #expect(files == Self.rejected.map(\.file).sorted())
   }
 }

@@ -3,9 +3,6 @@ import GraftCore
 import GraftHDF5
 import Testing
 
-/// The repository's root, found from this file.
-let root = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
-
 /// A directory that goes with the test.
 final class Scratch: Sendable {
   let path: String

@@ -2,6 +2,7 @@ import Glibc
 import GraftCore
 
 import GraftKernels
+import TestSupport
 
 extension MemorySlice {
   /// A tensor with these values, rounded to the dtype by Swift's own conversions.
@@ -68,9 +69,7 @@ func wave(_ count: Int, phase: Double, scale: Double) -> [Float] {
 }
 
 func golden(_ name: String) throws -> [Float] {
-  let folder = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
-  let path = folder.joined(separator: "/") + "/Fixtures/golden/kernels/" + name
-  let file = try InputFile(path: path)
+  let file = try InputFile(path: Repository.golden("kernels/" + name))
   let memory = try Memory(mapping: file)
   return MemorySlice(memory, dtype: .f32, shape: [file.byteCount / 4]).values
 }

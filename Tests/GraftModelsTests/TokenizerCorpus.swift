@@ -1,5 +1,6 @@
 import GraftCore
 import GraftModels
+import TestSupport
 
 /// The golden tokenizers and the corpus that the `tokenizers` package encoded with them.
 enum TokenizerCorpus {
@@ -57,10 +58,7 @@ enum TokenizerCorpus {
   private static func bytes(_ name: String) throws -> [UInt8] { try fixture("tokenizers/" + name) }
 
   /// The bytes of a golden file.
-  static func fixture(_ name: String, here: String = #filePath) throws -> [UInt8] {
-    let root = here.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
-      .joined(separator: "/")
-    return try InputFile.contents(
-      of: root + "/Fixtures/golden/" + name, atMost: 16 << 20)
+  static func fixture(_ name: String) throws -> [UInt8] {
+    try Repository.bytes("Fixtures/golden/" + name)
   }
 }

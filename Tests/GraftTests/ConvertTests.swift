@@ -73,9 +73,7 @@ import Testing
   }
 
   @Test func `word vectors survive HDF5 and their binary form`() throws {
-    let source =
-      URL(filePath: golden("")).deletingLastPathComponent().path
-      + "/vectors/newtestament-50.w2v.txt"
+    let source = fixture("vectors/newtestament-50.w2v.txt")
     _ = try convert(OpenedCheckpoint(path: source), to: workspace("table.h5"))
     _ = try convert(
       open("table.h5"), to: workspace("table.bin"),
@@ -87,7 +85,7 @@ import Testing
   }
 
   @Test func `a model gives its words with their vectors`() throws {
-    let model = try OpenedCheckpoint(path: fixtureModel)
+    let model = try OpenedCheckpoint(path: fixture("model"))
     _ = try convert(
       model, to: workspace("words.txt"),
       options: ConversionOptions(form: .wordVectors(.word2vecText)))
@@ -104,10 +102,6 @@ import Testing
       Float(bitPattern: UInt32($0) << 16)
     }
     #expect(Array(table.vectors.floats()[row * width..<(row + 1) * width]) == expected)
-  }
-
-  private var fixtureModel: String {
-    URL(filePath: golden("")).deletingLastPathComponent().path + "/model"
   }
 
   @Test func `refuses to replace a directory that holds something else`() throws {

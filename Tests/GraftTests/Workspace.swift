@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 
 /// A temporary directory that goes with the test.
 final class Workspace {
@@ -26,10 +27,10 @@ final class Workspace {
 }
 
 /// Files made by other programs, under `Fixtures/golden`.
-func golden(_ path: String) -> String {
-  URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appending(path: "Fixtures/golden/" + path).path
-}
+func golden(_ path: String) -> String { Repository.golden(path) }
+
+/// A file under `Fixtures`.
+func fixture(_ path: String) -> String { Repository.path("Fixtures/" + path) }
 
 extension CheckpointReader {
   /// The bit patterns of a tensor whose elements have the size of `T`.

@@ -1,14 +1,12 @@
 import GraftCore
 import GraftTraining
+import TestSupport
 import Testing
 
 /// Learning rates beside transformers' `get_*_schedule` (Fixtures/generate/schedules.py).
 struct ScheduleTests {
   private static func golden() throws -> [JSONValue] {
-    let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    let path = "/\(root)/Fixtures/golden/schedules/schedules.json"
-    let bytes = try InputFile.contents(of: path, atMost: 1 << 20)
-    return try #require(try JSONValue.parse(bytes, file: path).array)
+    try #require(try Repository.goldenJSON("schedules/schedules.json").array)
   }
 
   @Test func `every course follows transformers' rates from the first step to past the last`()

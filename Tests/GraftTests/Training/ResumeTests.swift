@@ -67,9 +67,6 @@ struct ResumeTests {
   }
 }
 
-/// A file under Fixtures.
-func fixture(_ path: String) -> String { golden("../" + path) }
-
 extension ResumeTests {
   @Test func `killed between the last state and the adapter, resuming writes the adapter`() throws {
     let workspace = Workspace()

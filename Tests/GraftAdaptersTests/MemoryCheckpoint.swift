@@ -1,16 +1,4 @@
-import Foundation
 import GraftCore
-
-/// Files made by other programs, under `Fixtures/golden`.
-enum Golden {
-  static let folder = URL(filePath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .appending(path: "Fixtures/golden")
-
-  static func json(_ path: String) throws -> JSONValue {
-    try JSONValue.parse([UInt8](Data(contentsOf: folder.appending(path: path))), file: path)
-  }
-}
 
 /// A checkpoint in memory, with zeros for tensors unless values are given.
 struct MemoryCheckpoint: CheckpointReader {
