@@ -25,10 +25,12 @@ public struct TrainingError: DiagnosableError, Equatable {
     case noLog
     /// There is nothing to resume.
     case noState
-    /// The output holds another run already.
-    case outputExists
+    /// Something stands in the output's place already: another run, other files, a file.
+    case outputExists(found: String)
     /// A setting is out of range.
     case invalidSetting(name: String, expected: String, found: String)
+    /// An option contradicts the adapter that the run goes on from.
+    case adapterMismatch(option: String, expected: String, found: String)
     /// The run can't be made to fit a budget of memory.
     case budgetTooSmall(byteCount: Int, least: Int)
     /// The loss or the gradient is NaN or infinite.
@@ -59,7 +61,8 @@ public struct TrainingError: DiagnosableError, Equatable {
     if let line { place = (place ?? "") + ", line \(line)" }
     switch reason {
     case .badExample(let expected, let found), .stateMismatch(_, let expected, let found),
-      .invalidSetting(_, let expected, let found), .badRecord(let expected, let found):
+      .invalidSetting(_, let expected, let found), .adapterMismatch(_, let expected, let found),
+      .badRecord(let expected, let found):
       let detail = "expected \(expected), found \(found.escapedForTerminal)"
       place = place.map { "\($0), \(detail)" } ?? detail
     case .tooLittleData, .noState, .noLog, .outputExists, .budgetTooSmall, .nonFinite, .interrupted:
@@ -73,7 +76,7 @@ public struct TrainingError: DiagnosableError, Equatable {
     case .nonFinite: .nonFinite
     case .interrupted: .interrupted
     case .budgetTooSmall: .memory
-    case .invalidSetting: .usage
+    case .invalidSetting, .adapterMismatch: .usage
     case .outputExists: .inputOutput
     case .tooLittleData, .badExample, .stateMismatch, .noState, .badRecord, .noLog: .badInput
     }
@@ -88,8 +91,9 @@ public struct TrainingError: DiagnosableError, Equatable {
     case .badRecord: "a line of the training log can't be read"
     case .noLog: "no log of a training run here"
     case .noState: "nothing to resume: no training state here"
-    case .outputExists: "the output directory holds another run"
+    case .outputExists(let found): "the output \(found)"
     case .invalidSetting(let name, _, _): "\(name) is out of range"
+    case .adapterMismatch(let option, _, _): "\(option) contradicts the adapter of --from"
     case .budgetTooSmall(let byteCount, let least):
       "training doesn't fit into \(byteCount) bytes; the least possible is \(least)"
     case .nonFinite(let step, let quantity): "the \(quantity) is not finite at step \(step)"

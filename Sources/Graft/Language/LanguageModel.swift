@@ -16,6 +16,8 @@ public final class LanguageModel: Sendable {
   public let weights: ModelWeights
   package let architecture: any DecoderArchitecture
   package let kernels: Kernels
+  /// `config.json`.
+  let configurationFile: [UInt8]
   /// `tokenizer_config.json` and `chat_template.jinja`, where the model has them.
   let tokenizerFiles: (configuration: [UInt8]?, template: [UInt8]?)
   /// The tokens that end a generated text: those of `generation_config.json`, else those of `config.json`.
@@ -34,9 +36,10 @@ public final class LanguageModel: Sendable {
     let opened = try OpenedCheckpoint(path: path)
     let kernels = Kernels(pool: ThreadPool(threadCount: threads ?? ThreadPool.processorCount))
     let precision = precision ?? (kernels.hasBF16DotProduct ? .bf16 : .f32)
-    let json = try opened.requiredFile("config.json")
+    configurationFile = try opened.requiredFile("config.json")
     architecture = try KnownArchitectures.decoder(
-      try JSONValue.parse(json, file: path + "/config.json"), file: path + "/config.json")
+      try JSONValue.parse(configurationFile, file: path + "/config.json"),
+      file: path + "/config.json")
     tokenizer = try Tokenizer(
       tokenizerJSON: try opened.requiredFile("tokenizer.json"), file: path + "/tokenizer.json")
     weights = try ModelWeights(

@@ -70,17 +70,18 @@ extension ReplacedTensors {
 extension LanguageModel {
   /// The graph builder for this model with adapters attached.
   ///
-  /// - Parameter masters: Trained tensors in f32, which take the place of the base's.
+  /// - Parameter values: Parameters that lie in memory: trained tensors in f32, which take the place of the base's, and pairs
+  ///   that stay as they are.
   /// - Throws: ``StorageError`` when memory runs out.
   package func graph(
-    _ adapters: AttachedAdapters, masters: [TensorName: MemorySlice] = [:]
+    _ adapters: AttachedAdapters, inMemory values: [TensorName: MemorySlice] = [:]
   ) throws -> DecoderGraph {
-    var values: [TensorName: MemorySlice] = [:]
-    for (name, value) in adapters.replacements where masters[name] == nil {
+    var values = values
+    for (name, value) in adapters.replacements where values[name] == nil {
       values[name] = try computable(value)
     }
     return DecoderGraph(
-      architecture, weights: weights.replacing(values).replacing(masters), precision: precision,
+      architecture, weights: weights.replacing(values), precision: precision,
       adapters: adapters.pairs, untiesHead: adapters.untiesHead)
   }
 

@@ -17,23 +17,18 @@ extension LanguageModel {
     step: @escaping (StepRecord) -> Void = { _ in },
     isInterrupted: @escaping () -> Bool = { false }
   ) throws -> TrainingOutcome {
+    try TrainingDirectory.check(request.output, resumes: request.resumes)
     let run = try prepare(request)
     let best = run.settings.keepsBest ? try BestValues(of: run.trainer.trainable) : nil
     let loop = TrainingRun(
       trainer: run.trainer, settings: run.settings, windows: run.windows,
       validation: run.validation, best: best)
-    let fingerprint = self.fingerprint(request, run.settings, run.text, run.subject)
-    let directory: TrainingDirectory
-    var position = TrainingPosition.start
-    if request.resumes {
-      let saved: TrainingState?
-      (directory, saved) = try TrainingDirectory.resume(request.output)
-      position = saved?.position ?? .start
-      try saved?.restore(loop.stateTensors(at: position), fingerprint: fingerprint)
-      try position.check(against: run.settings, file: request.output)
-    } else {
-      directory = try TrainingDirectory.create(request.output)
-    }
+    let fingerprint = try self.fingerprint(of: run, request)
+    let saved = request.resumes ? try TrainingDirectory.savedState(in: request.output) : nil
+    let position = saved?.position ?? .start
+    try saved?.restore(loop.stateTensors(at: position), fingerprint: fingerprint)
+    try position.check(against: run.settings, file: request.output)
+    let directory = try TrainingDirectory.open(request.output, atStep: position.step)
     try directory.write(try RunFacts(of: run, request, on: self))
     starting(summary(of: run, from: position))
     let recorder = TrainingRecorder(
@@ -62,14 +57,16 @@ extension LanguageModel {
     let trainable = try TrainableTensors(
       subject.tensors.map { (name: $0, value: $1) }, optimizer: settings.optimizer,
       loraPlusRatio: settings.loraPlusRatio)
-    let validation = try validation(request, settings, subject)
+    let validationText =
+      try request.validation.isEmpty ? nil : tokenize(request.validation, settings.data)
+    let validation = try validationText.map { try evaluation(of: $0, settings, subject) }
     let trainer = try Trainer(
       subject.graph, trainable: trainable, settings: settings, kernels: kernels,
       besides: (validation?.evaluator.arenaByteCount ?? 0)
         + (settings.keepsBest ? 4 * trainable.parameterCount : 0))
     return PreparedTraining(
-      settings: settings, text: text, windows: windows, subject: subject, trainer: trainer,
-      validation: validation)
+      settings: settings, text: text, validationText: validationText, windows: windows,
+      subject: subject, trainer: trainer, validation: validation)
   }
 
   private func summary(
@@ -113,11 +110,10 @@ extension LanguageModel {
   /// The largest data file that is read: tokens are kept in memory.
   private static let maximumDataBytes = 4 << 30
 
-  private func validation(
-    _ request: TrainingRequest, _ settings: TrainingSettings, _ subject: TrainingSubject
-  ) throws -> (evaluator: Evaluator, windows: TokenWindows)? {
-    guard !request.validation.isEmpty else { return nil }
-    let text = try tokenize(request.validation, settings.data)
+  /// What a run needs to validate on a text.
+  private func evaluation(
+    of text: TokenizedText, _ settings: TrainingSettings, _ subject: TrainingSubject
+  ) throws -> (evaluator: Evaluator, windows: TokenWindows) {
     var filling = settings.filling
     filling.keepsTail = true
     let windows = try TokenWindows(text, filling)
@@ -126,52 +122,6 @@ extension LanguageModel {
       sequence: settings.sequenceLength, packs: settings.data.packs, fusion: settings.fusion,
       kernels: kernels)
     return (evaluator, windows)
-  }
-
-  /// The settings of the learning rate's course and of what ends a run, where they are given.
-  private static func course(_ settings: TrainingSettings) -> [(name: String, value: String)] {
-    let parameters = settings.scheduleParameters
-    let endsByValidation = settings.keepsBest || settings.earlyStop != nil
-    let values: [(name: String, value: (any CustomStringConvertible)?)] = [
-      ("--cycles", parameters.cycles), ("--power", parameters.power),
-      ("--decay-steps", parameters.decaySteps), ("--minimum-rate", parameters.minimumRate),
-      ("--early-stop", settings.earlyStop), ("--keep-best", settings.keepsBest),
-      ("--evaluate-every", endsByValidation ? settings.evaluateEvery : nil),
-    ]
-    return values.map { ($0.name, $0.value?.description ?? "default") }
-  }
-
-  /// The settings that decide the numbers of a run: a resumed run must share them.
-  private func fingerprint(
-    _ request: TrainingRequest, _ settings: TrainingSettings, _ text: TokenizedText,
-    _ subject: TrainingSubject
-  ) -> [(name: String, value: String)] {
-    var result = [
-      ("--steps", "\(settings.steps)"), ("--batch-size", "\(settings.batchSize)"),
-      ("--sequence-length", "\(settings.sequenceLength)"),
-      ("--accumulate", "\(settings.accumulation)"),
-      ("--learning-rate", "\(settings.learningRate)"), ("--schedule", settings.decay.rawValue),
-      ("--warmup", "\(settings.schedule.warmupSteps)"),
-      ("--lora-plus-ratio", "\(settings.loraPlusRatio)"),
-      ("--clip-norm", settings.clipNorm.map { "\($0)" } ?? "none"),
-      ("--seed", "\(settings.seed)"), ("--no-shuffle", "\(!settings.shuffles)"),
-      ("--compute", precision.rawValue),
-      ("--format", settings.data.format?.rawValue ?? "by content"),
-      ("--mask-prompt", "\(settings.data.masksPrompt)"), ("--pack", "\(settings.data.packs)"),
-      ("--chat-template", settings.data.chatTemplate ?? "the model's"),
-      ("--full", "\(request.adapter == nil)"),
-      ("--train-modules", request.trainedModules.joined(separator: ",")),
-      ("--freeze", request.frozenModules.joined(separator: ",")),
-      ("training data", text.fingerprints.joined(separator: ", ")),
-    ]
-    if case .adapter(let adapter) = subject.product {
-      result += [
-        ("--variant", adapter.configuration.usesRSLoRA ? "rslora" : "lora"),
-        ("--rank", "\(adapter.configuration.rank)"),
-        ("--alpha", "\(adapter.configuration.alpha)"),
-      ]
-    }
-    return result + settings.optimizer.settings + Self.course(settings)
   }
 }
 

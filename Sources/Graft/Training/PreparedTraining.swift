@@ -4,6 +4,7 @@ internal import GraftTraining
 struct PreparedTraining {
   let settings: TrainingSettings
   let text: TokenizedText
+  let validationText: TokenizedText?
   let windows: TokenWindows
   let subject: TrainingSubject
   let trainer: Trainer

@@ -15,47 +15,58 @@ final class TrainingDirectory: Sendable {
   static let snapshotsName = "snapshots"
   static let logName = "training_log.jsonl"
   /// What belongs to the run and not to what it made.
-  static let recordNames: Set<String> = [stateName, logName, RunFacts.fileName]
+  static let recordNames: Set<String> = [stateName, snapshotsName, logName, RunFacts.fileName]
 
   private init(path: String, log: FileHandle) {
     self.path = path
     self.log = Mutex(log)
   }
 
-  /// Makes the directory for a fresh run; what a run left that was killed before its first save is replaced.
+  /// Checks that a run may begin in a directory, or go on in it.
   ///
-  /// - Throws: ``TrainingError/Reason/outputExists`` when a run or an adapter is there already.
-  static func create(_ path: String) throws -> TrainingDirectory {
-    if Directory.exists(at: path), !(try holdsNoSave(path)) {
-      throw TrainingError(
-        .outputExists, file: path, remedy: "choose another --out, or go on with --resume")
-    }
-    try Directory.create(path)
-    return TrainingDirectory(path: path, log: try openLog(path, keeping: []))
-  }
-
-  /// Opens the directory of a run that is to go on; the state is nil when the run was killed before its first save.
-  ///
-  /// - Throws: ``TrainingError/Reason/noState`` when no run was begun there.
-  static func resume(_ path: String) throws -> (TrainingDirectory, TrainingState?) {
-    let folder = path + "/" + stateName
-    guard Directory.exists(at: folder) else {
-      guard Directory.hasFile(at: path + "/" + logName), try holdsNoSave(path) else {
+  /// - Throws: ``TrainingError/Reason/outputExists`` when a fresh run would replace something,
+  ///   ``TrainingError/Reason/noState`` when no run was begun that could go on.
+  static func check(_ path: String, resumes: Bool) throws {
+    if resumes {
+      let hasLog = Directory.hasFile(at: path + "/" + logName)
+      guard try hasState(path) || (hasLog && isUnused(path)) else {
         throw TrainingError(.noState, file: path, remedy: "start without --resume")
       }
-      return (try create(path), nil)
+    } else if Directory.hasFile(at: path) {
+      throw TrainingError(
+        .outputExists(found: "is a file"), file: path, remedy: "name a directory with --out")
+    } else if !(try isUnused(path)) {
+      let isRun = hasState(path)
+      throw TrainingError(
+        .outputExists(found: "directory holds " + (isRun ? "another run" : "other files")),
+        file: path, remedy: "choose another --out" + (isRun ? ", or go on with --resume" : ""))
     }
-    let state = try TrainingState(reading: folder)
+  }
+
+  /// The state that a run goes on from; nil when it was killed before its first save.
+  static func savedState(in path: String) throws -> TrainingState? {
+    hasState(path) ? try TrainingState(reading: path + "/" + stateName) : nil
+  }
+
+  /// Opens the directory of a run, which is made if need be; the log is cut back to a step, and what a killed process was
+  /// still writing is removed.
+  static func open(_ path: String, atStep step: Int) throws -> TrainingDirectory {
+    try Directory.create(path)
     for name in try Directory.entries(of: path) where isUnfinished(name) {
       Directory.remove(path + "/" + name)
     }
-    let lines = try keptLines(path, upTo: state.position.step)
-    return (TrainingDirectory(path: path, log: try openLog(path, keeping: lines)), state)
+    return TrainingDirectory(
+      path: path, log: try openLog(path, keeping: try keptLines(path, upTo: step)))
   }
 
-  /// Whether a directory holds nothing but the log, or the remains of a save that never appeared.
-  private static func holdsNoSave(_ path: String) throws -> Bool {
-    try Directory.entries(of: path).allSatisfy {
+  private static func hasState(_ path: String) -> Bool {
+    Directory.exists(at: path + "/" + stateName)
+  }
+
+  /// Whether nothing is there, or only the log of a run without a save and the remains of one that never appeared.
+  private static func isUnused(_ path: String) throws -> Bool {
+    guard Directory.exists(at: path) else { return true }
+    return try Directory.entries(of: path).allSatisfy {
       $0 == logName || $0 == RunFacts.fileName || isUnfinished($0)
     }
   }

@@ -101,10 +101,12 @@ struct TrainingState: Sendable {
   /// - Throws: ``TrainingError/Reason/stateMismatch(setting:expected:found:)``.
   private func check(_ current: [(name: String, value: String)]) throws(TrainingError) {
     let saved = Dictionary(fingerprint.map { ($0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
-    for (name, value) in current where saved[name] != value {
+    let given = Dictionary(current.map { ($0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
+    for name in (current + fingerprint).map(\.name) where saved[name] != given[name] {
       throw TrainingError(
-        .stateMismatch(setting: name, expected: saved[name] ?? "nothing", found: value),
-        remedy: "resume with the options of the saved run")
+        .stateMismatch(
+          setting: name, expected: saved[name] ?? "nothing", found: given[name] ?? "nothing"),
+        remedy: "resume with the options, the model and the data of the saved run")
     }
   }
 
@@ -125,6 +127,13 @@ struct TrainingState: Sendable {
             found: values[name].map { "\($0.dtype) \($0.shape)" } ?? "nothing"))
       }
       slice.replaceBytes(value.bytes)
+    }
+    let names = Set(target.map(\.name))
+    if let other = tensors.first(where: { !names.contains($0.name) }) {
+      throw TrainingError(
+        .stateMismatch(
+          setting: "set of trained tensors", expected: "\(other.name) \(other.value.shape)",
+          found: "nothing"))
     }
   }
 }

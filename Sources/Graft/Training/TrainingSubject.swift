@@ -24,7 +24,7 @@ package struct TrainingSubject {
   package let product: Product
   /// The graph's builder, which sees the trained tensors.
   package let graph: DecoderGraph
-  /// A, B and the masters under the graph's parameter names, f32.
+  /// What is trained: A, B and the masters under the graph's parameter names, f32.
   package let tensors: [TensorName: MemorySlice]
   /// The masters alone.
   package let masters: [TensorName: MemorySlice]
@@ -57,7 +57,7 @@ package struct TrainingSubject {
       ? selection.all : selection.tensors(named: request.trainedModules)
     let frozen = Set(try selection.tensors(named: request.frozenModules))
     masters = try Self.masters(of: chosen.filter { !frozen.contains($0) }, model)
-    graph = try model.graph(.none, masters: masters)
+    graph = try model.graph(.none, inMemory: masters)
     tensors = masters
     var written: [TensorName: MemorySlice] = [:]
     for (name, master) in masters {
@@ -102,8 +102,13 @@ package struct TrainingSubject {
       masters[name] = try Self.master(value)
     }
     self.masters = masters
-    graph = try model.graph(attached, masters: masters)
-    tensors = attached.tensors.merging(masters) { _, new in new }
+    let fixed = Self.frozenPairs(of: adapter, request.frozenModules)
+    // The graph takes frozen pairs as it takes weights.
+    graph = try model.graph(
+      attached,
+      inMemory: masters.merging(attached.tensors.filter { fixed.contains($0.key) }) { old, _ in old
+      })
+    tensors = attached.tensors.filter { !fixed.contains($0.key) }.merging(masters) { _, new in new }
 
     let kept = attached.replacements.filter { masters[$0.key] == nil }
     adapter.savedTensors = selection.all.compactMap { name in
@@ -122,6 +127,14 @@ package struct TrainingSubject {
       guard modules.contains(where: { $0.path == head.path }) else { continue }
       throw AdapterError(.untrainableHead(module: head.path))
     }
+  }
+
+  /// The parameters of the pairs that names freeze, which only an adapter that is gone on from has.
+  private static func frozenPairs(of adapter: Adapter, _ names: [String]) -> Set<TensorName> {
+    let frozen = adapter.modules.map(\.path).filter { path in
+      names.contains { isPath(path, through: $0) }
+    }
+    return Set(frozen.flatMap { [LowRankPair.nameOfA($0), LowRankPair.nameOfB($0)] })
   }
 
   private static func fresh(

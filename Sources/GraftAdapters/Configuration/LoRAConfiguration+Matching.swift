@@ -24,7 +24,7 @@ extension LoRAConfiguration {
     let targeted = base.filter(isTarget).map {
       TargetedModule(module: $0, rank: rank(of: $0.path), scaling: scaling(of: $0.path))
     }
-    guard !targeted.isEmpty else { throw targetNotFound(targetText, in: base) }
+    guard !targeted.isEmpty else { throw targetNotFound(targetModules.text, in: base) }
     return targeted
   }
 
@@ -50,7 +50,7 @@ extension LoRAConfiguration {
 
   // MARK: - Rules
 
-  private func isTarget(_ module: LinearModule) -> Bool {
+  func isTarget(_ module: LinearModule) -> Bool {
     let path = module.path
     if excludedModules?.contains(path) == true { return false }
     if modulesToSave.contains(where: { isPath(path, through: $0) }) { return false }
@@ -88,14 +88,6 @@ extension LoRAConfiguration {
   }
 
   // MARK: - Errors
-
-  private var targetText: String {
-    switch targetModules {
-    case .names(let names): names.joined(separator: ",")
-    case .pattern(let pattern): pattern.text
-    case .allLinear: TargetModules.allLinearName
-    }
-  }
 
   private func targetNotFound(_ target: String, in base: [LinearModule]) -> AdapterError {
     AdapterError(

@@ -24,6 +24,15 @@ public enum TargetModules: Sendable, Equatable {
     }
   }
 
+  /// The selection as a user writes it.
+  package var text: String {
+    switch self {
+    case .names(let names): names.joined(separator: ",")
+    case .pattern(let pattern): pattern.text
+    case .allLinear: Self.allLinearName
+    }
+  }
+
   private static let nameBytes: ByteSet = {
     var set = ByteSet.word
     for byte in ",.-".utf8 { set.insert(byte) }

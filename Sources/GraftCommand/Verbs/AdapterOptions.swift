@@ -59,27 +59,47 @@ struct AdapterOptions: ParsableArguments {
     return result
   }
 
-  /// Without --target-modules the architecture decides.
-  func chooseTargets(of request: inout TrainingRequest, for model: LanguageModel) {
-    guard targetModules == nil else { return }
-    request.adapter?.targetModules = .names(model.configuration.usualTargets)
+  /// Settles what the options leave open: the adapter of --from decides, else the architecture.
+  ///
+  /// - Throws: ``TrainingError/Reason/adapterMismatch(option:expected:found:)`` for an option that contradicts that adapter.
+  func settle(_ request: inout TrainingRequest, for model: LanguageModel) throws {
+    if let from {
+      try checkContinued(from: from, model)
+    } else if targetModules == nil {
+      request.adapter?.targetModules = .names(model.configuration.usualTargets)
+    }
   }
 
-  /// Checks the options against the adapter that is gone on from, whose configuration stays.
-  ///
-  /// - Throws: ``TrainingError`` for an option that contradicts it.
-  func checkContinued() throws {
-    guard let from else { return }
-    let saved = try OpenedCheckpoint(path: from).adapter().configuration
-    func check<T: Equatable>(_ name: String, _ given: T?, _ saved: T) throws {
-      guard let given, given != saved else { return }
-      throw TrainingError(
-        .invalidSetting(name: name, expected: "\(saved), that of --from", found: "\(given)"),
-        file: from)
+  private func checkContinued(from path: String, _ model: LanguageModel) throws {
+    let opened = try OpenedCheckpoint(path: path)
+    let saved = try opened.adapterConfiguration()
+    func mismatch(_ option: String, _ expected: String, _ found: String) -> TrainingError {
+      TrainingError(
+        .adapterMismatch(option: option, expected: expected, found: found), file: path,
+        remedy: "leave \(option) out; --freeze keeps modules of the adapter as they are")
     }
-    try check("rank", rank, saved.rank)
-    try check("alpha", alpha, saved.alpha)
-    try check("variant", variant, saved.usesRSLoRA ? .rslora : .lora)
+    func check<T: Equatable>(_ option: String, _ given: T?, _ saved: T) throws {
+      guard let given, given != saved else { return }
+      throw mismatch(option, "\(saved)", "\(given)")
+    }
+    try check("--rank", rank, saved.rank)
+    try check("--alpha", alpha, saved.alpha)
+    try check("--variant", variant, saved.usesRSLoRA ? .rslora : .lora)
+
+    guard let option = targetModules == nil ? layers.map({ _ in "--layers" }) : "--target-modules"
+    else { return }
+    var asked = saved
+    if let targetModules { asked.targetModules = try TargetModules(parsing: targetModules) }
+    if layers != nil { asked.layers = try layerNumbers() }
+    let chosen = try asked.targets(in: model.linearModules).map(\.module.path)
+    let present = try AdapterLayout(opened.reader, saved).modules.map(\.path)
+    let found = targetModules ?? layers ?? ""
+    if let other = chosen.first(where: { !present.contains($0) }) {
+      throw mismatch(option, "the adapter's modules", "\(found), with \(other)")
+    }
+    if let other = present.first(where: { !chosen.contains($0) }) {
+      throw mismatch(option, "the adapter's modules", "\(found), without \(other)")
+    }
   }
 
   private func layerNumbers() throws -> [Int]? {

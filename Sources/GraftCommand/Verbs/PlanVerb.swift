@@ -26,7 +26,7 @@ struct PlanTrainVerb: ParsableCommand {
   func run() throws {
     var request = try train.request()
     let model = try train.compute.model(train.model, train.common)
-    train.adapter.chooseTargets(of: &request, for: model)
+    try train.adapter.settle(&request, for: model)
     let forecast = try model.plan(request)
     Standard.output(json ? forecast.json.serialized(indent: 2) : forecast.text)
   }

@@ -82,7 +82,7 @@ struct TrainVerb: ParsableCommand {
   func run() throws {
     var request = try request()
     let model = try compute.model(model, common)
-    adapter.chooseTargets(of: &request, for: model)
+    try adapter.settle(&request, for: model)
     Interruption.stopGracefully(true)
     let display = TrainingDisplay(isQuiet: common.quiet)
     let outcome: TrainingOutcome
@@ -113,7 +113,6 @@ struct TrainVerb: ParsableCommand {
     request.trainedModules = trained.trainedModules
     request.frozenModules = trained.frozenModules
     try request.validate()
-    try adapter.checkContinued()
     return request
   }
 

@@ -3,7 +3,7 @@ internal import Glibc
 extension Array where Element: BitwiseCopyable {
   /// The elements' bytes, to read.
   ///
-  /// Safe for the fully initialized, padding-free element types used here: integers and floats.
+  /// Safe for the fully initialized, padding-free element types used here: integers, floats and Booleans.
   public var rawBytes: RawSpan {
     @_lifetime(borrow self)
     get { unsafe span.bytes }

@@ -83,6 +83,19 @@ public struct ModelWeights: Sendable {
     }
   }
 
+  /// What tells the weights that come from files from others, wherever those files are.
+  ///
+  /// - Throws: ``StorageError`` when reading fails.
+  package var fingerprint: String {
+    get throws(StorageError) {
+      var fingerprint = try TensorFingerprint()
+      for (name, source) in sources.sorted(by: { $0.key < $1.key }) {
+        if case .file(let weight) = source { try weight.combine(into: &fingerprint, named: name) }
+      }
+      return fingerprint.text
+    }
+  }
+
   // MARK: - Training
 
   /// The weights with some tensors in other memory: the f32 masters of trained ones, or what an adapter brings.

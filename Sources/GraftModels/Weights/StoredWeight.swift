@@ -42,6 +42,13 @@ final class StoredWeight: Sendable {
     }
   }
 
+  /// Adds the weight as the file holds it to a fingerprint.
+  func combine(
+    into fingerprint: inout TensorFingerprint, named name: TensorName
+  ) throws(StorageError) {
+    try fingerprint.combine(position, of: checkpoint, named: name)
+  }
+
   /// A copy in memory of its own, read in tiles that are converted one by one, so that only the result is ever whole.
   func converted(to dtype: DType) throws(StorageError) -> MemorySlice {
     if info.dtype == dtype { return try checkpoint.contents(of: position) }

@@ -25,10 +25,19 @@ package struct ExampleReader: Sendable {
   }
 
   /// Whether a file is plain text: by what was said, else unless its first character opens a JSON object.
-  func isPlainText(_ bytes: [UInt8]) -> Bool {
-    if let format = settings.format { return format == .text }
-    let first = bytes.first { $0 != 0x20 && $0 != 0x0A && $0 != 0x0D && $0 != 0x09 }
-    return first != UInt8(ascii: "{")
+  ///
+  /// - Throws: ``TrainingError/Reason/badExample(expected:found:)`` for objects in one array.
+  func isPlainText(_ bytes: [UInt8], file: String) throws(TrainingError) -> Bool {
+    if settings.format == .text { return true }
+    let content = bytes.lazy.filter { $0 != 0x20 && $0 != 0x0A && $0 != 0x0D && $0 != 0x09 }
+    let first = Array(content.prefix(2))
+    if first.elementsEqual("[{".utf8) {
+      throw TrainingError(
+        .badExample(expected: "one JSON object a line", found: "an array of objects"), file: file,
+        line: 1 + bytes.prefix { $0 != UInt8(ascii: "[") }.count { $0 == 0x0A },
+        remedy: "write each object on a line of its own (jq -c '.[]'), or give --format text")
+    }
+    return settings.format == nil && first.first != UInt8(ascii: "{")
   }
 
   /// Reads one line.

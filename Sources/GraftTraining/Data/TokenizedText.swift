@@ -16,8 +16,7 @@ public struct TokenizedText: Sendable {
   private(set) var passages: [Passage] = []
   /// Where the text came from.
   public private(set) var files: [String] = []
-  /// The size and a hash (FNV-1a, 64 bits) of each file, by which a resumed run knows its data again.
-  package private(set) var fingerprints: [String] = []
+  private var fingerprints: [String] = []
 
   /// No text yet.
   public init() {}
@@ -36,6 +35,15 @@ public struct TokenizedText: Sendable {
     files = [file]
   }
 
+  /// The size and a hash of each file, and the number and a hash of the tokens that were made of them, by which a resumed run
+  /// knows its data again.
+  package var fingerprint: String {
+    var hash = XXHash64()
+    hash.combine(tokens.rawBytes)
+    hash.combine(isTarget.rawBytes)
+    return (fingerprints + ["\(tokens.count) tokens \(hash.text)"]).joined(separator: ", ")
+  }
+
   /// All tokens.
   public var allTokens: [Int32] { tokens }
 
@@ -45,14 +53,20 @@ public struct TokenizedText: Sendable {
   ///
   /// - Throws: ``TrainingError`` that names file and line of what can't be used.
   package mutating func append(_ bytes: [UInt8], file: String, reader: ExampleReader) throws {
+    var hash = XXHash64()
+    hash.combine(bytes.rawBytes)
     files.append(file)
-    fingerprints.append("\(bytes.count) bytes " + String(FNV1a(bytes).value, radix: 16))
-    if reader.isPlainText(bytes) {
-      try appendText(bytes, file, reader)
+    fingerprints.append("\(bytes.count) bytes \(hash.text)")
+    let text = bytes.starts(with: Self.byteOrderMark) ? Array(bytes.dropFirst(3)) : bytes
+    if try reader.isPlainText(text, file: file) {
+      try appendText(text, file, reader)
     } else {
-      try appendLines(bytes, file, reader)
+      try appendLines(text, file, reader)
     }
   }
+
+  /// What some programs put before UTF-8.
+  private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
   private mutating func appendText(
     _ bytes: [UInt8], _ file: String, _ reader: ExampleReader

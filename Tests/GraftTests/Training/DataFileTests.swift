@@ -156,6 +156,38 @@ struct DataFileTests {
     #expect(name?.remedy?.contains("chatml") == true)
   }
 
+  @Test(arguments: ["plain.txt", "lines.jsonl"])
+  func `a byte-order mark before the text counts for nothing`(name: String) throws {
+    let text = name.hasSuffix(".txt") ? "And it came to pass in those days." : Self.good
+    let bare = try write([text], to: name)
+    let marked = workspace("marked-" + name)
+    try AtomicFile.write([0xEF, 0xBB, 0xBF] + Array(text.utf8), to: marked)
+    let (expected, found) = (try evaluate(bare), try evaluate(marked))
+    #expect(found.exampleCount == (name.hasSuffix(".txt") ? 0 : 1))
+    #expect(found.exampleCount == expected.exampleCount)
+    #expect(found.loss == expected.loss)
+  }
+
+  @Test(arguments: [DataSettings.Format?.none, .completion, .chat])
+  func `objects in one array are refused, and told how they are to be written`(
+    format: DataSettings.Format?
+  ) throws {
+    let path = try write(["", "  [", #" {"text": "In the beginning"},"#, #"{"text": "a"}]"#])
+    let settings = DataSettings(format: format, chatTemplate: "chatml")
+    let error = #expect(throws: TrainingError.self) { try evaluate(path, settings) }
+    #expect(
+      error?.reason
+        == .badExample(expected: "one JSON object a line", found: "an array of objects"))
+    #expect(error?.line == 2)
+    #expect(error?.remedy?.contains("jq -c") == true)
+    #expect(try evaluate(path, DataSettings(format: .text)).exampleCount == 0)
+  }
+
+  @Test func `a text that begins with a bracket is plain`() throws {
+    let path = try write(["[In the beginning] God created the heaven and the earth."])
+    #expect(try evaluate(path).exampleCount == 0)
+  }
+
   @Test func `long examples are cut and counted`() throws {
     let long = String(repeating: "and it came to pass ", count: 40)
     let path = try write([#"{"text": "\#(long)"}"#, #"{"text": "In the beginning"}"#])

@@ -62,7 +62,7 @@ struct ResumeTests {
     let error = #expect(throws: TrainingError.self) {
       try model.train(Self.request(workspace("run")))
     }
-    #expect(error?.reason == .outputExists)
+    #expect(error?.reason == .outputExists(found: "directory holds another run"))
     #expect(try Self.adapterBytes(workspace("run")) == before)
   }
 }
