@@ -37,6 +37,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     case shapeMismatch(tensor: TensorName, expected: Shape, found: Shape)
     /// The base tensor is quantized.
     case quantizedBase(tensor: TensorName, dtype: DType)
+    /// An element of a tensor of the adapter is NaN or infinite.
+    case nonFinite(tensor: TensorName, element: Int)
     /// The tensor's dtype isn't a float that arithmetic is done on.
     case notFloat(tensor: TensorName, dtype: DType)
   }
@@ -60,7 +62,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .invalidPattern, .targetNotFound, .untrainableHead: file == nil ? .usage : .badInput
     case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
       .missingHalf, .rankMismatch, .unexpectedRank, .empty, .moduleNotInBase, .shapeMismatch,
-      .quantizedBase, .notFloat:
+      .quantizedBase, .nonFinite, .notFloat:
       .badInput
     }
   }
@@ -87,6 +89,7 @@ public struct AdapterError: DiagnosableError, Equatable {
       "an update of the output head \(module.escapedForTerminal) can't be trained"
     case .shapeMismatch(let tensor, _, _): "the adapter doesn't fit \(tensor)"
     case .quantizedBase(let tensor, _): "\(tensor) of the base is quantized"
+    case .nonFinite(let tensor, _): "\(tensor) of the adapter has NaN or infinite values"
     case .notFloat(let tensor, _): "\(tensor) isn't a floating-point tensor"
     }
   }
@@ -102,6 +105,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .unexpectedRank(_, let configured, let found): "expected \(configured), found \(found)"
     case .shapeMismatch(_, let expected, let found): "base: \(expected), update: \(found)"
     case .quantizedBase(_, let dtype), .notFloat(_, let dtype): "found \(dtype)"
+    case .nonFinite(_, let element): "the first is element \(element)"
     case .targetNotFound, .unexpectedTensor, .duplicateTensor, .missingHalf, .empty,
       .moduleNotInBase, .untrainableHead:
       nil
@@ -118,6 +122,7 @@ public struct AdapterError: DiagnosableError, Equatable {
       "leave it out of --target-modules, or train it whole: --train-modules \(module)"
     case .shapeMismatch: "is this the base that the adapter was trained on?"
     case .quantizedBase: "convert the base to f32, f16 or bf16 first"
+    case .nonFinite: "graft verify lists all such tensors"
     case .malformedConfiguration, .unsupportedOption, .invalidPattern, .unexpectedTensor,
       .duplicateTensor, .missingHalf, .rankMismatch, .unexpectedRank, .empty, .notFloat:
       nil

@@ -26,6 +26,7 @@ import Testing
     let result = try verify(golden("families/" + family))
     #expect(result.defects == [])
     #expect(result.omissions == [])
+    #expect(result.unexpected == [])
     #expect(result.tensorCount > 0)
   }
 
@@ -73,6 +74,47 @@ import Testing
     #expect(try verify(adapter, base: golden("families/llama-tied")).isSound)
     let result = try verify(adapter, base: golden("families/qwen2"))
     #expect(!result.isSound)
+  }
+
+  @Test func `names tensors that config.json doesn't ask for, which are no defect`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    let url = URL(filePath: path + "/config.json")
+    var config = try #require(
+      JSONSerialization.jsonObject(with: try Data(contentsOf: url)) as? [String: Any])
+    let layers = try #require(config["num_hidden_layers"] as? Int)
+    config["num_hidden_layers"] = layers - 1
+    try JSONSerialization.data(withJSONObject: config).write(to: url)
+    let result = try verify(path)
+    #expect(result.isSound)
+    #expect(result.unexpected.count == 9)
+    #expect(
+      result.unexpected.allSatisfy { $0.name.hasPrefix("model.layers.\(layers - 1).") })
+    #expect(result.json["unexpected"]?.array?.count == 9)
+  }
+
+  @Test(arguments: [
+    ("target_modules", ["q_proj", "o_proj"], "o_proj, of which no module has a pair"),
+    ("modules_to_save", ["lm_head"], "lm_head, of which there is no tensor"),
+  ])
+  func `finds modules that an adapter's configuration asks for and its file lacks`(
+    key: String, names: [String], problem: String
+  ) throws {
+    let path = try workspace.copy(golden("lora/llama-tied"), to: "adapter")
+    let url = URL(filePath: path + "/adapter_config.json")
+    var config = try #require(
+      JSONSerialization.jsonObject(with: try Data(contentsOf: url)) as? [String: Any])
+    config[key] = names
+    try JSONSerialization.data(withJSONObject: config).write(to: url)
+    #expect(
+      try verify(path).defects.map(\.description) == ["\(url.path): \(key) asks for \(problem)"])
+    guard key == "target_modules" else { return }
+    // With the base every module is known by its path.
+    let defects = try verify(path, base: golden("families/llama-tied")).defects.map(\.problem)
+    #expect(
+      defects
+        == [0, 1].map { layer in
+          "target_modules asks for model.layers.\(layer).self_attn.o_proj, which has no pair"
+        })
   }
 
   @Test func `says what it can't check`() throws {

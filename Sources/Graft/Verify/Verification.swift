@@ -10,6 +10,8 @@ public struct Verification: Sendable {
   public internal(set) var tensorCount = 0
   /// The bytes that were read.
   public internal(set) var byteCount = 0
+  /// Tensors that `config.json` doesn't ask for (transformers' unexpected keys), which are no defect.
+  public internal(set) var unexpected: [TensorInfo] = []
   /// What was held against what, in words.
   public internal(set) var checks: [String] = []
   /// What couldn't be checked, and why.
@@ -40,6 +42,7 @@ public struct Verification: Sendable {
       "byteCount": JSONValue(byteCount),
       "checks": .array(checks.map { .string($0) }),
       "omissions": .array(omissions.map { .string($0) }),
+      "unexpected": .array(unexpected.map { .string($0.name.text) }),
       "defects": .array(
         defects.map { defect in
           [

@@ -36,14 +36,19 @@ extension Verification {
   // MARK: - Structure
 
   fileprivate mutating func checkAdapter(_ checkpoint: OpenedCheckpoint, base: String?) throws {
-    try check("adapter configuration and factors") { _ in
-      _ = try AdapterLayout(checkpoint.reader, try checkpoint.adapterConfiguration())
+    let model = try base.map { path throws(StorageError) in try OpenedCheckpoint(path: path) }
+    try check("adapter configuration and factors") { result in
+      let configuration = try checkpoint.adapterConfiguration()
+      let layout = try AdapterLayout(checkpoint.reader, configuration)
+      let modules = model?.knownConfiguration?.linearModules
+      result.defects += layout.shortfalls(of: configuration, base: modules).map {
+        Defect(file: checkpoint.path + "/" + LoRAConfiguration.fileName, $0)
+      }
     }
-    guard let base else {
+    guard let model else {
       omissions.append("fit to the base: no base was given")
       return
     }
-    let model = try OpenedCheckpoint(path: base)
     try check("fit to the base") { _ in
       _ = try MergePlan(base: model, adapters: [WeightedAdapter(path: checkpoint.path)])
     }
@@ -58,9 +63,11 @@ extension Verification {
     }
     try checkUnlessUnsupported("tensors and shapes against config.json") { result in
       let file = checkpoint.path + "/config.json"
-      let configuration = try KnownArchitectures.configuration(
-        try checkpoint.json("config.json"), file: file)
+      let json = try checkpoint.json("config.json")
+      let configuration = try KnownArchitectures.configuration(json, file: file)
       result.compare(checkpoint.reader, with: configuration)
+      result.findUnexpected(
+        in: checkpoint.reader, configuration, tied: checkpoint.ties(json).flatMap { $0 })
     }
   }
 
@@ -100,6 +107,14 @@ extension Verification {
           offset: reader.extent(of: place)?.range.lowerBound,
           "expected \(wanted.shape) by config.json, found \(found)"))
     }
+  }
+
+  private mutating func findUnexpected(
+    in reader: any CheckpointReader, _ configuration: any ModelConfiguration, tied: [TensorName]
+  ) {
+    let names = configuration.tensors.map(\.name) + configuration.unreadTensors
+    let expected = Set(names.flatMap { configuration.storedNames(of: $0) } + tied)
+    unexpected = reader.tensors.filter { !expected.contains($0.name) }
   }
 
   fileprivate mutating func checkVocabulary(of checkpoint: OpenedCheckpoint) {

@@ -35,17 +35,22 @@ struct VerifyVerb: ParsableCommand {
   }
 
   private func text(of result: Verification) -> String {
-    let unchecked = result.omissions.map { "not checked: " + $0 }
+    let notes =
+      result.omissions.map { "not checked: " + $0 }
+      + TensorGroup.fold(result.unexpected).map { group in
+        let count = group.members.count > 1 ? "  ×\(group.members.count)" : ""
+        return "unexpected: \(group.name)\(count), for which config.json doesn't ask"
+      }
     guard !result.isSound else {
       let extent =
         "\(Quantity.of(result.tensorCount, "tensor")), \(Quantity.bytes(result.byteCount))"
       return
         (["sound: \(extent)"] + result.checks.map { "  checked: " + $0 }
-        + unchecked.map { "  " + $0 }).joined(separator: "\n")
+        + notes.map { "  " + $0 }).joined(separator: "\n")
     }
     let count = result.defects.count
     return
-      (result.defects.map(\.description) + unchecked
+      (result.defects.map(\.description) + notes
       + [Quantity.of(count, "defect")]).joined(separator: "\n")
   }
 }

@@ -28,12 +28,17 @@ public protocol ModelConfiguration: Sendable {
   var linearModules: [LinearModule] { get }
   /// Every tensor that the architecture reads, with its shape.
   var tensors: [(name: TensorName, shape: Shape)] { get }
+  /// Tensors of the architecture that aren't read here, because nothing that is computed needs them.
+  var unreadTensors: [TensorName] { get }
 
   /// The names under which checkpoints may hold a tensor, its own first.
   func storedNames(of name: TensorName) -> [TensorName]
 }
 
 extension ModelConfiguration {
+  /// None.
+  public var unreadTensors: [TensorName] { [] }
+
   /// Its own name alone.
   public func storedNames(of name: TensorName) -> [TensorName] { [name] }
 }

@@ -42,6 +42,9 @@ extension BERTConfiguration {
     return result
   }
 
+  /// The pooler, from which other vectors than those of sentences are made.
+  public var unreadTensors: [TensorName] { ["pooler.dense.weight", "pooler.dense.bias"] }
+
   /// Models with something on top of the encoder put `bert.` before its names; the first ones called a norm's weight
   /// gamma and its bias beta.
   public func storedNames(of name: TensorName) -> [TensorName] {
