@@ -32,6 +32,8 @@ public struct ConversionOptions: Sendable {
   public var form: ConversionForm?
   /// The dtype of all floats; nil keeps each, and makes quantized ones bf16.
   public var dtype: DType?
+  /// Whether a checkpoint of another kind, or with other files, may be replaced.
+  public var overwrites = false
   /// The threads that work on tiles.
   public var threadCount: Int
 

@@ -20,11 +20,14 @@ struct ConversionOutput {
   /// Lays the target out and writes everything but the tensors.
   ///
   /// - Throws: ``StorageError`` when something stands at the path that isn't a checkpoint, or the disk is full.
-  init(path: String, form: ConversionForm, _ plan: ConversionSource) throws(StorageError) {
+  init(
+    path: String, form: ConversionForm, _ plan: ConversionSource, overwrites: Bool
+  ) throws(StorageError) {
     try checkRoom(at: path, for: plan)
+    let existing = OutputTarget(path, overwrites: overwrites)
     switch form {
     case .directory(let limit):
-      try checkReplaceable(path)
+      try existing.checkDirectory(holding: plan.files.map(\.name))
       let directory = try AtomicDirectory(path: path)
       for file in plan.files { try file.write(into: directory) }
       if limit == nil, plan.keepsDTypes, plan.reader is HDF5Reader, !plan.shards.isEmpty {
@@ -42,11 +45,13 @@ struct ConversionOutput {
       isOrdered = false
       target = .directory(directory)
     case .safetensorsFile:
-      let file = try AtomicFile(replacing: path)
+      try existing.checkFile(holding: plan.kind)
+      let file = try AtomicFile(path: path)
       writer = try SafetensorsWriter(plan.tensors, metadata: plan.metadata, to: file.output)
       (fileNames, isOrdered, target) = ([], false, .file(file))
     case .hdf5(let compression):
-      let file = try AtomicFile(replacing: path)
+      try existing.checkFile(holding: plan.kind)
+      let file = try AtomicFile(path: path)
       writer = try HDF5Writer(
         file.output, tensors: plan.tensors, metadata: plan.metadata,
         files: plan.files.map(\.content), shards: plan.keepsDTypes ? plan.shards : [],
@@ -64,16 +69,6 @@ struct ConversionOutput {
     case .directory(let directory): try directory.commit()
     case .file(let file): try file.commit()
     }
-  }
-}
-
-extension AtomicFile {
-  /// Opens a file that will take the place of whatever file is at the path, but of no directory.
-  convenience init(replacing path: String) throws(StorageError) {
-    guard !Directory.exists(at: path) else {
-      throw StorageError(.notRegular(found: "a directory"), file: path)
-    }
-    try self.init(path: path)
   }
 }
 

@@ -47,6 +47,9 @@ struct ConversionSource {
     tensors = planned
   }
 
+  /// What is written.
+  var kind: OutputTarget.Kind { OutputTarget.Kind(of: files.map(\.name)) }
+
   /// Whether every tensor keeps its dtype.
   var keepsDTypes: Bool { reader.tensors == tensors }
 

@@ -40,9 +40,11 @@ public func convert(
   let form = options.form ?? ConversionForm(for: path)
   let plan = try ConversionSource(source, dtype: options.dtype)
   if case .wordVectors(let format) = form {
+    try OutputTarget(path, overwrites: options.overwrites).checkFile(holding: .tensors)
     return try exportVectors(source, plan, to: path, format, progress)
   }
-  let output = try ConversionOutput(path: path, form: form, plan)
+  let output = try ConversionOutput(
+    path: path, form: form, plan, overwrites: options.overwrites)
   try transfer(
     plan, to: output.writer, threadCount: output.isOrdered ? 1 : options.threadCount, progress)
   try output.commit()

@@ -18,7 +18,7 @@ func exportVectors(
     throw StorageError(
       .unrecognized(expected: "words for the rows of \(info.name)"), file: source.path)
   }
-  let file = try AtomicFile(replacing: path)
+  let file = try AtomicFile(path: path)
   let columns = info.shape[1]
   var writer = WordVectorWriter(
     file.output, format, dimensions: columns, count: rows.count)

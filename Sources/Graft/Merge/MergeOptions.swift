@@ -24,6 +24,8 @@ public struct MergeOptions: Sendable {
   public var form: OutputForm?
   /// Whether the written tensors are read back and compared with the base and the adapters once more.
   public var verifies = false
+  /// Whether a checkpoint of another kind, or with other files, may be replaced.
+  public var overwrites = false
   /// The threads that work on tiles.
   public var threadCount: Int
 

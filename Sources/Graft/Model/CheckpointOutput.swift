@@ -34,25 +34,24 @@ package struct CheckpointOutput: Sendable {
   /// - Throws: ``StorageError`` when something stands at the path that isn't a model, or the disk is full.
   package init(
     path: String, form: OutputForm, tensors: [TensorInfo], metadata: [MetadataEntry],
-    files: [CompanionFile], stem: String = "model"
+    files: [CompanionFile], stem: String = "model", overwrites: Bool = false
   ) throws(StorageError) {
     self.path = path
+    let names = files.map(\.name)
     let needed = tensors.reduce(0) { $0 + $1.byteCount } + files.reduce(0) { $0 + $1.byteCount }
     if let available = Directory.availableBytes(at: path), available < needed {
       throw StorageError(.noSpace(neededBytes: needed, availableBytes: available), file: path)
     }
     switch form {
     case .safetensors(let limit):
-      try checkReplaceable(path)
+      try OutputTarget(path, overwrites: overwrites).checkDirectory(holding: names)
       let directory = try AtomicDirectory(path: path)
       for file in files { try file.write(into: directory) }
       writer = try ShardedWriter(
         tensors, metadata: metadata, maximumByteCount: limit, stem: stem, into: directory)
       target = .directory(directory)
     case .hdf5(let compression):
-      guard !Directory.exists(at: path) else {
-        throw StorageError(.notRegular(found: "a directory"), file: path)
-      }
+      try OutputTarget(path, overwrites: overwrites).checkFile(holding: .init(of: names))
       let file = try AtomicFile(path: path)
       writer = try HDF5Writer(
         file.output, tensors: tensors, metadata: metadata, files: files.map(\.content),
@@ -68,22 +67,5 @@ package struct CheckpointOutput: Sendable {
     case .directory(let directory): try directory.commit()
     case .file(let file): try file.commit()
     }
-  }
-}
-
-/// Refuses to replace a directory that doesn't look like a checkpoint.
-func checkReplaceable(_ path: String) throws(StorageError) {
-  guard Directory.exists(at: path) else {
-    if Directory.hasFile(at: path) {
-      throw StorageError(.alreadyExists, file: path, remedy: "name a directory that isn't there")
-    }
-    return
-  }
-  let names = try Directory.entries(of: path)
-  let isCheckpoint = names.contains { $0.hasSuffix("config.json") || $0.hasSuffix(".safetensors") }
-  guard names.isEmpty || isCheckpoint else {
-    throw StorageError(
-      .alreadyExists, file: path,
-      remedy: "the directory holds something other than a model; name another one")
   }
 }

@@ -60,8 +60,38 @@ struct EmbeddingRows {
     self.info = info
   }
 
+  /// How long imported rows become.
+  enum Length {
+    /// All as long as this.
+    case common(Double)
+    /// Each as long as the row that it replaces.
+    case replaced
+    /// As long as the vector.
+    case own
+
+    var scale: WarmStartOptions.Scale {
+      switch self {
+      case .common: .mean
+      case .replaced: .row
+      case .own: .none
+      }
+    }
+
+    /// The one length of all imported rows, if they have one.
+    var common: Double? { if case .common(let length) = self { length } else { nil } }
+  }
+
+  /// The lengths that a way of scaling gives.
+  func length(for scale: WarmStartOptions.Scale) throws -> Length {
+    switch scale {
+    case .mean: .common(try meanRowNorm())
+    case .row: .replaced
+    case .none: .own
+    }
+  }
+
   /// The mean of the rows' Euclidean lengths.
-  func meanRowNorm() throws -> Double {
+  private func meanRowNorm() throws -> Double {
     var total = 0.0
     try forEachTile(of: tensors[0]) { tile, _ in
       for row in 0..<tile.shape[0] { total += tile.row(row).norm }
@@ -69,9 +99,9 @@ struct EmbeddingRows {
     return total / Double(max(rowCount, 1))
   }
 
-  /// Writes the table with some rows replaced by vectors of a given length.
+  /// Writes the table with some rows replaced by vectors.
   func write(
-    _ tensor: Int, replacing rows: [Int: Int], from words: WordTable, norm: Double,
+    _ tensor: Int, replacing rows: [Int: Int], from words: WordTable, _ length: Length,
     to writer: any CheckpointWriter, at place: Int
   ) throws {
     let width = info.shape[1]
@@ -81,11 +111,16 @@ struct EmbeddingRows {
         guard let source = rows[first + row] else { continue }
         let vector = try words.reader.f32Elements(
           of: words.tensor, from: source * width, shape: [1, width])
-        let length = vector.norm
+        let norm = vector.norm
         // A vector without a direction can't be brought to a length; the model's row is better.
-        guard length > 0, length.isFinite else { continue }
-        scaled.replaceElements(
-          vector.floats().map { Float(Double($0) * (norm / length)) })
+        guard norm > 0, norm.isFinite else { continue }
+        let factor =
+          switch length {
+          case .common(let common): common / norm
+          case .replaced: tile.row(row).norm / norm
+          case .own: 1.0
+          }
+        scaled.replaceElements(vector.floats().map { Float(Double($0) * factor) })
         _ = LowRankUpdate.add([], to: scaled, into: tile.row(row))
       }
       try writer.write(tile.bytes, of: place, at: first * width * info.dtype.layout.bytes)

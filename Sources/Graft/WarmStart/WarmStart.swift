@@ -6,9 +6,9 @@ internal import GraftModels
 /// Imports pretrained word vectors into a model's embedding table and writes the model whole.
 ///
 /// A token takes the vector of the word that it is spelled like: byte for byte; else when case doesn't count; else
-/// without the mark that begins a word. Each imported row is scaled to the mean length of the table's rows, row by row,
-/// because the length of a word vector tells how frequent the word was where it was trained, and not here. All other rows
-/// are kept; a tied head follows the table.
+/// without the mark that begins a word. Imported rows are scaled, row by row, because the length of a word vector tells how
+/// frequent the word was where it was trained, and not here: to the mean length of the table's rows, or each to that of the row
+/// it replaces, whose length tells what the model has learnt. All other rows are kept; a tied head follows the table.
 /// - Parameters:
 ///   - model: A model with `tokenizer.json`.
 ///   - vectors: Word vectors, or a table of embeddings in safetensors or HDF5 with its vocabulary.
@@ -19,28 +19,29 @@ internal import GraftModels
 @discardableResult
 public func warmStart(
   model: OpenedCheckpoint, vectors: OpenedCheckpoint, output path: String,
-  report reportPath: String? = nil, form: OutputForm? = nil, progress: Progress = .none
+  report reportPath: String? = nil, options: WarmStartOptions = WarmStartOptions(),
+  progress: Progress = .none
 ) throws -> WarmStartReport {
   let tokenizer = try Tokenizer(
     tokenizerJSON: try model.requiredFile("tokenizer.json"), file: model.path + "/tokenizer.json")
   let words = try WordTable(vectors, marker: tokenizer.wordStartMarker)
   let table = try EmbeddingRows(of: model, fitting: words)
   let join = VocabularyJoin(tokenizer, words, rowCount: table.rowCount)
-  let norm = try table.meanRowNorm()
+  let length = try table.length(for: options.scale)
   let output = try CheckpointOutput(
-    path: path, form: form ?? OutputForm(for: path), tensors: model.reader.tensors,
-    metadata: model.reader.metadata, files: model.files)
+    path: path, form: options.form ?? OutputForm(for: path), tensors: model.reader.tensors,
+    metadata: model.reader.metadata, files: model.files, overwrites: options.overwrites)
   for (name, place) in output.writer.positions {
     guard let source = model.reader.index(of: name) else { continue }
     if table.tensors.contains(source) {
       try table.write(
-        source, replacing: join.rows, from: words, norm: norm, to: output.writer, at: place)
+        source, replacing: join.rows, from: words, length, to: output.writer, at: place)
     } else {
       try output.writer.transfer(source, of: model.reader, to: place)
     }
     progress.advance(model.reader.tensors[source].byteCount)
   }
-  let report = join.report(words, norm)
+  let report = join.report(words, length)
   if let reportPath {
     try AtomicFile.write(Array((report.json.serialized() + "\n").utf8), to: reportPath)
   }
@@ -72,12 +73,12 @@ private struct VocabularyJoin {
     }
   }
 
-  func report(_ words: WordTable, _ norm: Double) -> WarmStartReport {
+  func report(_ words: WordTable, _ length: EmbeddingRows.Length) -> WarmStartReport {
     WarmStartReport(
       tokenCount: tokenCount, wordCount: words.wordCount, usedWordCount: Set(rows.values).count,
       matched: WordTable.Rule.allCases.map {
         WarmStartReport.Match(rule: $0.rawValue, count: counts[$0] ?? 0)
       },
-      misses: misses, rowNorm: norm)
+      misses: misses, scale: length.scale, rowNorm: length.common)
   }
 }

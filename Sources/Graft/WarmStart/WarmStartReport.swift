@@ -12,8 +12,10 @@ public struct WarmStartReport: Sendable {
   public let matched: [Match]
   /// The first tokens, by id, that found nothing.
   public let misses: [String]
-  /// The mean length of the model's rows, which imported rows got.
-  public let rowNorm: Double
+  /// How long imported rows were made.
+  public let scale: WarmStartOptions.Scale
+  /// The mean length of the model's rows, where imported rows got it.
+  public let rowNorm: Double?
 
   /// A rule and its tokens.
   public struct Match: Sendable, Equatable {
@@ -38,7 +40,8 @@ public struct WarmStartReport: Sendable {
       "matched": .object(
         JSONObject(members: matched.map { (key: $0.rule, value: JSONValue($0.count)) })),
       "coverage": JSONValue(coverage),
-      "rowNorm": JSONValue(rowNorm),
+      "scale": .string(scale.rawValue),
+      "rowNorm": rowNorm.map { JSONValue($0) } ?? .null,
       "misses": .array(misses.map { .string($0) }),
     ]
   }
@@ -49,9 +52,15 @@ extension WarmStartReport: CustomStringConvertible {
   public var description: String {
     let percent = (coverage * 1000).rounded() / 10
     let rules = matched.map { "\($0.rule) \($0.count)" }.joined(separator: ", ")
+    let lengths =
+      switch scale {
+      case .mean: "rows scaled to length \(rowNorm ?? 0)"
+      case .row: "rows as long as those they replace"
+      case .none: "rows as long as the vectors"
+      }
     return """
       \(matchedCount) of \(tokenCount) tokens found a vector (\(percent) %): \(rules)
-      \(usedWordCount) of \(wordCount) words used, rows scaled to length \(rowNorm)
+      \(usedWordCount) of \(wordCount) words used, \(lengths)
       without a vector: \(misses.map(\.escapedForTerminal).joined(separator: " "))
       """
   }

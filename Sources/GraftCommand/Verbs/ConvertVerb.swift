@@ -46,11 +46,10 @@ struct ConvertVerb: ParsableCommand {
     let opened = try OpenedCheckpoint(path: source)
     let display = ProgressDisplay(
       "converting", total: opened.byteCount, unit: .bytes, isQuiet: common.quiet)
-    let report = try convert(
-      opened, to: target,
-      options: ConversionOptions(
-        form: try form(), dtype: output.dtype.dtype, threadCount: common.workerCount),
-      progress: display.progress)
+    var options = ConversionOptions(
+      form: try form(), dtype: output.dtype.dtype, threadCount: common.workerCount)
+    options.overwrites = output.overwrite
+    let report = try convert(opened, to: target, options: options, progress: display.progress)
     display.finish()
     guard !json else { return Standard.output(report.json.serialized()) }
     let changed = report.convertedCount

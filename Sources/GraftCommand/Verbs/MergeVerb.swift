@@ -51,12 +51,12 @@ struct MergeVerb: ParsableCommand {
     let weighted = try adapters.map { try WeightedAdapter(path: $0.path, weight: $0.weight) }
     let display = ProgressDisplay(
       "merging", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
+    var options = MergeOptions(
+      dtype: output.dtype.dtype, form: try form(), verifies: verify,
+      threadCount: common.workerCount)
+    options.overwrites = output.overwrite
     let receipt = try merge(
-      base: base, adapters: weighted, output: out,
-      options: MergeOptions(
-        dtype: output.dtype.dtype, form: try form(), verifies: verify,
-        threadCount: common.workerCount),
-      progress: display.progress)
+      base: base, adapters: weighted, output: out, options: options, progress: display.progress)
     display.finish()
     Standard.output(json ? receipt.json.serialized() : summary(of: receipt))
   }

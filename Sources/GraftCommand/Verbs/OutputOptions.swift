@@ -25,6 +25,13 @@ struct OutputOptions: ParsableArguments {
     name: .long, help: "The most tensor data in one safetensors file, for example 5GB or 500MiB.")
   var maxShardSize: ByteSize?
 
+  @Flag(name: .long, help: Self.overwriteHelp)
+  var overwrite = false
+
+  /// The help of `--overwrite`, which other verbs have too.
+  static let overwriteHelp: ArgumentHelp =
+    "Replace a checkpoint of another kind, or one with files that the new one doesn't have."
+
   @Option(name: .long, help: "Compression inside HDF5: none, zstd or zstd:LEVEL (1 to 22).")
   var compress = Compression(value: .none)
 }

@@ -7,9 +7,21 @@ struct WarmStartVerb: ParsableCommand {
     commandName: "warm-start", abstract: "Import pretrained embeddings into a model.",
     discussion: """
       A token takes the vector of the word that it is spelled like: byte for byte, else when case \
-      doesn't count, else without the mark that begins a word. Imported rows are scaled to the mean \
-      length of the table's rows; all others stay.
+      doesn't count, else without the mark that begins a word. Rows that aren't imported stay.
       """)
+
+  /// What `--scale` takes.
+  enum Scale: String, ExpressibleByArgument, CaseIterable {
+    case mean, row, none
+
+    var scale: WarmStartOptions.Scale {
+      switch self {
+      case .mean: .mean
+      case .row: .row
+      case .none: .none
+      }
+    }
+  }
 
   @Argument(help: "The model: a directory or one file, with its tokenizer.")
   var model: String
@@ -21,6 +33,17 @@ struct WarmStartVerb: ParsableCommand {
 
   @Option(name: .long, help: "The new model: a directory, or an .h5 file.")
   var out: String
+
+  @Option(
+    name: .long,
+    help: """
+      How long imported rows are made: mean (as the table's rows are in the mean), row (each as the \
+      row that it replaces), none (as the vectors are).
+      """)
+  var scale = Scale.mean
+
+  @Flag(name: .long, help: OutputOptions.overwriteHelp)
+  var overwrite = false
 
   @Option(name: .long, help: "Where to write the report as JSON.")
   var report: String?
@@ -37,7 +60,9 @@ struct WarmStartVerb: ParsableCommand {
     let display = ProgressDisplay(
       "importing", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
     let result = try warmStart(
-      model: base, vectors: table, output: out, report: report, progress: display.progress)
+      model: base, vectors: table, output: out, report: report,
+      options: WarmStartOptions(scale: scale.scale, overwrites: overwrite),
+      progress: display.progress)
     display.finish()
     Standard.output(json ? result.json.serialized() : "\(out): \(result)")
   }

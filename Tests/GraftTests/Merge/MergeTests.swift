@@ -184,6 +184,8 @@ struct MergeTests {
 
   @Test func `the output may be the input`() throws {
     let model = try space.copy(tied, to: "model")
+    // The golden values beside a model aren't part of it.
+    try FileManager.default.removeItem(atPath: model + "/golden.safetensors")
     try merge(tied, [adapter], to: space("apart"))
     try merge(model, [adapter], to: model)
     #expect(
@@ -290,6 +292,24 @@ struct MergeTests {
       error?.reason
         == .shapeMismatch(
           tensor: "model.layers.0.self_attn.q_proj.weight", expected: [64, 64], found: [2, 3]))
+  }
+
+  @Test(arguments: [Float.nan, .infinity, -.infinity])
+  func `an adapter with values that aren't numbers is an error, and nothing is written`(
+    value: Float
+  ) throws {
+    let path = "base_model.model.model.layers.1.mlp.up_proj"
+    var b = [Float](repeating: 1, count: 64)
+    b[17] = value
+    let made = try adapter([
+      (path + ".lora_A.weight", [1, 64], [Float](repeating: 0, count: 64)),
+      (path + ".lora_B.weight", [64, 1], b),
+    ])
+    let error = #expect(throws: AdapterError.self) { try merge(tied, [made], to: space("out")) }
+    #expect(
+      error?.reason == .nonFinite(tensor: TensorName(path + ".lora_B.weight"), element: 17))
+    #expect(error?.file == made + "/adapter_model.safetensors")
+    #expect(try space.names(in: space.path).count == 1)
   }
 
   @Test func `a directory that holds something else isn't replaced`() throws {

@@ -12,12 +12,13 @@ struct WarmStartTests {
   private let vectors = golden("../vectors/newtestament.bin")
   private let table: TensorName = "model.embed_tokens.weight"
 
-  private func start(_ vectors: String, _ output: String, report: String? = nil) throws
-    -> WarmStartReport
-  {
+  private func start(
+    _ vectors: String, _ output: String, report: String? = nil,
+    scale: WarmStartOptions.Scale = .mean
+  ) throws -> WarmStartReport {
     try warmStart(
       model: OpenedCheckpoint(path: model), vectors: OpenedCheckpoint(path: vectors),
-      output: output, report: report)
+      output: output, report: report, options: WarmStartOptions(scale: scale))
   }
 
   private func rows(_ path: String) throws -> [[Float]] {
@@ -38,7 +39,7 @@ struct WarmStartTests {
     #expect(report.usedWordCount == 718)
     let (old, new) = (try rows(model), try rows(space("out")))
     let mean = old.reduce(0) { $0 + norm($1) } / Double(old.count)
-    #expect(abs(report.rowNorm - mean) < 1e-9 * mean)
+    #expect(abs(try #require(report.rowNorm) - mean) < 1e-9 * mean)
     let words = try EmbeddingTable(path: vectors).words
     let tokenizer = try Tokenizer(
       tokenizerJSON: OpenedCheckpoint(path: model).requiredFile("tokenizer.json"), file: "t")
@@ -50,6 +51,29 @@ struct WarmStartTests {
     let json = try JSONValue.parse(
       InputFile.contents(of: space("report.json"), atMost: 1 << 20), file: "report")
     #expect(json == report.json)
+  }
+
+  @Test(arguments: [WarmStartOptions.Scale.row, .none])
+  func `rows take the vector's direction and the length of the replaced row or of the vector`(
+    scale: WarmStartOptions.Scale
+  ) throws {
+    let report = try start(vectors, space("out"), scale: scale)
+    #expect(report.matchedCount == 718)
+    #expect(report.scale == scale)
+    #expect(report.rowNorm == nil)
+    let (old, new) = (try rows(model), try rows(space("out")))
+    let imported = try EmbeddingTable(path: vectors)
+    let values = imported.vectors.floats()
+    let tokenizer = try Tokenizer(
+      tokenizerJSON: OpenedCheckpoint(path: model).requiredFile("tokenizer.json"), file: "t")
+    for (index, word) in imported.words.enumerated() {
+      let id = Int(try #require(tokenizer.id(of: Array("Ġ".utf8) + word)))
+      let vector = Array(values[index * 128..<(index + 1) * 128])
+      let product = zip(vector, new[id]).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+      #expect(product / (norm(vector) * norm(new[id])) > 0.9999)
+      let expected = scale == .row ? norm(old[id]) : norm(vector)
+      #expect(abs(norm(new[id]) / expected - 1) < 0.005)
+    }
   }
 
   @Test func `the directory is complete and nothing else changes`() throws {
@@ -122,6 +146,14 @@ struct WarmStartTests {
     let report = try start(space("table"), space("out"))
     #expect(report.coverage == 1)
     #expect(report.misses.isEmpty)
+    // Its own rows change the model only where they get another length.
+    for scale in [WarmStartOptions.Scale.row, .none, .mean] {
+      _ = try start(space("table"), space("own-\(scale)"), scale: scale)
+      let isSame =
+        try OpenedCheckpoint(path: space("own-\(scale)")).reader.bytes(self.table)
+        == opened.reader.bytes(self.table)
+      #expect(isSame == (scale != .mean))
+    }
   }
 
   @Test func `vectors of another dimension are refused with both`() throws {

@@ -1,0 +1,118 @@
+internal import GraftAdapters
+
+/// A path that a checkpoint is to be written to, and what stands there already.
+///
+/// What a verb wrote before may be replaced; a checkpoint of another kind, or files that the new one doesn't have, only when that
+/// is asked for; and a directory without a checkpoint never.
+struct OutputTarget {
+  /// What a checkpoint is, told from the names of its files.
+  enum Kind: String {
+    case adapter = "an adapter"
+    case model = "a model"
+    case tensors = "tensors without a configuration"
+
+    init(of names: [String]) {
+      let isAdapter = names.contains { $0 == LoRAConfiguration.fileName || $0 == Adapter.fileName }
+      self = isAdapter ? .adapter : names.contains("config.json") ? .model : .tensors
+    }
+  }
+
+  private let path: String
+  private let overwrites: Bool
+
+  init(_ path: String, overwrites: Bool) {
+    self.path = path
+    self.overwrites = overwrites
+  }
+
+  /// Checks that a directory with some files beside its weights may take the path.
+  ///
+  /// - Throws: ``StorageError/Reason/alreadyExists``.
+  func checkDirectory(holding names: [String]) throws(StorageError) {
+    guard Directory.exists(at: path) else {
+      if Directory.hasFile(at: path) { throw refusal("name a directory that isn't there") }
+      return
+    }
+    let present = try Directory.entries(of: path)
+    guard !present.isEmpty else { return }
+    let weights = present.filter { $0.hasSuffix(".safetensors") }
+    guard !weights.isEmpty || present.contains(where: { $0.hasSuffix("config.json") }) else {
+      throw refusal("the directory holds something other than a model; name another one")
+    }
+    guard !overwrites else { return }
+    try check(Kind(of: present), against: [Kind(of: names)])
+    let own = Set(names).union(weights.count == 1 ? weights : [])
+    if let other = try foreignFile(besides: own, below: "") {
+      throw refusal("\(other.escapedForTerminal) would be lost; " + Self.wayRound)
+    }
+  }
+
+  /// Checks that one file, which holds a checkpoint of a kind, may take the path.
+  ///
+  /// - Throws: ``StorageError/Reason/alreadyExists``, ``StorageError/Reason/notRegular(found:)`` for a directory.
+  func checkFile(holding kind: Kind) throws(StorageError) {
+    guard !Directory.exists(at: path) else {
+      throw StorageError(.notRegular(found: "a directory"), file: path)
+    }
+    guard !overwrites, Directory.hasFile(at: path),
+      let present = try? OpenedCheckpoint(path: path)
+    else { return }
+    try check(Kind(of: present), against: [kind, .tensors])
+  }
+
+  private func check(_ present: Kind, against allowed: [Kind]) throws(StorageError) {
+    guard !allowed.contains(present) else { return }
+    throw refusal("\(present.rawValue) stands there, and would be lost; " + Self.wayRound)
+  }
+
+  /// A file that a checkpoint with some files doesn't have, if there is one.
+  private func foreignFile(
+    besides names: Set<String>, below prefix: String
+  ) throws(StorageError) -> String? {
+    for entry in try Directory.entries(of: path + "/" + prefix) {
+      let name = prefix + entry
+      if Directory.exists(at: path + "/" + name) {
+        if let other = try foreignFile(besides: names, below: name + "/") { return other }
+      } else if !names.contains(name), !Self.usualNames.contains(name), !Self.isWeightFile(name) {
+        return name
+      }
+    }
+    return nil
+  }
+
+  private func refusal(_ remedy: String) -> StorageError {
+    StorageError(.alreadyExists, file: path, remedy: remedy)
+  }
+
+  private static let wayRound = "name another target, or give --overwrite"
+
+  /// Whether a file holds the weights of a directory, or a part of them, or says where they are.
+  private static func isWeightFile(_ name: String) -> Bool {
+    ["model", "adapter_model"].contains { stem in
+      [".safetensors", ".safetensors.index.json"].contains { name == stem + $0 }
+        || name.hasPrefix(stem + "-") && name.contains("-of-") && name.hasSuffix(".safetensors")
+    }
+  }
+
+  /// The files that models and adapters have beside their weights.
+  private static let usualNames: Set<String> = [
+    "config.json", LoRAConfiguration.fileName, "generation_config.json", "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+    "chat_template.jinja", "chat_template.json", "preprocessor_config.json",
+    "processor_config.json", "modules.json", "config_sentence_transformers.json",
+    "sentence_bert_config.json", "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE",
+    ".gitattributes",
+  ]
+}
+
+extension OutputTarget.Kind {
+  /// The kind of something that stands at a path.
+  init(of checkpoint: OpenedCheckpoint) {
+    switch checkpoint.kind {
+    case .adapter: self = .adapter
+    case .model: self = .model
+    case .embeddings, .tensors: self = .tensors
+    }
+  }
+}

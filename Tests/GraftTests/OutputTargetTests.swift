@@ -1,0 +1,122 @@
+import Foundation
+import Graft
+import Testing
+
+/// What may be replaced by a checkpoint: what a verb wrote before, and anything of another kind only on request.
+@Suite struct `Replacing a checkpoint` {
+  private let workspace = Workspace()
+
+  private func copied(_ golden: String, to name: String) throws -> String {
+    let path = try workspace.copy(GraftTests.golden(golden), to: name)
+    try? FileManager.default.removeItem(atPath: path + "/golden.safetensors")
+    return path
+  }
+
+  private func contents(_ path: String) throws -> [String: Data] {
+    let names = try FileManager.default.subpathsOfDirectory(atPath: path)
+    return names.reduce(into: [:]) {
+      $0[$1] = FileManager.default.contents(atPath: path + "/" + $1)
+    }
+  }
+
+  private func convert(
+    _ source: String, to target: String, overwrites: Bool = false
+  ) throws {
+    var options = ConversionOptions()
+    options.overwrites = overwrites
+    _ = try Graft.convert(try OpenedCheckpoint(path: source), to: target, options: options)
+  }
+
+  @Test(arguments: [
+    ("lora/llama-tied", "families/llama-tied", "a model"),
+    ("families/llama-tied", "lora/llama-tied", "an adapter"),
+  ])
+  func `a checkpoint of another kind stays unless asked`(
+    source: String, target: String, kind: String
+  ) throws {
+    let (from, to) = (try copied(source, to: "source"), try copied(target, to: "target"))
+    let before = try contents(to)
+    let error = #expect(throws: StorageError.self) { try convert(from, to: to) }
+    #expect(error?.reason == .alreadyExists)
+    #expect(
+      error?.remedy
+        == "\(kind) stands there, and would be lost; name another target, or give --overwrite")
+    #expect(try contents(to) == before)
+
+    try convert(from, to: to, overwrites: true)
+    #expect(try contents(to) == contents(from))
+    // The verb's own output is replaced without asking.
+    try convert(from, to: to)
+    #expect(try contents(to) == contents(from))
+  }
+
+  @Test(arguments: ["training_log.jsonl", "notes/ideas.txt", ".git/HEAD", "ema.safetensors"])
+  func `files that the new checkpoint doesn't have are named and stay unless asked`(
+    name: String
+  ) throws {
+    let from = try copied("families/llama-tied", to: "source")
+    let to = try copied("families/llama-bf16", to: "target")
+    let file = URL(filePath: to + "/" + name)
+    try FileManager.default.createDirectory(
+      at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data("x".utf8).write(to: file)
+    let before = try contents(to)
+    let error = #expect(throws: StorageError.self) { try convert(from, to: to) }
+    #expect(error?.reason == .alreadyExists)
+    #expect(error?.remedy?.hasPrefix("\(name) would be lost; ") == true)
+    #expect(try contents(to) == before)
+    try convert(from, to: to, overwrites: true)
+    #expect(try contents(to) == contents(from))
+  }
+
+  @Test func `a model takes the place of another model, whatever its shards`() throws {
+    let from = try copied("families/llama-tied", to: "source")
+    let options = ConversionOptions(form: .directory(maximumShardByteCount: 20_000))
+    _ = try Graft.convert(
+      try OpenedCheckpoint(path: golden("families/qwen3")), to: workspace("target"),
+      options: options)
+    try convert(from, to: workspace("target"))
+    #expect(try contents(workspace("target")) == contents(from))
+  }
+
+  @Test func `a file with a checkpoint of another kind stays unless asked`() throws {
+    let (adapter, model) = (golden("lora/llama-tied"), golden("families/llama-tied"))
+    let file = workspace("it.h5")
+    try convert(adapter, to: file)
+    #expect(throws: StorageError.self) { try convert(model, to: file) }
+    #expect(try OpenedCheckpoint(path: file).kind == .adapter)
+    try convert(adapter, to: file)
+    try convert(model, to: file, overwrites: true)
+    #expect(try OpenedCheckpoint(path: file).kind == .model)
+  }
+
+  @Test func `a directory without a checkpoint is never replaced`() throws {
+    try FileManager.default.createDirectory(
+      atPath: workspace("photos"), withIntermediateDirectories: true)
+    try Data("x".utf8).write(to: URL(filePath: workspace("photos/holiday.jpg")))
+    #expect(throws: StorageError.self) {
+      try convert(golden("families/llama-tied"), to: workspace("photos"), overwrites: true)
+    }
+    #expect(try workspace.names(in: workspace("photos")) == ["holiday.jpg"])
+  }
+
+  @Test func `merge and warm-start ask like convert`() throws {
+    let adapter = try copied("lora/llama-tied", to: "adapter")
+    let before = try contents(adapter)
+    #expect(throws: StorageError.self) {
+      try merge(
+        base: OpenedCheckpoint(path: golden("families/llama-tied")),
+        adapters: [WeightedAdapter(path: golden("lora/llama-tied"))], output: adapter)
+    }
+    let vectors = try OpenedCheckpoint(path: fixture("vectors/newtestament.bin"))
+    #expect(throws: StorageError.self) {
+      try warmStart(
+        model: OpenedCheckpoint(path: fixture("model")), vectors: vectors, output: adapter)
+    }
+    #expect(try contents(adapter) == before)
+    try warmStart(
+      model: OpenedCheckpoint(path: fixture("model")), vectors: vectors, output: adapter,
+      options: WarmStartOptions(overwrites: true))
+    #expect(try OpenedCheckpoint(path: adapter).kind == .model)
+  }
+}
