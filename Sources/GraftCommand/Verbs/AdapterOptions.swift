@@ -91,7 +91,7 @@ struct AdapterOptions: ParsableArguments {
     var asked = saved
     if let targetModules { asked.targetModules = try TargetModules(parsing: targetModules) }
     if layers != nil { asked.layers = try layerNumbers() }
-    let chosen = try asked.targets(in: model.linearModules).map(\.module.path)
+    let chosen = try asked.targets(in: model.configuration.linearModules).map(\.module.path)
     let present = try AdapterLayout(opened.reader, saved).modules.map(\.path)
     let found = targetModules ?? layers ?? ""
     if let other = chosen.first(where: { !present.contains($0) }) {
