@@ -130,6 +130,46 @@ struct ChainTests {
     }
   }
 
+  @Test func `gradients on the way into their accumulators don't end a chain`() throws {
+    var example = Example()
+    let x = example.parameter("x", [1100, 16])
+    var (h, trained, sums) = (x, [Value](), [Value: Value]())
+    for layer in 0..<3 {
+      let a = example.parameter(TensorName("a.\(layer)"), [4, 16], scale: 0.3)
+      let b = example.parameter(TensorName("b.\(layer)"), [16, 4], scale: 0.3)
+      for (name, value) in [("a", a), ("b", b)] {
+        trained.append(value)
+        sums[value] = example.parameter(
+          TensorName("sum.\(name).\(layer)"), example.graph.shape(of: value))
+      }
+      let narrow = example.graph.matmul(h, transposed: false, a, transposed: true, dtype: .f32)
+      let wide = example.graph.matmul(narrow, transposed: false, b, transposed: true, dtype: .f32)
+      h = example.graph.tanh(example.graph.add(h, wide))
+    }
+    let loss = example.loss(h)
+    try example.graph.differentiate(loss, withRespectTo: trained) { graph, value, gradient in
+      guard let sum = sums[value] else { return }
+      graph.assign(sum, graph.add(sum, gradient))
+    }
+    func accumulated(fusion: Bool, threads: Int) throws -> (sums: [[Double]], chains: Int) {
+      let executable = try Executable(
+        example.graph, outputs: [], options: CompilerOptions(fusion: fusion),
+        kernels: Kernels(pool: ThreadPool(threadCount: threads)))
+      let bindings = try example.bindings()
+      try executable.run(bindings: bindings)
+      let names = bindings.keys.filter { $0.text.hasPrefix("sum") }.sorted()
+      return (try names.map { try #require(bindings[$0]).elements }, executable.report.chainCount)
+    }
+    let plain = try accumulated(fusion: false, threads: 1)
+    #expect(plain.sums.count == 6)
+    for threads in [1, 2, 3] {
+      let fused = try accumulated(fusion: true, threads: threads)
+      #expect(fused.sums == plain.sums, "\(threads) threads")
+      // Forward and backward pass are one.
+      #expect(fused.chains == 1)
+    }
+  }
+
   @Test func `few rows aren't made a chain`() throws {
     let model = try TinyLlama()
     #expect(try Self.compile(model.example.graph, model.outputs).report.chainCount == 0)

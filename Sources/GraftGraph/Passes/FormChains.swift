@@ -7,7 +7,8 @@ extension Schedule {
   /// A step joins the open chain when its left operand, its result and its iteration space follow the chain's rows and what else
   /// it reads was there before the chain; so does a sum over the rows, which nobody in the chain may read. A step that can't join
   /// runs after the chain when it needs something from it, else before; the chain is closed when the next step needs one that
-  /// runs after it, or lies in another phase than one.
+  /// runs after it, or lies in another phase than one. What only changes parameters, such as the accumulators of gradients, has time
+  /// until after the chain.
   mutating func formChains(_ graph: Graph, outputs: Set<Value>) {
     var former = ChainFormation(graph, self, outputs)
     for index in steps.indices { former.take(index) }
@@ -64,7 +65,8 @@ private struct ChainFormation {
   mutating func take(_ index: Int) {
     let step = steps[index]
     let (inputs, phase) = (step.reads(in: graph), phase(of: step))
-    if inputs.contains(where: madeAfter.contains) || (phaseAfter ?? phase) != phase { close() }
+    let waits = inputs.contains(where: madeAfter.contains)
+    if (phaseAfter ?? phase) != phase || waits && !onlyAssigns(step) { close() }
     if members.isEmpty { rows = rowsAhead[index] ?? 0 }
     if rows > 0, follows(step) {
       members.append(step)
@@ -72,13 +74,18 @@ private struct ChainFormation {
         if isSum(value) { madeAfter.insert(value) } else { made.insert(value) }
       }
       for value in inputs { reads[value, default: 0] += 1 }
-    } else if inputs.contains(where: made.contains) {
+    } else if inputs.contains(where: made.contains) || inputs.contains(where: madeAfter.contains) {
       after.append(step)
       madeAfter.formUnion(step.writes(in: graph))
       phaseAfter = phase
     } else {
       result.append(step)
     }
+  }
+
+  /// Whether a step makes nothing that another step reads: it only changes parameters.
+  private func onlyAssigns(_ step: Step) -> Bool {
+    step.writes(in: graph).allSatisfy { assigned[$0] != nil }
   }
 
   /// Emits the open chain and what waits for it.
