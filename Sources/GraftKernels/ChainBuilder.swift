@@ -127,6 +127,12 @@ struct ChainBuilder {
       consume(node.operands[0])
       append(withOperand: GRAFT_LINK_LOAD, place)
       define(index)
+    case Int(GRAFT_DROPOUT_MASK.rawValue):
+      release(held)
+      access.read(node.binding)
+      let batch = operand(Int32(node.binding), 0, TileNode.scalar)
+      append(GRAFT_LINK_DROPOUT_MASK, batch, mask: node.width)
+      define(index)
     case Int(GRAFT_SELECT.rawValue): select(index, node.operands)
     case Int(GRAFT_ADD.rawValue)...Int(GRAFT_EQUAL.rawValue): binary(index, node)
     default:
@@ -270,10 +276,12 @@ struct ChainBuilder {
 
   // MARK: - Codes
 
-  private mutating func append(_ code: graft_link_code, _ operand: Int = 0, width: Int = 0) {
+  private mutating func append(
+    _ code: graft_link_code, _ operand: Int = 0, mask: Int = 0, width: Int = 0
+  ) {
     var link = graft_chain_link()
     link.code = Int16(code.rawValue)
-    link.operand.0 = Int16(operand)
+    link.operand = (Int16(operand), Int16(mask))
     link.width = Int16(width)
     links.append(link)
   }

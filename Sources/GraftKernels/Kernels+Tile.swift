@@ -95,12 +95,15 @@ extension TilePlan {
         unsafe chains.withUnsafeBufferPointer { chains in
           unsafe links.withUnsafeBufferPointer { links in
             unsafe operands.withUnsafeBufferPointer { operands in
-              var program = unsafe graft_tile_program(
-                steps: steps.baseAddress, step_count: Int64(steps.count),
-                bindings: bindings.baseAddress, chains: chains.baseAddress,
-                links: links.baseAddress, operands: operands.baseAddress,
-                columns: Int64(columns), slot_stride: Int64(slotStride))
-              unsafe body(&program)
+              unsafe masks.withUnsafeBufferPointer { masks in
+                var program = unsafe graft_tile_program(
+                  steps: steps.baseAddress, step_count: Int64(steps.count),
+                  bindings: bindings.baseAddress, chains: chains.baseAddress,
+                  links: links.baseAddress, operands: operands.baseAddress,
+                  masks: masks.baseAddress, columns: Int64(columns),
+                  slot_stride: Int64(slotStride))
+                unsafe body(&program)
+              }
             }
           }
         }

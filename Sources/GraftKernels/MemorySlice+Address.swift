@@ -39,6 +39,7 @@ extension DType {
     case .f16: 2
     case .f64: 3
     case .i32: 4
+    case .i64: 5
     default: preconditionFailure("no kernel computes with \(self)")
     }
   }

@@ -21,8 +21,14 @@ package enum RandomStream {
     return c
   }
 
-  /// The four words at a position: the key is the seed, mixed with the high half of the stream; the counter is
-  /// (block's low half, block's high half with the step's, step, stream).
+  /// The key of a stream: the seed, mixed with the high half of the stream.
+  static func key(seed: UInt64, stream: UInt64) -> SIMD2<UInt32> {
+    SIMD2(
+      UInt32(truncatingIfNeeded: seed),
+      UInt32(truncatingIfNeeded: seed >> 32) ^ UInt32(truncatingIfNeeded: stream >> 32))
+  }
+
+  /// The four words at a position; the counter is (block's low half, block's high half with the step's, step, stream).
   private static func words(_ seed: UInt64, _ stream: UInt64, _ step: UInt64, _ block: UInt64)
     -> SIMD4<UInt32>
   {
@@ -31,9 +37,7 @@ package enum RandomStream {
         UInt32(truncatingIfNeeded: block),
         UInt32(truncatingIfNeeded: block >> 32) ^ UInt32(truncatingIfNeeded: step >> 32) &* 0x10001,
         UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: stream)),
-      key: SIMD2(
-        UInt32(truncatingIfNeeded: seed),
-        UInt32(truncatingIfNeeded: seed >> 32) ^ UInt32(truncatingIfNeeded: stream >> 32)))
+      key: key(seed: seed, stream: stream))
   }
 
   /// The 32 random bits at an index.

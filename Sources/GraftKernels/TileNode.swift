@@ -8,9 +8,9 @@ struct TileNode: Sendable {
   let form: UInt8
   /// The nodes that are read.
   let operands: [Int]
-  /// Of loads and stores; the index among the column sums of a column sum.
+  /// Of loads, stores and dropout masks; the index among the column sums of a column sum.
   var binding = 0
-  /// Of rotate-half.
+  /// Of rotate-half; the index among the masks of a dropout mask.
   var width = 0
   var immediate: Float = 0
 
@@ -32,6 +32,7 @@ struct TileNode: Sendable {
 struct TileNodes {
   private(set) var nodes: [TileNode] = []
   private(set) var columnSums: [Int] = []
+  private(set) var masks: [DropoutMask] = []
   /// Whether tiles must hold whole rows.
   private(set) var needsWholeRows = false
   private let layouts: [TileProgram.Binding]
@@ -72,6 +73,12 @@ struct TileNodes {
       return emit(Int(GRAFT_LOAD.rawValue), form: form(binding), binding: binding)
     case .constant(let value):
       return emit(Int(GRAFT_CONSTANT.rawValue), form: TileNode.scalar, immediate: value)
+    case .dropoutMask(let mask, let batch):
+      precondition(layouts[batch].dtype == .i64, "the number of a batch is an i64")
+      masks.append(mask)
+      return emit(
+        Int(GRAFT_DROPOUT_MASK.rawValue), form: TileNode.full, binding: batch,
+        width: masks.count - 1)
     case .unary(let unary, let x):
       return emit(unary.code, [nodeOfRegister[x]])
     case .binary(let binary, let x, let y):

@@ -18,6 +18,7 @@ struct TilePlan: Sendable {
   private(set) var chains: [graft_tile_chain] = []
   private(set) var links: [graft_chain_link] = []
   private(set) var operands: [graft_chain_operand] = []
+  private(set) var masks: [graft_dropout_mask] = []
   /// Where each column sum goes, and the lanes that rows are split into when there are some.
   private(set) var columnSums: [Int] = []
   private(set) var laneRows = 0
@@ -46,6 +47,7 @@ struct TilePlan: Sendable {
     }
     let nodes = TileNodes(program.instructions, layouts: layouts)
     columnSums = nodes.columnSums
+    masks = nodes.masks.map(\.forKernel)
     tileColumns = nodes.needsWholeRows ? columns : min(columns, Self.tileCount)
     tileRows = tileColumns < columns ? 1 : max(1, min(rows, Self.tileCount / max(columns, 1)))
     if !columnSums.isEmpty {
@@ -72,7 +74,7 @@ struct TilePlan: Sendable {
     let isPointwise = program.instructions.allSatisfy {
       switch $0 {
       case .rotateHalf, .rowReduce, .columnSum: false
-      case .load, .constant, .unary, .binary, .select, .round, .store: true
+      case .load, .constant, .dropoutMask, .unary, .binary, .select, .round, .store: true
       }
     }
     guard isFlat, isPointwise, rows > 1 else { return }

@@ -28,7 +28,7 @@ package struct TileProgram: Sendable, Hashable {
   /// (`.columns`) or one (`.one`). A vector shared by all rows is `.columns` with `rowModulus` 1; a value a row is `.one`;
   /// a scalar is `.one` with `rowModulus` 1.
   package struct Binding: Sendable, Hashable {
-    /// f32, bf16 or f16; i32 only for reading small integers as numbers.
+    /// f32, bf16 or f16; i32 only for reading small integers as numbers, i64 only for the numbers of batches.
     package var dtype: DType
     package var width: Width
     package var rowDivisor: Int
@@ -51,6 +51,8 @@ package struct TileProgram: Sendable, Hashable {
   package enum Instruction: Sendable, Hashable {
     case load(binding: Int)
     case constant(Float)
+    /// The factors of dropout, over the whole iteration space; the binding is the number of the batch, an i64.
+    case dropoutMask(DropoutMask, batch: Int)
     case unary(Unary, Register)
     case binary(Binary, Register, Register)
     /// `condition != 0 ? then : otherwise`.

@@ -19,6 +19,7 @@ extension MemorySlice {
           case .f16: raw.storeBytes(of: Float16(value), toByteOffset: 2 * i, as: Float16.self)
           case .f64: raw.storeBytes(of: Double(value), toByteOffset: 8 * i, as: Double.self)
           case .i32: raw.storeBytes(of: Int32(value), toByteOffset: 4 * i, as: Int32.self)
+          case .i64: raw.storeBytes(of: Int64(value), toByteOffset: 8 * i, as: Int64.self)
           default: preconditionFailure("a dtype of the tests")
           }
         }
@@ -38,6 +39,8 @@ extension MemorySlice {
             bitPattern: UInt32(raw.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) << 16)
         case .f16: Float(raw.loadUnaligned(fromByteOffset: 2 * i, as: Float16.self))
         case .f64: Float(raw.loadUnaligned(fromByteOffset: 8 * i, as: Double.self))
+        case .i32: Float(raw.loadUnaligned(fromByteOffset: 4 * i, as: Int32.self))
+        case .i64: Float(raw.loadUnaligned(fromByteOffset: 8 * i, as: Int64.self))
         default: preconditionFailure("a dtype of the tests")
         }
       }

@@ -24,6 +24,7 @@ import Testing
     var instructions: [Instruction] {
       var result = loads.indices.map { Instruction.load(binding: $0) }
       result += [.constant(0.75), .constant(-0.5)]
+      result.append(.dropoutMask(mask, batch: loads.count))
       let unary: [TileProgram.Unary] = [
         .negate, .exp, .sigmoid, .square, .absolute, .tanh, .sine, .erf,
       ]
@@ -46,6 +47,10 @@ import Testing
       }
       return result
     }
+
+    /// The mask of the batch whose number is bound after the loads.
+    var mask: DropoutMask { DropoutMask(probability: 0.4, seed: seed, stream: 3) }
+    static let batch = Binding(dtype: .i64, width: .one, rowModulus: 1)
 
     var loads: [Binding] {
       [
@@ -92,6 +97,12 @@ import Testing
             instructions: [.load(binding: 0), .store(0, binding: 1)]),
           [try slice(sample.loads[b], sample, Double(b)), result])
       case .constant: run([], [], instruction)
+      case .dropoutMask(let mask, _):
+        kernels.run(
+          TileProgram(
+            rows: sample.rows, columns: sample.columns, bindings: [Sample.batch, full],
+            instructions: [.dropoutMask(mask, batch: 0), .store(0, binding: 1)]),
+          [try slice(Sample.batch, sample, 1), result])
       case .unary(let u, let x): run([full], [values[x]], .unary(u, 0))
       case .binary(let b, let x, let y):
         run([full, full], [values[x], values[y]], .binary(b, 0, 1))
@@ -121,8 +132,9 @@ import Testing
     let expected = try alone(sample, kernels)
     let full = Binding(dtype: .f32, width: .columns)
     let stored = sample.instructions.indices.filter { $0 % 3 == 0 || $0 > 100 }
-    var bindings = sample.loads
-    var slices = try bindings.enumerated().map { try slice($1, sample, Double($0)) }
+    var bindings = sample.loads + [Sample.batch]
+    var slices = try sample.loads.enumerated().map { try slice($1, sample, Double($0)) }
+    slices.append(try slice(Sample.batch, sample, 1))
     var instructions = sample.instructions
     // The first stored value goes where the first load came from.
     for (i, value) in stored.enumerated() {
@@ -135,7 +147,7 @@ import Testing
       TileProgram(
         rows: sample.rows, columns: sample.columns, bindings: bindings, instructions: instructions),
       slices)
-    for (value, slice) in zip(stored, slices.dropFirst(sample.loads.count)) {
+    for (value, slice) in zip(stored, slices.dropFirst(sample.loads.count + 1)) {
       #expect(
         equal(slice, expected[value]), "instruction \(value): \(sample.instructions[value])")
     }

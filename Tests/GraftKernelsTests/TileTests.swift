@@ -72,14 +72,7 @@ import Testing
   /// A program as the definition of its instructions says, one value at a time, with sums in double precision.
   static func interpret(_ program: TileProgram, _ slices: [MemorySlice]) -> [[Double]] {
     let (rows, columns) = (program.rows, program.columns)
-    let memory = slices.map { slice in
-      slice.dtype == .i32
-        ? (0..<slice.shape.elementCount).map { i in
-          slice.bytes.withUnsafeBytes {
-            Double($0.loadUnaligned(fromByteOffset: 4 * i, as: Int32.self))
-          }
-        } : slice.values.map(Double.init)
-    }
+    let memory = slices.map { $0.values.map(Double.init) }
     var out = memory
     var registers: [[Double]] = []
     for instruction in program.instructions {
@@ -96,6 +89,8 @@ import Testing
           switch instruction {
           case .load(let b): result[i] = memory[b][place(b)]
           case .constant(let x): result[i] = Double(x)
+          case .dropoutMask(let mask, let b):
+            result[i] = Double(mask.factor(batch: UInt64(memory[b][0]), element: UInt64(i)))
           case .unary(let u, let x): result[i] = truth(u, at(x))
           case .binary(let b, let x, let y):
             let (p, q) = (at(x), at(y))
@@ -174,7 +169,30 @@ import Testing
       ])
   }
 
+  /// A norm's input with some of it dropped, twice by one mask and once by another.
+  static func dropout(_ rows: Int, _ columns: Int, normalizes: Bool) -> Case {
+    Case(
+      name: "dropout", rows: rows, columns: columns,
+      bindings: [
+        Binding(dtype: .f32, width: .columns), Binding(dtype: .bf16, width: .columns),
+        Binding(dtype: .i64, width: .one, rowModulus: 1),
+        Binding(dtype: .f32, width: .columns), Binding(dtype: .bf16, width: .columns),
+        Binding(dtype: .f32, width: .columns),
+      ],
+      instructions: [
+        .load(binding: 0), .load(binding: 1),
+        .dropoutMask(DropoutMask(probability: 0.3, seed: 5, stream: 1 << 40 + 9), batch: 2),
+        .dropoutMask(DropoutMask(probability: 0.05, seed: 5, stream: 7), batch: 2),
+        .binary(.multiply, 0, 2), .binary(.multiply, 1, 2), .binary(.multiply, 0, 3),
+        normalizes ? .rowReduce(.sum, 6) : .unary(.square, 6), .binary(.multiply, 3, 7),
+        .store(4, binding: 3), .store(5, binding: 4), .store(8, binding: 5),
+      ])
+  }
+
   static let cases: [Case] = [
+    dropout(5, 576, normalizes: true), dropout(37, 83, normalizes: true),
+    dropout(130, 50, normalizes: false), dropout(3, 4100, normalizes: false),
+    dropout(70, 1, normalizes: false), dropout(2, 9001, normalizes: true),
     norm(5, 576), norm(130, 48), norm(3, 7), norm(2, 9001), norm(70, 1),
     Case(
       name: "softmax", rows: 37, columns: 83,
@@ -233,7 +251,7 @@ import Testing
       let rows = min(binding.rowModulus, (c.rows - 1) / binding.rowDivisor + 1)
       let count = rows * (binding.width == .columns ? c.columns : 1)
       let values =
-        binding.dtype == .i32
+        binding.dtype == .i32 || binding.dtype == .i64
         ? (0..<count).map { Float($0 % 50) } : wave(count, phase: Double(index), scale: 2)
       return try MemorySlice(values, binding.dtype, [count])
     }
@@ -244,8 +262,8 @@ import Testing
     let slices = try Self.slices(c)
     let expected = Self.interpret(c.program, slices)
     kernels(threads: 2, level).run(c.program, slices)
-    for (slice, expected) in zip(slices, expected) where slice.dtype != .i32 {
-      let tolerance: Float = slice.dtype == .f32 ? 3e-6 : slice.dtype == .f16 ? 1e-3 : 8e-3
+    for (slice, expected) in zip(slices, expected) {
+      let tolerance: Float = slice.dtype == .bf16 ? 8e-3 : slice.dtype == .f16 ? 1e-3 : 3e-6
       #expect(relativeError(slice.values, expected.map { Float($0) }) < tolerance)
     }
   }

@@ -11,7 +11,7 @@ int graft_processor_count(void);
 /// Whether the CPU multiplies pairs of bf16.
 int graft_has_bf16_dot(void);
 
-enum { GRAFT_F32, GRAFT_BF16, GRAFT_F16, GRAFT_F64, GRAFT_I32 };
+enum { GRAFT_F32, GRAFT_BF16, GRAFT_F16, GRAFT_F64, GRAFT_I32, GRAFT_I64 };
 
 /// y[i] = x[i] in another type, rounded to nearest even.
 void graft_convert(int level, const void *x, int x_type, void *y, int y_type, int64_t count);
@@ -25,7 +25,7 @@ typedef enum {
   GRAFT_COSINE,
   GRAFT_ADD, GRAFT_SUBTRACT, GRAFT_MULTIPLY, GRAFT_DIVIDE, GRAFT_MAXIMUM, GRAFT_MINIMUM, GRAFT_LESS,
   GRAFT_EQUAL,
-  GRAFT_SELECT, GRAFT_CONSTANT, GRAFT_EXPAND, GRAFT_ROUND_BF16, GRAFT_ROUND_F16, GRAFT_ROTATE_HALF,
+  GRAFT_SELECT, GRAFT_CONSTANT, GRAFT_DROPOUT_MASK, GRAFT_EXPAND, GRAFT_ROUND_BF16, GRAFT_ROUND_F16, GRAFT_ROTATE_HALF,
   GRAFT_ROW_SUM, GRAFT_ROW_MAXIMUM, GRAFT_LOAD, GRAFT_STORE, GRAFT_COLUMN_SUM, GRAFT_CHAIN
 } graft_tile_op;
 
@@ -65,7 +65,7 @@ typedef enum {
   GRAFT_LINK_EXP, GRAFT_LINK_LOG, GRAFT_LINK_SQUARE_ROOT, GRAFT_LINK_RECIPROCAL_SQUARE_ROOT,
   GRAFT_LINK_RECIPROCAL, GRAFT_LINK_TANH, GRAFT_LINK_SIGMOID, GRAFT_LINK_ERF, GRAFT_LINK_ABSOLUTE,
   GRAFT_LINK_SQUARE, GRAFT_LINK_SINE, GRAFT_LINK_COSINE, GRAFT_LINK_ROUND_BF16, GRAFT_LINK_ROUND_F16,
-  GRAFT_LINK_SELECT, GRAFT_LINK_ROTATED_F32, GRAFT_LINK_ROTATED_BF16,
+  GRAFT_LINK_SELECT, GRAFT_LINK_DROPOUT_MASK, GRAFT_LINK_ROTATED_F32, GRAFT_LINK_ROTATED_BF16,
   GRAFT_LINK_SAVE, GRAFT_LINK_STORE_F32, GRAFT_LINK_STORE_BF16, GRAFT_LINK_STORE_ROUNDED_BF16,
   GRAFT_LINK_STORE_F16, GRAFT_LINK_COLUMN_SUM, GRAFT_LINK_ROW_SUM, GRAFT_LINK_ROW_MAXIMUM,
   GRAFT_LINK_PREFETCH, GRAFT_LINK_END, GRAFT_LINKS
@@ -74,7 +74,7 @@ typedef enum {
 /// One link of a chain.
 typedef struct {
   int16_t code;
-  int16_t operand[2];  // operands of the chain, temporaries, or the reduction that is fed
+  int16_t operand[2];  // operands of the chain, temporaries, the reduction that is fed, or the mask of dropout
   int16_t place[2];    // of a selection's choices
   int16_t width;       // of rotate-half; bytes of an element to prefetch
 } graft_chain_link;
@@ -97,6 +97,16 @@ enum {
   GRAFT_CHAIN_OPERANDS = 48, GRAFT_CHAIN_TEMPORARIES = 24, GRAFT_CHAIN_REDUCTIONS = 4, GRAFT_STRIP = 64
 };
 
+/// What dropout multiplies with: 0 where the element's random word is below the threshold, else the scale.
+///
+/// The words are those of RandomStream.swift.
+typedef struct {
+  uint32_t key[2];
+  uint32_t stream;  // the low half
+  uint32_t threshold;
+  float scale;
+} graft_dropout_mask;
+
 /// How memory is laid over the rows; see TileProgram.Binding.
 typedef struct {
   int32_t dtype;
@@ -111,6 +121,7 @@ typedef struct {
   const graft_tile_chain *chains;
   const graft_chain_link *links;
   const graft_chain_operand *operands;
+  const graft_dropout_mask *masks;
   int64_t columns;
   int64_t slot_stride;
 } graft_tile_program;

@@ -9,6 +9,8 @@ typedef struct {
   char *memory[GRAFT_CHAIN_OPERANDS];
   int64_t ahead[GRAFT_CHAIN_OPERANDS];  // bytes to the next tile
   int64_t valid;  // values of this strip
+  int64_t row;    // the place of the row's first value among all values
+  const graft_dropout_mask *masks;
   lanes temporary[GRAFT_CHAIN_TEMPORARIES][4];
   lanes reduction[GRAFT_CHAIN_REDUCTIONS][4];
   float room[3][GRAFT_STRIP];
@@ -171,8 +173,8 @@ static void FN(run_links)(const graft_chain_link *s, FN(strip) *c, int64_t at) {
     [GRAFT_LINK_SIGMOID] = &&sigmoid, [GRAFT_LINK_ERF] = &&erf, [GRAFT_LINK_ABSOLUTE] = &&absolute,
     [GRAFT_LINK_SQUARE] = &&square, [GRAFT_LINK_SINE] = &&sine, [GRAFT_LINK_COSINE] = &&cosine,
     [GRAFT_LINK_ROUND_BF16] = &&round_bf16, [GRAFT_LINK_ROUND_F16] = &&round_f16,
-    [GRAFT_LINK_SELECT] = &&select, [GRAFT_LINK_ROTATED_F32] = &&rotated_f32,
-    [GRAFT_LINK_ROTATED_BF16] = &&rotated_bf16, [GRAFT_LINK_SAVE] = &&save,
+    [GRAFT_LINK_SELECT] = &&select, [GRAFT_LINK_DROPOUT_MASK] = &&dropout_mask,
+    [GRAFT_LINK_ROTATED_F32] = &&rotated_f32, [GRAFT_LINK_ROTATED_BF16] = &&rotated_bf16, [GRAFT_LINK_SAVE] = &&save,
     [GRAFT_LINK_STORE_F32] = &&store_f32, [GRAFT_LINK_STORE_BF16] = &&store_bf16,
     [GRAFT_LINK_STORE_ROUNDED_BF16] = &&store_rounded_bf16, [GRAFT_LINK_STORE_F16] = &&store_f16,
     [GRAFT_LINK_COLUMN_SUM] = &&column_sum, [GRAFT_LINK_ROW_SUM] = &&row_sum,
@@ -216,6 +218,13 @@ static void FN(run_links)(const graft_chain_link *s, FN(strip) *c, int64_t at) {
 select : {
   FN(choices)(s, c, at);
   EACH(x = FN(choose)(x != 0.0f, FN(load)(c->room[1] + 16 * j), FN(load)(c->room[2] + 16 * j)))
+  NEXT;
+}
+dropout_mask : {
+  uint64_t batch;
+  memcpy(&batch, c->memory[s->operand[0]], sizeof batch);
+  FN(dropout_mask)(&c->masks[s->operand[1]], batch, (uint64_t)(c->row + at), c->room[0]);
+  EACH(x = FN(load)(c->room[0] + 16 * j))
   NEXT;
 }
   LINK_ROTATED(rotated_f32, float, 0, load)
@@ -316,6 +325,7 @@ static void FN(chain)(
   const graft_tile_program *p, const graft_tile_chain *chain, void *const *memory, int64_t row,
   int64_t rows, int64_t column, int64_t columns, float *scratch, float *sums) {
   FN(strip) c;
+  c.masks = p->masks;
   FN(pace) pace[GRAFT_CHAIN_OPERANDS];
   for (int64_t k = 0; k < chain->operand_count; k++) {
     const graft_chain_operand *o = &p->operands[chain->first_operand + k];
@@ -343,6 +353,7 @@ static void FN(chain)(
   const graft_chain_link *links = p->links + chain->first_link;
   const graft_chain_operand *reductions = p->operands + chain->first_operand + chain->operand_count;
   for (int64_t r = 0; r < rows; r++) {
+    c.row = (row + r) * p->columns + column;
     for (int i = 0; i < chain->reduction_count; i++)
       for (int j = 0; j < 4; j++) c.reduction[i][j] =
         FN(splat)(reductions[i].source == GRAFT_ROW_MAXIMUM ? -__builtin_inff() : 0.0f);

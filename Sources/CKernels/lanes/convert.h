@@ -55,7 +55,7 @@ CONVERSION(f64_f16, double, uint16_t, FN(to_f16)(FN(to_odd)(v)))
 CONVERSION(i32_f32, int32_t, float, (float)v)
 
 static void FN(convert)(const void *x, int from, void *y, int to, int64_t count) {
-  static const int sizes[] = {4, 2, 2, 8, 4};
+  static const int sizes[] = {4, 2, 2, 8, 4, 8};
   if (from == to) {
     memmove(y, x, (size_t)(count * sizes[from]));
     return;

@@ -9,6 +9,8 @@
 
 typedef float lanes __attribute__((vector_size(64)));
 typedef int32_t int_lanes __attribute__((vector_size(64)));
+typedef uint32_t word_lanes __attribute__((vector_size(64)));
+typedef uint64_t long_lanes __attribute__((vector_size(64)));
 typedef float unaligned_lanes __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t half_lanes __attribute__((vector_size(32), aligned(2)));
 

@@ -144,7 +144,7 @@ static void FN(pointwise)(const graft_tile_step *s, float *y, const float *const
     FN(binary)(s->op, y, x[0], step[0], x[1], step[1], count);
 }
 
-static const int FN(sizes)[] = {4, 2, 2, 8, 4};
+static const int FN(sizes)[] = {4, 2, 2, 8, 4, 8};
 
 static void FN(load_rows)(
   const graft_tile_binding *b, const char *memory, float *y, int form, int64_t row, int64_t rows,
@@ -167,6 +167,7 @@ static void FN(load_rows)(
   }
 }
 
+#include "dropout_body.h"
 #include "chain_body.h"
 
 static void FN(run)(

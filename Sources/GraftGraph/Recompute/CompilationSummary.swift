@@ -210,6 +210,7 @@ extension TileProgram.Instruction {
     case .select: "select"
     case .round: "round"
     case .rotateHalf: "rotateHalf"
+    case .dropoutMask: "dropoutMask"
     case .rowReduce(let reduction, _): reduction == .sum ? "rowSum" : "rowMaximum"
     case .columnSum: "columnSum"
     case .load, .constant, .store: nil
