@@ -30,6 +30,7 @@ package final class Trainer {
   private var bindings: [TensorName: MemorySlice]
   private let inputs: BatchInputs
   private let lossScale: MemorySlice
+  private let batchNumber: MemorySlice
 
   /// Bytes of the arenas: activations, their gradients and what the update needs.
   package var arenaByteCount: Int {
@@ -72,10 +73,12 @@ package final class Trainer {
     step = try Executable(stepCompilation, kernels: kernels)
 
     lossScale = try MemorySlice(allocating: .f32, [1])
+    batchNumber = try MemorySlice(allocating: .i64, [1])
     bindings.merge(trainable.bindings) { _, new in new }
     bindings.merge(try model.constantInputs(inputs.arrangement)) { _, new in new }
     bindings.merge(inputs.bindings) { _, new in new }
     bindings[Input.lossScale] = lossScale
+    bindings[DecoderGraph.Input.batch] = batchNumber
   }
 
   /// Runs one optimizer step over the batches of an accumulation.
@@ -83,22 +86,38 @@ package final class Trainer {
   /// - Throws: ``TrainingError/Reason/nonFinite(step:quantity:)`` before anything is changed.
   package func run(_ batches: some Collection<Batch>, step number: Int) throws -> Outcome {
     let count = batches.reduce(0) { $0 + $1.targetCount }
-    let loss = try batches.reduce(0) { $0 + (try add($1, targetCount: count)) }
+    let first = (number - 1) * settings.accumulation
+    let loss = try add(batches, startingAt: first, targetCount: count)
     return try update(step: number, lossSum: loss, targetCount: count)
   }
 
   /// Adds the gradients of the mean loss over the batches to the accumulators, and changes nothing else.
-  package func accumulate(_ batches: some Collection<Batch>) throws -> Outcome {
+  ///
+  /// - Parameter first: the number of the first batch.
+  package func accumulate(
+    _ batches: some Collection<Batch>, startingAt first: Int = 0
+  ) throws -> Outcome {
     let count = batches.reduce(0) { $0 + $1.targetCount }
-    let loss = try batches.reduce(0) { $0 + (try add($1, targetCount: count)) }
+    let loss = try add(batches, startingAt: first, targetCount: count)
     return try outcome(lossSum: loss, targetCount: count)
+  }
+
+  private func add(
+    _ batches: some Collection<Batch>, startingAt first: Int, targetCount: Int
+  ) throws -> Double {
+    try batches.enumerated().reduce(0) { sum, batch in
+      sum + (try add(batch.element, number: first + batch.offset, targetCount: targetCount))
+    }
   }
 
   /// Adds the gradients of one batch's share in a step's mean loss to the accumulators; gives the batch's summed loss in nats.
   ///
-  /// - Parameter targetCount: the predicted tokens of all batches of the step.
-  package func add(_ batch: Batch, targetCount: Int) throws -> Double {
+  /// - Parameters:
+  ///   - number: the batches that came before in the run; decides what is dropped.
+  ///   - targetCount: the predicted tokens of all batches of the step.
+  package func add(_ batch: Batch, number: Int, targetCount: Int) throws -> Double {
     lossScale.replaceElements([1 / Float(max(targetCount, 1))])
+    batchNumber.replaceElements([Int64(number)])
     inputs.load(batch)
     try step.run(bindings: bindings)
     return step.output(losses).floats().reduce(0.0) { $0 + Double($1) }
@@ -208,7 +227,7 @@ package final class Trainer {
   ) throws -> (graph: Graph, losses: Value) {
     var graph = Graph()
     let arrangement = arrangement(settings)
-    let hidden = model.hiddenStates(in: &graph, arrangement)
+    let hidden = model.hiddenStates(in: &graph, arrangement, dropoutSeed: settings.seed)
     let tokens = arrangement.tokenCount
     let targets = graph.input(BatchInputs.targets, .i32, [tokens])
     let losses = graph.crossEntropy(hidden, head: model.head(in: &graph), targets: targets)

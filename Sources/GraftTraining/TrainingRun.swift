@@ -87,7 +87,8 @@ package struct TrainingRun {
     _ observer: any TrainingObserver
   ) throws {
     for batch in batches.dropFirst(position.batchesTaken) {
-      position.lossSum += try trainer.add(batch, targetCount: predicted)
+      let number = position.step * settings.accumulation + position.batchesTaken
+      position.lossSum += try trainer.add(batch, number: number, targetCount: predicted)
       position.batchesTaken += 1
       if position.batchesTaken < batches.count, observer.isInterrupted {
         guard position.lossSum.isFinite else { break }

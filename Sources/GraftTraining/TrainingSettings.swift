@@ -26,7 +26,7 @@ public struct TrainingSettings: Sendable, Equatable {
   public var loraPlusRatio: Double
   /// The largest norm of all gradients together; nil leaves them alone.
   public var clipNorm: Double?
-  /// Decides the adapter's initialization and the order of the data.
+  /// Decides the adapter's initialization, the order of the data and what is dropped.
   public var seed: UInt64
   /// How the data files are read.
   public var data: DataSettings

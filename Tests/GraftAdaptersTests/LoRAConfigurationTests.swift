@@ -62,6 +62,14 @@ struct LoRAConfigurationTests {
     }
   }
 
+  @Test(arguments: [0, 0.05, 0.5, 1])
+  func `the dropout is PEFT's key`(dropout: Double) throws {
+    let json: JSONValue = ["r": 4, "target_modules": ["q"], "lora_dropout": JSONValue(dropout)]
+    let configuration = try LoRAConfiguration(json, file: "f")
+    #expect(configuration.dropout == dropout)
+    #expect(configuration.peftJSON["lora_dropout"]?.double == dropout)
+  }
+
   private func sorted(_ json: JSONValue) -> String { json.serialized(sortedKeys: true) }
 
   @Test(arguments: [
@@ -85,7 +93,8 @@ struct LoRAConfigurationTests {
     #""r": 0"#, #""r": 1.5"#, #""r": "8""#, #""lora_alpha": "x""#, #""lora_alpha": 1e999"#,
     #""target_modules": 3"#, #""target_modules": ["a", 1]"#, #""target_modules": "(""#,
     #""rank_pattern": {"q": "a"}"#, #""rank_pattern": {"q": 0}"#, #""rank_pattern": {"(": 1}"#,
-    #""layers_to_transform": "1""#, #""use_rslora": 1"#,
+    #""layers_to_transform": "1""#, #""use_rslora": 1"#, #""lora_dropout": -0.1"#,
+    #""lora_dropout": 1.5"#, #""lora_dropout": "0.1""#,
   ])
   func `a value of the wrong kind is an error with the file`(member: String) throws {
     let json = try parsed("{\(member)}")

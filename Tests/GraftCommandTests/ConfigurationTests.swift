@@ -18,14 +18,16 @@ import Testing
     let config = try file(
       "# comments are welcome", "model: model", "data: [text/gospels.txt]", "steps: 2",
       "batch_size: 1", "sequence-length: 32", "learning-rate: 1e-3", "rank: 4",
-      "target-modules: q_proj,up_proj", "train_modules:", "  - norm", "  - input_layernorm",
+      "target-modules: q_proj,up_proj", "dropout: 0.25", "train_modules:", "  - norm",
+      "  - input_layernorm",
       "no-shuffle: true", "no-fusion: false", "quiet: true", "layers: ~")
     let first = try Graft.run("train", "--config", config, "--out", scratch("file"))
     #expect(first.status == 0, "\(first.error)")
     let second = try Graft.run(
       "train", "model", "--data", "text/gospels.txt", "--steps", "2", "--batch-size", "1",
       "--sequence-length", "32", "--learning-rate", "1e-3", "--rank", "4", "--target-modules",
-      "q_proj,up_proj", "--train-modules", "norm", "input_layernorm", "--no-shuffle", "--quiet",
+      "q_proj,up_proj", "--dropout", "0.25", "--train-modules", "norm", "input_layernorm",
+      "--no-shuffle", "--quiet",
       "--out", scratch("line"))
     #expect(second.status == 0, "\(second.error)")
     #expect(try adapter("file") == adapter("line"))
@@ -106,7 +108,9 @@ import Testing
   }
 
   @Test func `--full refuses the options of an adapter`() throws {
-    for option in [["--rank", "4"], ["--from", "x"], ["--target-modules", "q_proj"]] {
+    for option in [
+      ["--rank", "4"], ["--from", "x"], ["--target-modules", "q_proj"], ["--dropout", "0.1"],
+    ] {
       let outcome = try Graft.run(
         ["train", "model", "--full", "--data", "x", "--out", scratch("out")] + option)
       #expect(outcome.status == 2)

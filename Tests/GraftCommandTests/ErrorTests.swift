@@ -65,6 +65,24 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ["--dropout", "1"], ["--dropout=-0.1"], ["--dropout", "-0.1"], ["--dropout", "nan"],
+    ["--dropout", "inf"], ["--dropout", "half"], ["--dropout", "0.1", "--full"],
+  ])
+  func `a dropout that makes no sense is 2, in three lines`(options: [String]) throws {
+    let verbs = [["train"], ["plan", "train"]]
+    for verb in verbs {
+      let outcome = try Graft.run(
+        verb + ["model", "--data", "text/gospels.txt", "--out", scratch("out")] + options)
+      #expect(outcome.status == 2)
+      #expect(outcome.output == "")
+      #expect(outcome.error.hasPrefix("error: "))
+      #expect(outcome.error.contains("dropout"))
+      #expect(outcome.error.split(separator: "\n").count <= 3)
+      #expect(scratch.names.isEmpty)
+    }
+  }
+
   @Test func `something of no known format is 3`() throws {
     try Data("hello, world\n".utf8).write(to: scratch.url("text"))
     let path = scratch("text")

@@ -33,6 +33,13 @@ struct Example {
     return graph.input(name, .i32, [values.count])
   }
 
+  /// One integer, such as the number of a batch.
+  mutating func number(_ name: TensorName, _ value: Int) -> Value {
+    elements[name] = [Double(value)]
+    types[name] = (.i64, [1])
+    return graph.input(name, .i64, [1])
+  }
+
   mutating func values(_ name: TensorName, _ values: [Double], _ shape: Shape) -> Value {
     elements[name] = values.map { Double(Float($0)) }
     types[name] = (.f32, shape)
@@ -62,6 +69,10 @@ struct Example {
   ) throws -> MemorySlice {
     switch dtype {
     case .i32: return try MemorySlice(copying: elements.map { Int32($0) }, shape)
+    case .i64:
+      let slice = try MemorySlice(allocating: .i64, shape)
+      slice.replaceElements(elements.map { Int64($0) })
+      return slice
     case .bf16:
       let slice = try MemorySlice(allocating: .bf16, shape)
       let kernels = Kernels(pool: ThreadPool(threadCount: 1))

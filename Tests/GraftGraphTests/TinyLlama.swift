@@ -9,6 +9,8 @@ struct TinyLlama {
   var batch = 2, sequence = 6, hidden = 16, heads = 4, groups = 2, width = 4
   var intermediate = 24, vocabulary = 20, rank = 2, layers = 2
   var dtype = DType.f32
+  /// The probability that an element of an adapter's input is dropped.
+  var dropout = 0.0
   private(set) var losses = Value(node: 0)
   private(set) var loss = Value(node: 0)
   private(set) var adapters: [TensorName] = []
@@ -120,15 +122,23 @@ struct TinyLlama {
     adapters += [nameA, nameB]
     shapes[nameA] = [rank, inner]
     shapes[nameB] = [size, rank]
-    let narrow = example.graph.matmul(x, transposed: false, a, transposed: true, dtype: .f32)
+    let kept = dropout > 0 ? dropped(x, path) : x
+    let narrow = example.graph.matmul(kept, transposed: false, a, transposed: true, dtype: .f32)
     let scaled = example.graph.multiply(narrow, example.graph.constant(2))
     let delta = example.graph.matmul(scaled, transposed: false, b, transposed: true, dtype: .f32)
     return example.graph.add(example.graph.cast(y, to: .f32), delta)
   }
 
+  private mutating func dropped(_ x: Value, _ path: String) -> Value {
+    let mask = DropoutMask(probability: dropout, seed: 3, stream: FNV1a(path.utf8).value)
+    let batch = example.number("number", 7)
+    return example.graph.dropout(x, mask, batch: batch)
+  }
+
   /// The extents of SmolLM2-135M, 4 × 512 tokens, in bf16 with adapters of rank 8; without elements.
-  static func smolLM2() throws -> TinyLlama {
+  static func smolLM2(dropout: Double = 0) throws -> TinyLlama {
     try TinyLlama(.bf16) { model in
+      model.dropout = dropout
       model.example.fillsParameters = false
       (model.batch, model.sequence, model.hidden) = (4, 512, 576)
       (model.heads, model.groups, model.width) = (9, 3, 64)

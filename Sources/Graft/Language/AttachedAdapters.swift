@@ -34,7 +34,8 @@ package struct AttachedAdapters: Sendable {
     var tensors: [TensorName: MemorySlice] = [:]
     for module in adapter.modules {
       pairs[module.path] = LowRankPair(
-        rank: module.a.shape[0], scaling: Float(module.scaling))
+        rank: module.a.shape[0], scaling: Float(module.scaling),
+        dropout: adapter.configuration.dropout)
       tensors[LowRankPair.nameOfA(module.path)] = module.a
       tensors[LowRankPair.nameOfB(module.path)] = module.b
     }

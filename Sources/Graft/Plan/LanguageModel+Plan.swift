@@ -11,7 +11,7 @@ extension LanguageModel {
     let seconds = try CostModel.measured(kernels).seconds(compilation)
     let settings = run.settings
     return TrainingForecast(
-      modules: run.subject.graph.adapters.keys.sorted(),
+      modules: run.subject.graph.adapters.keys.sorted(), dropout: request.adapter?.dropout ?? 0,
       wholeTensors: run.subject.masters.keys.map(\.text).sorted(),
       parameterCount: run.trainer.trainable.parameterCount, windowCount: run.windows.count,
       stepCount: settings.steps,

@@ -2,6 +2,8 @@
 public struct TrainingForecast: Sendable {
   /// The modules with an adapter.
   public let modules: [String]
+  /// The probability that an element of an adapter's input is dropped.
+  public let dropout: Double
   /// Tensors of the model that are trained whole.
   public let wholeTensors: [String]
   /// Trained values.

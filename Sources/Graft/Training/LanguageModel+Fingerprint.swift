@@ -82,6 +82,7 @@ extension LanguageModel {
       result += [
         ("--variant", configuration.usesRSLoRA ? "rslora" : "lora"),
         ("--rank", "\(configuration.rank)"), ("--alpha", "\(configuration.alpha)"),
+        ("--dropout", "\(configuration.dropout)"),
         ("--target-modules", targets),
         ("--layers", configuration.layers.map { list($0.sorted().map { "\($0)" }) } ?? "all"),
       ]

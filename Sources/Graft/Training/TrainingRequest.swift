@@ -40,7 +40,7 @@ public struct TrainingRequest: Sendable {
 }
 
 extension TrainingRequest {
-  /// Checks the settings, and that they have the validation text which some of them need.
+  /// Checks the settings and the adapter's dropout, and that they have the validation text which some of them need.
   ///
   /// - Throws: ``TrainingError`` that names the first setting out of range.
   public func validate() throws(TrainingError) {
@@ -48,6 +48,10 @@ extension TrainingRequest {
     // The number of steps is known once the data is.
     if epochs != nil { settings.steps = TrainingSettings.maximumCount }
     try settings.validate()
+    if let dropout = adapter?.dropout, !(0..<1).contains(dropout) {
+      throw TrainingError(
+        .invalidSetting(name: "dropout", expected: "0 or more, less than 1", found: "\(dropout)"))
+    }
     for (name, isGiven) in [
       ("keep-best", settings.keepsBest), ("early-stop", settings.earlyStop != nil),
     ] where isGiven && validation.isEmpty {

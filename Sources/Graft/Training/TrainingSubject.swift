@@ -79,6 +79,7 @@ package struct TrainingSubject {
     var adapter: Adapter
     if let path = request.initialAdapter {
       adapter = try OpenedCheckpoint(path: path).adapter()
+      adapter.configuration.dropout = configuration.dropout
     } else {
       adapter = try Self.fresh(configuration, request, model)
     }

@@ -18,9 +18,13 @@ extension LoRAConfiguration {
     guard rank > 0 else {
       throw reader.malformed("r", expected: "a positive rank", found: "\(rank)")
     }
+    let dropout = try reader.number("lora_dropout") ?? 0
+    guard (0...1).contains(dropout) else {
+      throw reader.malformed("lora_dropout", expected: "a probability", found: "\(dropout)")
+    }
     self.init(
       rank: rank, alpha: try reader.number("lora_alpha") ?? 8,
-      targetModules: try reader.targetModules(), dropout: try reader.number("lora_dropout") ?? 0)
+      targetModules: try reader.targetModules(), dropout: dropout)
     excludedModules = try reader.selection("exclude_modules")
     layers = try reader.layers()
     layersPatterns = try reader.patterns("layers_pattern")

@@ -23,7 +23,7 @@ public struct LoRAConfiguration: Sendable, Equatable {
   public var alphaOverrides: [ModuleOverride<Double>] = []
   /// Whether the scaling is alpha / √rank (Kalajdzievski 2023) instead of alpha / rank.
   public var usesRSLoRA = false
-  /// The probability that an input of A is dropped in training.
+  /// The probability that an element of A's input is dropped in training.
   public var dropout: Double
   /// Modules that are trained whole and saved with the adapter.
   public var modulesToSave: [String] = []

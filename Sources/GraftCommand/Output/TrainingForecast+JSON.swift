@@ -4,7 +4,7 @@ extension TrainingForecast {
   /// The forecast for programs.
   var json: JSONValue {
     object([
-      ("modules", .array(modules.map { .string($0) })),
+      ("modules", .array(modules.map { .string($0) })), ("dropout", JSONValue(dropout)),
       ("wholeTensors", .array(wholeTensors.map { .string($0) })),
       ("parameterCount", JSONValue(parameterCount)), ("windowCount", JSONValue(windowCount)),
       ("stepCount", JSONValue(stepCount)), ("tokensPerStep", JSONValue(tokensPerStep)),

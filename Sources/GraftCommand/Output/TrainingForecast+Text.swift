@@ -49,7 +49,8 @@ extension TrainingForecast {
       return kinds.sorted { $0.key < $1.key }.map { "\($0.value.count) × \($0.key)" }
         .joined(separator: ", ")
     }
-    let adapted = modules.isEmpty ? [] : ["adapters of " + counts(modules, dropping: 0)]
+    let dropped = dropout > 0 ? ", dropout \(dropout)" : ""
+    let adapted = modules.isEmpty ? [] : ["adapters of " + counts(modules, dropping: 0) + dropped]
     let whole = wholeTensors.isEmpty ? [] : ["whole " + counts(wholeTensors, dropping: 1)]
     return (adapted + whole).joined(separator: "; ")
   }

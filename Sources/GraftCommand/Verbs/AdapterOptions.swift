@@ -17,6 +17,10 @@ struct AdapterOptions: ParsableArguments {
       """)
   var targetModules: String?
 
+  @Option(
+    name: .long, help: "Probability that an element of A's input is dropped (default: 0).")
+  var dropout: Double?
+
   /// What `--variant` takes.
   enum Variant: String, ExpressibleByArgument, CaseIterable {
     case lora, rslora
@@ -43,7 +47,8 @@ struct AdapterOptions: ParsableArguments {
   var given: String? {
     let options: [(String, Bool)] = [
       ("--rank", rank != nil), ("--alpha", alpha != nil),
-      ("--target-modules", targetModules != nil), ("--variant", variant != nil),
+      ("--target-modules", targetModules != nil), ("--dropout", dropout != nil),
+      ("--variant", variant != nil),
       ("--layers", layers != nil), ("--from", from != nil),
     ]
     return options.first(where: \.1)?.0
@@ -53,7 +58,8 @@ struct AdapterOptions: ParsableArguments {
   func configuration() throws -> LoRAConfiguration {
     var result = LoRAConfiguration(
       rank: rank ?? 8, alpha: alpha ?? 32,
-      targetModules: try TargetModules(parsing: targetModules ?? "q_proj,v_proj"))
+      targetModules: try TargetModules(parsing: targetModules ?? "q_proj,v_proj"),
+      dropout: dropout ?? 0)
     result.usesRSLoRA = variant == .rslora
     result.layers = try layerNumbers()
     return result

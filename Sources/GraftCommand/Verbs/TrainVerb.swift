@@ -64,7 +64,8 @@ struct TrainVerb: ParsableCommand {
   @Flag(name: .long, help: "Run the graph op by op, for comparison.")
   var noFusion = false
 
-  @Option(name: .long, help: "Decides the adapter's start and the order of the data.")
+  @Option(
+    name: .long, help: "Decides the adapter's start, the order of the data and what is dropped.")
   var seed: UInt64 = 0
 
   @OptionGroup(title: "Computation")

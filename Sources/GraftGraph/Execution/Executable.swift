@@ -219,8 +219,8 @@ public final class Executable {
       kernels.crossEntropyHeadGradient(
         input(0), head: input(1), targets: input(2), lossGradient: input(3), into: result(),
         accumulate: false)
-    case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
-      .rowReduce, .sumRows, .reshape, .assign:
+    case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
+      .rotateHalf, .rowReduce, .sumRows, .reshape, .assign:
       preconditionFailure("\(op) isn't a kernel")
     }
   }
@@ -236,9 +236,9 @@ extension Graph {
     return Set(values.map(\.node)).sorted().compactMap { node in
       switch nodes[node].op {
       case .parameter(let name), .input(let name): (node, name, nodes[node].results[0])
-      case .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf, .rowReduce,
-        .sumRows, .reshape, .matmul, .attention, .attentionBackward, .cachedAttention, .gather,
-        .scatterAdd, .crossEntropy, .crossEntropyHeadGradient, .assign:
+      case .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
+        .rowReduce, .sumRows, .reshape, .matmul, .attention, .attentionBackward,
+        .cachedAttention, .gather, .scatterAdd, .crossEntropy, .crossEntropyHeadGradient, .assign:
         nil
       }
     }

@@ -84,6 +84,13 @@ extension Graph {
     return add(.rotateHalf(width: width), [x], [type])
   }
 
+  /// The value with some elements dropped and the others scaled up, by the mask of a batch ([1], i64); f32.
+  package mutating func dropout(_ x: Value, _ mask: DropoutMask, batch: Value) -> Value {
+    precondition(type(of: batch) == ValueType(.i64, [1]), "the number of a batch is one i64")
+    let factors = add(.dropoutMask(mask, copy: 0), [batch], [ValueType(.f32, shape(of: x))])
+    return multiply(cast(x, to: .f32), factors)
+  }
+
   private mutating func unary(_ operation: TileProgram.Unary, _ x: Value) -> Value {
     let type = type(of: x)
     precondition(type.dtype == .f32, "pointwise operations take f32")

@@ -11,11 +11,14 @@ extension Graph {
         guard input.node < place, input.result < nodes[input.node].results.count else {
           throw broken(place, "an input comes later")
         }
+        guard canRead(input, node) else { throw broken(place, "a mask has no memory") }
       }
       let types = node.inputs.map { type(of: $0) }
       let isSound: Bool
       switch node.op {
       case .parameter, .input, .constant: isSound = types.isEmpty
+      case .dropoutMask:
+        isSound = types == [ValueType(.i64, [1])] && node.results[0].dtype == .f32
       case .unary, .rotateHalf: isSound = types == node.results && types[0].dtype == .f32
       case .binary:
         isSound =
@@ -58,6 +61,13 @@ extension Graph {
       }
       guard isSound else { throw broken(place, "its types don't fit") }
     }
+  }
+
+  /// Whether a node makes a mask for itself that it reads: element by element, as others are in no memory.
+  private func canRead(_ input: Value, _ node: Node) -> Bool {
+    guard case .dropoutMask = nodes[input.node].op else { return true }
+    guard case .binary = node.op else { return false }
+    return node.results[0].shape == shape(of: input)
   }
 
   /// Whether the inputs after those that attention must have are none, or the segments of its tokens.

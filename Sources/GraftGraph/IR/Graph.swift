@@ -117,6 +117,13 @@ public struct Graph: Sendable {
     nodes[place].op == .cast && nodes[nodes[place].inputs[0].node].op.kind == .leaf
   }
 
+  /// Whether a node puts a mask of dropout on a value, so that its result is another copy of that.
+  package func isMasked(_ place: Int) -> Bool {
+    nodes[place].inputs.contains { input in
+      if case .dropoutMask = nodes[input.node].op { true } else { false }
+    }
+  }
+
   /// Begins a block: with per-block recompute, only values that cross its borders are kept for the backward pass.
   public mutating func beginBlock(_ name: String) { phase += 1 }
 

@@ -7,6 +7,7 @@ extension Op {
     case .parameter: "parameter"
     case .input: "input"
     case .constant: "constant"
+    case .dropoutMask: "dropoutMask"
     case .unary(let operation): operation.rawValue
     case .binary(let operation): operation.rawValue
     case .select: "select"

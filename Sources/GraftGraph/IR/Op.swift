@@ -13,6 +13,10 @@ package enum Op: Sendable, Hashable {
   case input(TensorName)
   /// One number: [1].
   case constant(Float)
+  /// The factors of dropout for the elements of a tensor, by the number of the batch: [1], i64.
+  ///
+  /// Copies are the same numbers in nodes of their own, so that what they are put on is made for each of its readers.
+  case dropoutMask(DropoutMask, copy: Int)
 
   // Pointwise, on f32, broadcasting as NumPy does
   case unary(TileProgram.Unary)
@@ -62,7 +66,7 @@ package enum Op: Sendable, Hashable {
   package enum Kind: Sendable {
     /// Memory given from outside.
     case leaf
-    /// A number.
+    /// Numbers that whoever reads them makes for itself.
     case constant
     /// Runs inside tile programs.
     case fusible
@@ -78,7 +82,7 @@ package enum Op: Sendable, Hashable {
   package var kind: Kind {
     switch self {
     case .parameter, .input: .leaf
-    case .constant: .constant
+    case .constant, .dropoutMask: .constant
     case .unary, .binary, .select, .cast, .broadcast, .rotateHalf, .rowReduce, .sumRows: .fusible
     case .reshape: .view
     case .matmul, .attention, .attentionBackward, .cachedAttention, .gather, .scatterAdd,
@@ -92,9 +96,9 @@ package enum Op: Sendable, Hashable {
   package func canOmit(result: Int) -> Bool {
     switch self {
     case .attention, .crossEntropy: result == 1
-    case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
-      .rowReduce, .sumRows, .reshape, .matmul, .attentionBackward, .cachedAttention, .gather,
-      .scatterAdd, .crossEntropyHeadGradient, .assign:
+    case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
+      .rotateHalf, .rowReduce, .sumRows, .reshape, .matmul, .attentionBackward, .cachedAttention,
+      .gather, .scatterAdd, .crossEntropyHeadGradient, .assign:
       false
     }
   }

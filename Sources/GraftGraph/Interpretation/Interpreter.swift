@@ -52,9 +52,9 @@ public struct Interpreter: Sendable {
         results = [elements]
       case .assign:
         continue
-      case .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf, .rowReduce,
-        .sumRows, .reshape, .matmul, .attention, .attentionBackward, .cachedAttention, .gather,
-        .scatterAdd, .crossEntropy, .crossEntropyHeadGradient:
+      case .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
+        .rowReduce, .sumRows, .reshape, .matmul, .attention, .attentionBackward,
+        .cachedAttention, .gather, .scatterAdd, .crossEntropy, .crossEntropyHeadGradient:
         let inputs = node.inputs.map { input in
           Tensor(graph.shape(of: input).dimensions, values[input] ?? [])
         }
@@ -103,6 +103,13 @@ public struct Interpreter: Sendable {
     case .cast, .reshape: return [inputs[0].elements]
     case .broadcast: return [inputs[0].broadcast(to: shape).elements]
     case .rotateHalf(let width): return [inputs[0].rotatedHalf(width: width)]
+    case .dropoutMask(let mask, _):
+      let batch = UInt64(inputs[0].elements[0])
+      return [
+        (0..<node.results[0].shape.elementCount).map { element in
+          Double(mask.factor(batch: batch, element: UInt64(element)))
+        }
+      ]
     case .rowReduce(let reduction): return [inputs[0].rows.map(reduction.of)]
     case .sumRows:
       return [

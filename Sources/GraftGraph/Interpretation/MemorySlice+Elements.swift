@@ -21,12 +21,14 @@ extension MemorySlice {
         return Double(unsafe source.unsafeLoadUnaligned(fromByteOffset: offset, as: Float.self))
       case .i32:
         return Double(unsafe source.unsafeLoadUnaligned(fromByteOffset: offset, as: Int32.self))
+      case .i64:
+        return Double(unsafe source.unsafeLoadUnaligned(fromByteOffset: offset, as: Int64.self))
       case .f16:
         return Double(unsafe source.unsafeLoadUnaligned(fromByteOffset: offset, as: Float16.self))
       case .bf16:
         let bits = unsafe source.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self)
         return Double(Float(bitPattern: UInt32(bits) << 16))
-      default: preconditionFailure("graphs compute with f32, bf16, f16 and i32")
+      default: preconditionFailure("graphs compute with f32, bf16, f16, i32 and i64")
       }
     }
   }

@@ -127,7 +127,7 @@ private struct BackwardPass {
       add(summed, to: inputs[i], in: &graph)
     }
     switch node.op {
-    case .parameter, .input, .constant: break
+    case .parameter, .input, .constant, .dropoutMask: break
     case .unary(let operation):
       try pointwise(0, &graph) { graph in
         graph.multiply(g(&graph), graph.derivative(of: operation, at: inputs[0], y))

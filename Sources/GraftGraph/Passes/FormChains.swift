@@ -143,9 +143,9 @@ private struct ChainFormation {
   private func isSum(_ value: Value) -> Bool {
     switch graph.nodes[value.node].op {
     case .sumRows, .matmul(transposeA: true, _): true
-    case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
-      .rowReduce, .reshape, .matmul, .attention, .attentionBackward, .cachedAttention, .gather,
-      .scatterAdd, .crossEntropy, .crossEntropyHeadGradient, .assign:
+    case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
+      .rotateHalf, .rowReduce, .reshape, .matmul, .attention, .attentionBackward,
+      .cachedAttention, .gather, .scatterAdd, .crossEntropy, .crossEntropyHeadGradient, .assign:
       false
     }
   }

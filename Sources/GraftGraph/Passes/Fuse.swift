@@ -28,11 +28,13 @@ package struct Fusion: Sendable {
   ///
   /// Each node begins as a group and merges with those that make or read one of its inputs, when the iteration
   /// spaces agree and no path leads out of the merged group and back. Groups stay inside their phase, so that no
-  /// tile program ties early memory to late work.
+  /// tile program ties early memory to late work. What dropout leaves of a value for a kernel stays by itself: it is made right before
+  /// the kernel, so that the copies of one value under several masks don't wait for their kernels together.
   package init(_ graph: Graph, live: [Bool], outputs: Set<Value>, fuses: Bool) {
     self.fuses = fuses
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     inlined = graph.inlinedNodes(live: live, outputs: outputs)
+    let standsAlone = graph.maskedForKernels(live: live, inlined)
     var readers: [Value: [Int]] = [:]
     for (place, node) in graph.nodes.enumerated()
     where live[place] && node.op.kind == .fusible && !inlined[place] {
@@ -40,7 +42,8 @@ package struct Fusion: Sendable {
       groups.append(FusionGroup(nodes: [place], rows: shape.rows, columns: shape.columns))
       groupOfNode[place] = groups.count - 1
       let operands = graph.operands(of: place, inlined)
-      if fuses { mergeNeighbours(of: place, operands, graph, readers) }
+      guard fuses, !standsAlone[place] else { continue }
+      mergeNeighbours(of: place, operands, graph, readers)
       for operand in operands where graph.shape(of: operand).elementCount > 1 {
         readers[operand, default: []].append(place)
       }
@@ -108,7 +111,12 @@ package struct Fusion: Sendable {
     _ value: Value, in shape: Shape, over space: IterationSpace, _ inside: [Int], _ graph: Graph
   ) -> Bool {
     let base = graph.base(of: value)
-    if graph.nodes[base.node].op.kind == .constant { return true }
+    let op = graph.nodes[base.node].op
+    if case .dropoutMask = op {
+      // A factor follows from its element's place among all elements.
+      return graph.shape(of: value).elementCount == space.rows * space.columns
+    }
+    if op.kind == .constant { return true }
     guard
       let address = Addressing(
         of: graph.shape(of: value), broadcastTo: shape, rows: space.rows, columns: space.columns)
@@ -152,5 +160,16 @@ package struct Fusion: Sendable {
       for member in members { for input in graph.nodes[member].inputs { visit(input) } }
     }
     return false
+  }
+}
+
+extension Graph {
+  /// Which nodes put a mask of dropout on a value that kernels alone read.
+  fileprivate func maskedForKernels(live: [Bool], _ inlined: [Bool]) -> [Bool] {
+    var masked = nodes.indices.map { isMasked($0) }
+    for (place, node) in nodes.enumerated() where live[place] && node.op.kind == .fusible {
+      for operand in operands(of: place, inlined) { masked[operand.node] = false }
+    }
+    return masked
   }
 }

@@ -32,8 +32,8 @@ extension Graph {
     switch node.op {
     case .rowReduce, .sumRows: return shape(of: node.inputs[0])
     case .unary, .binary, .select, .cast, .broadcast, .rotateHalf, .parameter, .input, .constant,
-      .reshape, .matmul, .attention, .attentionBackward, .cachedAttention, .gather, .scatterAdd,
-      .crossEntropy, .crossEntropyHeadGradient, .assign:
+      .dropoutMask, .reshape, .matmul, .attention, .attentionBackward, .cachedAttention, .gather,
+      .scatterAdd, .crossEntropy, .crossEntropyHeadGradient, .assign:
       return node.results[0].shape
     }
   }
@@ -50,8 +50,9 @@ extension Graph {
       return isFull && space.columns % width == 0 && shape.columns % space.columns == 0
     case .unary, .binary, .select, .cast, .broadcast:
       return isRowWise || (space.columns > 0 && shape.columns % space.columns == 0)
-    case .parameter, .input, .constant, .reshape, .matmul, .attention, .attentionBackward,
-      .cachedAttention, .gather, .scatterAdd, .crossEntropy, .crossEntropyHeadGradient, .assign:
+    case .parameter, .input, .constant, .dropoutMask, .reshape, .matmul, .attention,
+      .attentionBackward, .cachedAttention, .gather, .scatterAdd, .crossEntropy,
+      .crossEntropyHeadGradient, .assign:
       return false
     }
   }

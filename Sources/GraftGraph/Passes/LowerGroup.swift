@@ -97,7 +97,7 @@ struct GroupLowering {
     case .broadcast: return inputs[0]
     case .rotateHalf(let width): return append(.rotateHalf(width: width, inputs[0]))
     case .rowReduce(let reduction): return append(.rowReduce(reduction, inputs[0]))
-    case .sumRows, .parameter, .input, .constant, .reshape, .matmul, .attention,
+    case .sumRows, .parameter, .input, .constant, .dropoutMask, .reshape, .matmul, .attention,
       .attentionBackward, .cachedAttention, .gather, .scatterAdd, .crossEntropy,
       .crossEntropyHeadGradient, .assign:
       preconditionFailure("\(node.op) isn't an instruction")
@@ -112,6 +112,13 @@ struct GroupLowering {
       if let known = constants[number] { return known }
       let register = append(.constant(number))
       constants[number] = register
+      return register
+    }
+    if case .dropoutMask(let mask, _) = node.op {
+      if let known = registers[base.node] { return known }
+      let register = append(
+        .dropoutMask(mask, batch: numberBinding(graph.base(of: node.inputs[0]))))
+      registers[base.node] = register
       return register
     }
     if fusion.groupOfNode[base.node] == index, let register = registers[base.node] {
@@ -142,6 +149,16 @@ struct GroupLowering {
     let register = append(.load(binding: reads.count - 1))
     loads[key] = register
     return register
+  }
+
+  /// The binding of one integer, which isn't loaded into a register.
+  private mutating func numberBinding(_ value: Value) -> Int {
+    let binding = TileProgram.Binding(dtype: graph.dtype(of: value), width: .one, rowModulus: 1)
+    if let known = reads.firstIndex(where: { $0.value == value && $0.binding == binding }) {
+      return known
+    }
+    reads.append((value, binding))
+    return reads.count - 1
   }
 
   private mutating func append(_ instruction: TileProgram.Instruction) -> Int {

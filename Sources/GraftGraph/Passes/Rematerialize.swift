@@ -39,6 +39,7 @@ private struct Rematerialization {
   private var copies: [Int] = []
   private var again: [Copy: Int] = [:]
   private var copiedFrom: [Int: Int] = [:]
+  private var maskCopies = 0
 
   /// A forward node that runs again in a phase; views differ by whom they serve.
   private struct Copy: Hashable {
@@ -98,6 +99,7 @@ private struct Rematerialization {
     case .view: isView = true
     }
     let home = isView || isHome(node.phase, phase) ? phase : replay(of: node.phase)
+    if servesKernel, source.isMasked(place) { return masked(place, in: home) }
     let key = Copy(place: place, phase: home, servesKernel: isView && servesKernel)
     if let copy = again[key] { return Value(node: copy, result: value.result) }
     let serves = isView ? servesKernel : node.op.kind == .opaque
@@ -107,6 +109,24 @@ private struct Rematerialization {
     again[key] = copy
     copiedFrom[copy] = node.phase
     return Value(node: copy, result: value.result)
+  }
+
+  /// What dropout leaves of a value for one kernel: a copy of its own, which isn't kept from one kernel to another.
+  private mutating func masked(_ place: Int, in phase: Int) -> Value {
+    let node = source.nodes[place]
+    maskCopies += 1
+    let inputs = node.inputs.map { input in
+      let maker = source.nodes[input.node]
+      guard case .dropoutMask(let mask, _) = maker.op else {
+        return forward(input, servesKernel: false, in: phase)
+      }
+      let batch = maker.inputs.map { forward($0, servesKernel: false, in: phase) }
+      return target.add(.dropoutMask(mask, copy: maskCopies), batch, maker.results)
+    }
+    target.phase = phase
+    let copy = target.add(node.op, inputs, node.results).node
+    copiedFrom[copy] = node.phase
+    return Value(node: copy)
   }
 
   /// Whether a phase of the backward pass is the one for a forward phase.

@@ -93,7 +93,7 @@ struct BlockSimulation {
       if !member.leaves { kept.append(index) }
       return items.count - 1
     }
-    if let known = copies[index] { return known }
+    if let known = copies[index], !(member.isMasked && servesKernel) { return known }
     let inputs = member.inputs.map { item($0, servesKernel: serves) }
     seconds += costs.seconds(member.op, inputs: member.inputTypes, results: member.results)
     if member.op.kind == .opaque { kernelsAgain += 1 }

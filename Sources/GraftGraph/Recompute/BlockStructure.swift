@@ -10,6 +10,8 @@ struct BlockStructure: Hashable {
     let isKeepable: Bool
     /// Whether another phase reads it.
     let leaves: Bool
+    /// Whether it is what dropout leaves of a value, which every kernel has made for itself.
+    let isMasked: Bool
 
     var byteCount: Int { results.reduce(0) { $0 + $1.byteCount } }
   }
@@ -57,7 +59,7 @@ extension BlockStructure {
       return Member(
         op: node.op, inputs: sources, inputTypes: node.inputs.map { graph.type(of: $0) },
         results: node.results, isKeepable: place < uses.count && uses.isKeepable(place),
-        leaves: leaves[place])
+        leaves: leaves[place], isMasked: graph.isMasked(place))
     }
     self.forward = forward.map(member)
     self.backward = backward.map(member)

@@ -37,7 +37,7 @@ package struct CostModel: Sendable, Equatable {
     case .gather, .scatterAdd, .cachedAttention, .unary, .binary, .select, .cast, .broadcast,
       .rotateHalf, .rowReduce, .sumRows, .assign:
       return written
-    case .parameter, .input, .constant, .reshape: return 0
+    case .parameter, .input, .constant, .dropoutMask, .reshape: return 0
     }
   }
 

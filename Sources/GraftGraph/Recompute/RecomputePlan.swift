@@ -53,7 +53,8 @@ package struct ForwardUses: Sendable {
   package private(set) var feedsKernel: [Bool]
   private let kinds: [Op.Kind]
   private let phases: [Int]
-  private let castsLeaf: [Bool]
+  /// Whether a node makes a copy of what is in memory anyway.
+  private let copies: [Bool]
 
   package init(_ graph: Graph) {
     count = graph.backwardStart ?? graph.nodes.count
@@ -61,7 +62,7 @@ package struct ForwardUses: Sendable {
     feedsKernel = crosses
     kinds = graph.nodes[..<count].map(\.op.kind)
     phases = graph.nodes[..<count].map(\.phase)
-    castsLeaf = (0..<count).map { graph.isCastOfLeaf($0) }
+    copies = (0..<count).map { graph.isCastOfLeaf($0) || graph.isMasked($0) }
     for (place, node) in graph.nodes[..<count].enumerated() {
       for input in node.inputs {
         if phases[input.node] != phases[place] { crosses[input.node] = true }
@@ -72,11 +73,12 @@ package struct ForwardUses: Sendable {
 
   /// Whether keeping a node means anything: a kernel's result, or a chain's that is in memory anyway.
   ///
-  /// A trained weight in the dtype of the computation is never kept: all of them would be a second model.
+  /// A trained weight in the dtype of the computation is never kept: all of them would be a second model. Nor is what dropout left of
+  /// a value.
   package func isKeepable(_ place: Int) -> Bool {
     switch kinds[place] {
     case .opaque: true
-    case .fusible: !castsLeaf[place] && (crosses[place] || feedsKernel[place])
+    case .fusible: !copies[place] && (crosses[place] || feedsKernel[place])
     case .leaf, .constant, .view, .effect: false
     }
   }

@@ -39,6 +39,8 @@ package struct DecoderGraph: Sendable {
     package static let positions: TensorName = "input.positions"
     /// The document of each token of a packed run: [tokens], i32.
     package static let segments: TensorName = "input.segments"
+    /// The number of the batch in its run, where adapters drop inputs: [1], i64.
+    package static let batch: TensorName = "input.batch"
     /// How many tokens the caches hold before a continued run: [1], i32.
     package static let position: TensorName = "input.position"
 
@@ -56,8 +58,14 @@ package struct DecoderGraph: Sendable {
   }
 
   /// Adds the decoder up to its final norm: [tokens, hidden] in the precision's dtype.
-  package func hiddenStates(in graph: inout Graph, _ arrangement: Arrangement) -> Value {
-    architecture.hiddenStates(
+  ///
+  /// - Parameter dropoutSeed: What the masks of the adapters' dropout depend on, in training; nil drops nothing.
+  package func hiddenStates(
+    in graph: inout Graph, _ arrangement: Arrangement, dropoutSeed: UInt64? = nil
+  ) -> Value {
+    var layers = layers
+    layers.dropoutSeed = dropoutSeed
+    return architecture.hiddenStates(
       DecoderRun(arrangement, architecture, in: &graph), layers, in: &graph)
   }
 

@@ -1,5 +1,6 @@
 internal import GraftCore
 internal import GraftGraph
+internal import GraftKernels
 
 /// The parts that architectures are put together from: each adds its computation to a graph.
 ///
@@ -11,6 +12,8 @@ package struct Layers: Sendable {
   let precision: ComputePrecision
   /// The low-rank pairs by module path.
   let adapters: [String: LowRankPair]
+  /// What the masks of the adapters' dropout depend on in training; nil drops nothing.
+  var dropoutSeed: UInt64?
 
   init(
     weights: ModelWeights, precision: ComputePrecision, adapters: [String: LowRankPair] = [:]
@@ -41,7 +44,7 @@ package struct Layers: Sendable {
   /// A value in the dtype that matrices are multiplied in.
   func narrow(_ x: Value, in graph: inout Graph) -> Value { graph.cast(x, to: precision.dtype) }
 
-  /// y = x · Wᵀ (+ bias) (+ scaling · x·Aᵀ·Bᵀ); f32 when something was added, else `dtype`.
+  /// y = x · Wᵀ (+ bias) (+ scaling · dropout(x)·Aᵀ·Bᵀ); f32 when something was added, else `dtype`.
   ///
   /// W: [out, in], or [in, out] where the checkpoint stores it so.
   func linear(
@@ -59,10 +62,22 @@ package struct Layers: Sendable {
     let (inputWidth, outputWidth) = (graph.shape(of: x).columns, graph.shape(of: y).columns)
     let a = graph.parameter(LowRankPair.nameOfA(path), .f32, [pair.rank, inputWidth])
     let b = graph.parameter(LowRankPair.nameOfB(path), .f32, [outputWidth, pair.rank])
-    let narrow = graph.matmul(x, transposed: false, a, transposed: true, dtype: .f32)
+    let kept = dropped(x, path, pair, in: &graph)
+    let narrow = graph.matmul(kept, transposed: false, a, transposed: true, dtype: .f32)
     let delta = graph.matmul(
       graph.multiply(narrow, graph.constant(pair.scaling)), transposed: false, b, transposed: true,
       dtype: .f32)
     return graph.add(graph.cast(y, to: .f32), delta)
+  }
+
+  /// The input of a module's A: in training with a mask of the module's own on it, in f32.
+  private func dropped(
+    _ x: Value, _ path: String, _ pair: LowRankPair, in graph: inout Graph
+  ) -> Value {
+    guard let dropoutSeed, pair.dropout > 0 else { return x }
+    let mask = DropoutMask(
+      probability: pair.dropout, seed: dropoutSeed,
+      stream: FNV1a((path + ".lora_dropout").utf8).value)
+    return graph.dropout(x, mask, batch: graph.input(DecoderGraph.Input.batch, .i64, [1]))
   }
 }

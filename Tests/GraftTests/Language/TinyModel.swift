@@ -35,8 +35,10 @@ struct TinyModel {
     try values.bits(TensorName(name), as: Int32.self)
   }
 
-  /// A trainer that starts from the golden adapter.
-  func trainer(_ settings: TrainingSettings) throws -> Trainer {
+  /// A trainer that starts from the golden adapter, and drops what `dropout` says.
+  func trainer(_ settings: TrainingSettings, dropout: Double = 0) throws -> Trainer {
+    var adapter = adapter
+    adapter.configuration.dropout = dropout
     let attached = AttachedAdapters(adapter)
     let model = DecoderGraph(
       architecture, weights: weights, precision: precision, adapters: attached.pairs)

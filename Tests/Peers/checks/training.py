@@ -68,9 +68,9 @@ def peer_run(compute):
     return json.loads(run.output), gradients, careful
 
 
-def first_gradients():
+def first_gradients(name="one-step", *options):
     """The gradients of one step, read out of the optimizer's state: without clipping, the first moment is (1 − 0.9) of them."""
-    state = load_file(train("one-step", "f32", 1, "--clip-norm", 0) / "training_state" / "state.safetensors")
+    state = load_file(train(name, "f32", 1, "--clip-norm", 0, *options) / "training_state" / "state.safetensors")
     return {name.removesuffix(".exp_avg"): value / 0.1 for name, value in state.items() if name.endswith(".exp_avg")}
 
 
