@@ -59,6 +59,9 @@ package struct RowChain: Sendable {
   /// The rows of a tile, which are those of a product's panel.
   package static let rowsPerTile = 128
 
+  /// The extent up to which the packing of a general product costs more than it gains: the ranks of adapters.
+  package static let skinny = 32
+
   /// Whether `rows` make enough tiles to keep several threads busy; a function of the shape alone.
   package static func isWorthwhile(rows: Int) -> Bool { rows >= 8 * rowsPerTile }
 

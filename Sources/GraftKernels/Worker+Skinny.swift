@@ -1,11 +1,6 @@
 internal import CKernels
 internal import GraftCore
 
-extension RowChain {
-  /// The extent up to which the packing of a general product costs more than it gains: the ranks of adapters.
-  package static let skinny = 32
-}
-
 extension Worker {
   /// z = scale·x·y (+ z) in f32 where one extent is small.
   func multiplySkinny(

@@ -90,6 +90,18 @@ import Testing
     #expect(try OpenedCheckpoint(path: file).kind == .model)
   }
 
+  @Test(arguments: ["notes.h5", "notes.safetensors"])
+  func `a file that is no checkpoint stays unless asked`(name: String) throws {
+    let source = try copied("families/llama-tied", to: "source")
+    let target = workspace.path + "/" + name
+    try Data("my notes".utf8).write(to: URL(filePath: target))
+    let error = #expect(throws: StorageError.self) { try convert(source, to: target) }
+    #expect(error?.reason == .alreadyExists)
+    #expect(FileManager.default.contents(atPath: target) == Data("my notes".utf8))
+    try convert(source, to: target, overwrites: true)
+    #expect(try OpenedCheckpoint(path: target).reader.tensors.isEmpty == false)
+  }
+
   @Test func `a directory without a checkpoint is never replaced`() throws {
     try FileManager.default.createDirectory(
       atPath: workspace("photos"), withIntermediateDirectories: true)

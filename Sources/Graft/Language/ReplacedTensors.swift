@@ -54,7 +54,7 @@ struct ReplacedTensors {
 }
 
 extension ReplacedTensors {
-  /// Adds updates to a matrix, rounded once to the dtype that the model computes with: what a merge does.
+  /// Adds updates to a matrix, in the dtype that the model computes with; a merge into a base of that dtype does the same.
   mutating func add(
     _ updates: [AdapterModule], to name: TensorName, of base: LanguageModel
   ) throws(StorageError) {

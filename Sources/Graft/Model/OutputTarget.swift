@@ -54,9 +54,11 @@ struct OutputTarget {
     guard !Directory.exists(at: path) else {
       throw StorageError(.notRegular(found: "a directory"), file: path)
     }
-    guard !overwrites, Directory.hasFile(at: path),
-      let present = try? OpenedCheckpoint(path: path)
-    else { return }
+    guard !overwrites, Directory.hasFile(at: path) else { return }
+    guard let present = try? OpenedCheckpoint(path: path) else {
+      throw refusal(
+        "a file that is no checkpoint stands there, and would be lost; " + Self.wayRound)
+    }
     try check(Kind(of: present), against: [kind, .tensors])
   }
 

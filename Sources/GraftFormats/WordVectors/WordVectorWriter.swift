@@ -21,10 +21,11 @@ public struct WordVectorWriter {
 
   /// Whether readers find a word's end where it is.
   public static func canWrite(_ word: some Collection<UInt8>, in format: WordVectorFormat) -> Bool {
-    switch format {
+    guard !word.isEmpty else { return false }
+    return switch format {
     case .word2vecBinary: !word.contains(0x20) && word.first != 0x0A
-    case .word2vecText: !word.contains { $0 == 0x20 || $0 == 0x09 || $0 == 0x0A }
-    case .glove: !word.contains(0x0A)
+    case .word2vecText: !word.contains { [0x20, 0x09, 0x0A, 0x0D].contains($0) }
+    case .glove: !word.contains { $0 == 0x0A || $0 == 0x0D }
     }
   }
 

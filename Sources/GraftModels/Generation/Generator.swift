@@ -63,6 +63,8 @@ package final class Generator {
     for start in stride(from: 0, to: tokens.count, by: Self.tokensAtOnce) {
       logits = try run(tokens[start..<min(start + Self.tokensAtOnce, tokens.count)])
     }
+    // The memory of a whole run is of no use for the tokens that follow.
+    kept[Self.tokensAtOnce] = nil
     return logits
   }
 

@@ -138,13 +138,18 @@ extension StepRecord {
     return records
   }
 
+  /// More than any run counts, and little enough to compute with.
+  private static let most = 1e15
+
   /// A line of the log.
   private init?(json: JSONValue) {
     guard let step = json["step"]?.int, step > 0, let loss = json["loss"]?.double,
       let learningRate = json["learningRate"]?.double,
       let gradientNorm = json["gradientNorm"]?.double,
       let tokensPerSecond = json["tokensPerSecond"]?.double,
-      let tokenCount = json["tokenCount"]?.int, let peakBytes = json["peakBytes"]?.int
+      let tokenCount = json["tokenCount"]?.int, let peakBytes = json["peakBytes"]?.int,
+      (0...Self.most).contains(tokensPerSecond), (0...Int(Self.most)).contains(tokenCount),
+      (0...Int(Self.most)).contains(peakBytes)
     else { return nil }
     self.init(
       step: step, loss: loss, learningRate: learningRate, gradientNorm: gradientNorm,
