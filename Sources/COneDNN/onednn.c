@@ -102,46 +102,45 @@ void graft_onednn_close(graft_onednn *x) {
 // The two generations differ in how descriptors are owned.
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t description;
-static int describe(
+static dnnl_status_t describe(
   graft_onednn *x, description *d, dnnl_dims_t dims, dnnl_data_type_t type, dnnl_dims_t strides) {
-  return x->dnnl_memory_desc_create_with_strides(d, 2, dims, type, strides) == dnnl_success;
+  return x->dnnl_memory_desc_create_with_strides(d, 2, dims, type, strides);
 }
-static int make_descriptor(
+static dnnl_status_t make_descriptor(
   graft_onednn *x, dnnl_primitive_desc_t *pd, description *d, dnnl_primitive_attr_t attributes) {
-  return x->dnnl_matmul_primitive_desc_create(pd, x->engine, d[0], d[1], NULL, d[2], attributes) ==
-         dnnl_success;
+  return x->dnnl_matmul_primitive_desc_create(pd, x->engine, d[0], d[1], NULL, d[2], attributes);
 }
-static int make_memory(graft_onednn *x, dnnl_memory_t *memory, description d) {
-  return x->dnnl_memory_create(memory, d, x->engine, DNNL_MEMORY_NONE) == dnnl_success;
+static dnnl_status_t make_memory(graft_onednn *x, dnnl_memory_t *memory, description d) {
+  return x->dnnl_memory_create(memory, d, x->engine, DNNL_MEMORY_NONE);
 }
 static void release(graft_onednn *x, description *d) {
   if (*d) x->dnnl_memory_desc_destroy(*d);
 }
-static int append_sum(graft_onednn *x, dnnl_post_ops_t operations) {
-  return x->dnnl_post_ops_append_sum(operations, 1.0f, 0, dnnl_data_type_undef) == dnnl_success;
+static dnnl_status_t append_sum(graft_onednn *x, dnnl_post_ops_t operations) {
+  return x->dnnl_post_ops_append_sum(operations, 1.0f, 0, dnnl_data_type_undef);
 }
 #else
 typedef dnnl_memory_desc_t description;
-static int describe(
+static dnnl_status_t describe(
   graft_onednn *x, description *d, dnnl_dims_t dims, dnnl_data_type_t type, dnnl_dims_t strides) {
-  return x->dnnl_memory_desc_init_by_strides(d, 2, dims, type, strides) == dnnl_success;
+  return x->dnnl_memory_desc_init_by_strides(d, 2, dims, type, strides);
 }
-static int make_descriptor(
+static dnnl_status_t make_descriptor(
   graft_onednn *x, dnnl_primitive_desc_t *pd, description *d, dnnl_primitive_attr_t attributes) {
   dnnl_matmul_desc_t matmul;
-  return x->dnnl_matmul_desc_init(&matmul, &d[0], &d[1], NULL, &d[2]) == dnnl_success &&
-         x->dnnl_primitive_desc_create(pd, &matmul, attributes, x->engine, NULL) == dnnl_success;
+  dnnl_status_t status = x->dnnl_matmul_desc_init(&matmul, &d[0], &d[1], NULL, &d[2]);
+  return status ? status : x->dnnl_primitive_desc_create(pd, &matmul, attributes, x->engine, NULL);
 }
-static int make_memory(graft_onednn *x, dnnl_memory_t *memory, description d) {
-  return x->dnnl_memory_create(memory, &d, x->engine, DNNL_MEMORY_NONE) == dnnl_success;
+static dnnl_status_t make_memory(graft_onednn *x, dnnl_memory_t *memory, description d) {
+  return x->dnnl_memory_create(memory, &d, x->engine, DNNL_MEMORY_NONE);
 }
 static void release(graft_onednn *x, description *d) { (void)x, (void)d; }
-static int append_sum(graft_onednn *x, dnnl_post_ops_t operations) {
-  return x->dnnl_post_ops_append_sum(operations, 1.0f) == dnnl_success;
+static dnnl_status_t append_sum(graft_onednn *x, dnnl_post_ops_t operations) {
+  return x->dnnl_post_ops_append_sum(operations, 1.0f);
 }
 #endif
 
-static int build(graft_onednn *x, entry *e, const graft_onednn_product *p) {
+static dnnl_status_t build(graft_onednn *x, entry *e, const graft_onednn_product *p) {
   dnnl_dims_t dims[3] = {{p->m, p->k}, {p->k, p->n}, {p->m, p->n}};
   dnnl_dims_t strides[3] = {{p->a_row, p->a_column}, {p->b_row, p->b_column}, {p->c_row, 1}};
   description d[3];
@@ -149,39 +148,52 @@ static int build(graft_onednn *x, entry *e, const graft_onednn_product *p) {
   dnnl_primitive_attr_t attributes = NULL;
   dnnl_post_ops_t operations = NULL;
   dnnl_primitive_desc_t pd = NULL;
-  int ok = x->dnnl_primitive_attr_create(&attributes) == dnnl_success;
-  if (ok && p->accumulate)
-    ok = x->dnnl_post_ops_create(&operations) == dnnl_success && append_sum(x, operations) &&
-         x->dnnl_primitive_attr_set_post_ops(attributes, operations) == dnnl_success;
-  for (int i = 0; ok && i < 3; i++)
-    ok = describe(x, &d[i], dims[i], i == 2 && p->c_is_f32 ? dnnl_f32 : dnnl_bf16, strides[i]);
-  ok = ok && make_descriptor(x, &pd, d, attributes) &&
-       x->dnnl_primitive_create(&e->primitive, pd) == dnnl_success;
-  for (int i = 0; ok && i < 3; i++) ok = make_memory(x, &e->memory[i], d[i]);
+  dnnl_status_t status = x->dnnl_primitive_attr_create(&attributes);
+  if (!status && p->accumulate) {
+    status = x->dnnl_post_ops_create(&operations);
+    if (!status) status = append_sum(x, operations);
+    if (!status) status = x->dnnl_primitive_attr_set_post_ops(attributes, operations);
+  }
+  for (int i = 0; !status && i < 3; i++)
+    status = describe(x, &d[i], dims[i], i == 2 && p->c_is_f32 ? dnnl_f32 : dnnl_bf16, strides[i]);
+  if (!status) status = make_descriptor(x, &pd, d, attributes);
+  if (!status) status = x->dnnl_primitive_create(&e->primitive, pd);
+  for (int i = 0; !status && i < 3; i++) status = make_memory(x, &e->memory[i], d[i]);
   for (int i = 0; i < 3; i++) release(x, &d[i]);
   if (pd) x->dnnl_primitive_desc_destroy(pd);
   if (operations) x->dnnl_post_ops_destroy(operations);
   if (attributes) x->dnnl_primitive_attr_destroy(attributes);
   e->product = *p;
-  if (!ok) forget(x, e);
-  return ok;
+  if (status) forget(x, e);
+  return status;
 }
 
-static entry *find(graft_onednn *x, const graft_onednn_product *p) {
+static dnnl_status_t find(graft_onednn *x, const graft_onednn_product *p, entry **found) {
   for (int i = 0; i < x->used; i++)
-    if (memcmp(&x->cache[i].product, p, sizeof *p) == 0) return &x->cache[i];
+    if (memcmp(&x->cache[i].product, p, sizeof *p) == 0) {
+      *found = &x->cache[i];
+      return dnnl_success;
+    }
   entry *e = &x->cache[x->next];
   if (x->used < CACHE_SIZE) x->used++;
   x->next = (x->next + 1) % CACHE_SIZE;
   forget(x, e);
-  return build(x, e, p) ? e : NULL;
+  *found = e;
+  return build(x, e, p);
+}
+
+int graft_onednn_prepare(graft_onednn *x, const graft_onednn_product *product) {
+  if (x->set_threads) x->set_threads(1);
+  entry *e;
+  dnnl_status_t status = find(x, product, &e);
+  return status == dnnl_success ? 1 : status == dnnl_out_of_memory ? -1 : 0;
 }
 
 int graft_onednn_multiply(
   graft_onednn *x, const graft_onednn_product *product, const void *a, const void *b, void *c) {
   if (x->set_threads) x->set_threads(1);
-  entry *e = find(x, product);
-  if (!e) return 0;
+  entry *e;
+  if (find(x, product, &e) != dnnl_success) return 0;
   x->dnnl_memory_set_data_handle(e->memory[0], (void *)a);
   x->dnnl_memory_set_data_handle(e->memory[1], (void *)b);
   x->dnnl_memory_set_data_handle(e->memory[2], c);
@@ -201,6 +213,9 @@ int64_t graft_onednn_size(void) { return sizeof(graft_onednn); }
 int graft_onednn_is_available(void) { return 0; }
 int graft_onednn_open(graft_onednn *context) { return (void)context, 0; }
 void graft_onednn_close(graft_onednn *context) { (void)context; }
+int graft_onednn_prepare(graft_onednn *context, const graft_onednn_product *product) {
+  return (void)context, (void)product, 0;
+}
 int graft_onednn_multiply(
   graft_onednn *context, const graft_onednn_product *product, const void *a, const void *b,
   void *c) {

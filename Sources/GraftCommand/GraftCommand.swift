@@ -20,12 +20,15 @@ struct GraftCommand: ParsableCommand {
 enum EntryPoint {
   static func main() {
     Interruption.watch()
+    var status = ExitStatus.done.rawValue
     do {
       let arguments = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst())).arguments
       var command = try GraftCommand.parseAsRoot(arguments)
       try command.run()
     } catch {
-      exit(ErrorPrinter.report(error))
+      status = ErrorPrinter.report(error)
     }
+    // All is written. What libraries do at an exit may wait forever for threads that find no memory.
+    _exit(status)
   }
 }

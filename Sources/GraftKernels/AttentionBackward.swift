@@ -37,12 +37,13 @@ struct AttentionBackward: Sendable {
     }
   }
 
-  /// Cuts the work, by the shape alone, into at least so many parts if the sequence is long enough.
-  func parts(atLeast count: Int) -> [Part] {
-    let heads = shape.batch * shape.keyValueHeads
+  /// Cuts the work into at least so many parts if the sequence is long enough.
+  static func parts(
+    _ shape: AttentionShape, _ visible: VisibleKeys, _ tile: AttentionTile
+  ) -> [Part] {
     let rows = Self.blockRows
     let blocks = (shape.sequence + rows - 1) / rows
-    let cuts = min(blocks, (count + heads - 1) / heads)
+    let cuts = cuts(shape)
     var result: [Part] = []
     var offset = 0
     for batch in 0..<shape.batch {
@@ -72,6 +73,44 @@ struct AttentionBackward: Sendable {
     return result
   }
 
+  /// The parts that a sequence of a head is cut into.
+  private static func cuts(_ shape: AttentionShape) -> Int {
+    let heads = shape.batch * shape.keyValueHeads
+    return min((shape.sequence + blockRows - 1) / blockRows, (leastParts + heads - 1) / heads)
+  }
+
+  private static let leastParts = 8
+
+  /// What the parts take. Segments, which are known only when they are there, may cut a sequence anywhere: then each part is
+  /// counted with all keys.
+  static func need(
+    _ shape: AttentionShape, hasSegments: Bool, _ tile: AttentionTile
+  ) -> ScratchNeed {
+    var need = ScratchNeed()
+    let parts = Self.parts(shape, VisibleKeys(shape), tile)
+    let whole = 2 * shape.sequence * tile.width
+    let sums =
+      hasSegments
+      ? shape.batch * shape.keyValueHeads * cuts(shape) * whole
+      : parts.reduce(0) { $0 + $1.sumCount(tile) }
+    need.includeShared(sums * 4)
+    let keys = hasSegments ? shape.sequence : parts.map(\.keys.count).max() ?? 0
+    need.include(floatCount(shape, keys: keys, tile) * 4, for: .task)
+    need.include(keysOfRun * tile.width * 4, for: .task)
+    return need
+  }
+
+  /// The keys whose sums a task adds up.
+  static let keysOfRun = 64
+
+  /// The floats of a part that sees so many keys.
+  private static func floatCount(_ shape: AttentionShape, keys: Int, _ tile: AttentionTile) -> Int {
+    let padded = (keys + blockKeys - 1) / blockKeys * blockKeys
+    return padded * (2 * tile.units + tile.width)
+      + 2 * blockRows * (tile.units + 2 * tile.width + shape.headDim) + 5 * blockRows * blockKeys
+      + 3 * blockRows + tile.room + 512
+  }
+
   /// Writes dq of the part's tokens and the part's sums.
   func run(_ part: Part, sums: Memory, _ worker: Worker) {
     let (units, width, lanes) = (tile.units, tile.width, AttentionTile.lanes)
@@ -79,9 +118,7 @@ struct AttentionBackward: Sendable {
     let keyCount = (part.keys.count + blockKeys - 1) / blockKeys * blockKeys
     let tileSize = blockRows * blockKeys
     var scratch = ScratchRun(
-      worker,
-      floats: keyCount * (2 * units + width) + 2 * blockRows * (units + 2 * width + shape.headDim)
-        + 5 * tileSize + 3 * blockRows + tile.room + 512)
+      worker, floats: Self.floatCount(shape, keys: part.keys.count, tile))
     let keyColumns = unsafe scratch.take(keyCount * units)
     let valueColumns = unsafe scratch.take(keyCount * units)
     let keyRows = unsafe scratch.take(keyCount * width)

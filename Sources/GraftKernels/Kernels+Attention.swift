@@ -35,9 +35,7 @@ extension Kernels {
         level, new.address, new.code, cache.address(element: first), cache.code, Int64(count))
     }
     let visible = VisibleKeys(shape, position: position)
-    if shape.sequence <= 4, keyCache.dtype == valueCache.dtype,
-      [.f32, .bf16].contains(keyCache.dtype)
-    {
+    if attendsFew(shape, keyCache.dtype, valueCache.dtype) {
       return attendFew(q, keyCache, valueCache, into: o, shape: shape, visible: visible)
     }
     attend(
@@ -46,11 +44,36 @@ extension Kernels {
   }
 
   /// How tiles are multiplied: as bf16 when all that was given is and the CPU has instructions for it.
-  func tile(_ shape: AttentionShape, _ operands: MemorySlice...) -> AttentionTile {
+  func tile(_ shape: AttentionShape, of dtypes: DType...) -> AttentionTile {
     AttentionTile(
       shape, level: level,
       multipliesPairs: simd == .avx512 && graft_has_bf16_dot() != 0
-        && operands.allSatisfy { $0.dtype == .bf16 })
+        && dtypes.allSatisfy { $0 == .bf16 })
+  }
+
+  /// The scratch of ``attention(_:_:_:segments:into:logSumExp:shape:)`` on operands of these types.
+  package func need(
+    attention shape: AttentionShape, _ q: DType, _ k: DType, _ v: DType
+  ) -> ScratchNeed {
+    var need = ScratchNeed()
+    need.include(AttentionRun(shape, tile(shape, of: q, k, v)).floatCount * 4, for: .task)
+    return need
+  }
+
+  /// The scratch of ``cachedAttention(_:_:_:keyCache:valueCache:position:into:shape:)``.
+  package func need(
+    cachedAttention shape: AttentionShape, _ q: DType, keyCache: DType, valueCache: DType
+  ) -> ScratchNeed {
+    guard attendsFew(shape, keyCache, valueCache) else {
+      return need(attention: shape, q, keyCache, valueCache)
+    }
+    var need = ScratchNeed()
+    need.include(Self.floatsOfFew(shape) * 4, for: .task)
+    return need
+  }
+
+  private func attendsFew(_ shape: AttentionShape, _ keys: DType, _ values: DType) -> Bool {
+    shape.sequence <= 4 && keys == values && [.f32, .bf16].contains(keys)
   }
 
   /// A task is a run of tokens with all the query heads that share a head of keys and values.
@@ -59,10 +82,9 @@ extension Kernels {
     logSumExp: MemorySlice?, shape: AttentionShape, visible: VisibleKeys, keyRows: Int
   ) {
     let (workers, d, group) = (workers, shape.headDim, shape.group)
-    let tile = tile(shape, q, k, v)
-    let (blockKeys, blockRows) = (256, 24)
-    // Enough rows that packing the keys costs little beside using them.
-    let run = max(2 * blockRows, 192 / group / (2 * blockRows) * 2 * blockRows)
+    let tile = tile(shape, of: q.dtype, k.dtype, v.dtype)
+    let plan = AttentionRun(shape, tile)
+    let (blockKeys, blockRows, run) = (AttentionRun.blockKeys, AttentionRun.blockRows, plan.tokens)
     let runs = (shape.sequence + run - 1) / run
     pool.run(count: shape.batch * shape.keyValueHeads * runs) { task, worker in
       let start = (runs - 1 - task / (shape.batch * shape.keyValueHeads)) * run  // long ones first
@@ -74,10 +96,7 @@ extension Kernels {
       }
 
       let (units, width) = (tile.units, tile.width)
-      var scratch = ScratchRun(
-        workers[worker],
-        floats: blockKeys * (units + width) + group * run * (units + width + 2)
-          + 2 * blockRows * blockKeys + blockRows + tile.room + 256)
+      var scratch = ScratchRun(workers[worker], floats: plan.floatCount)
       let keyPanels = unsafe scratch.take(blockKeys * units)
       let valuePanels = unsafe scratch.take(blockKeys * width)
       let queries = unsafe scratch.take(group * run * units)
@@ -146,5 +165,24 @@ extension Kernels {
         unsafe own.copy(to: head.queries(o, tokens), level: tile.level)
       }
     }
+  }
+}
+
+/// The tokens of a task of attention, and its scratch.
+private struct AttentionRun {
+  static let (blockKeys, blockRows) = (256, 24)
+
+  /// Enough tokens that packing the keys costs little beside using them.
+  let tokens: Int
+  /// Packed keys, values and queries, scores, sums and statistics.
+  let floatCount: Int
+
+  init(_ shape: AttentionShape, _ tile: AttentionTile) {
+    let (blockKeys, blockRows) = (Self.blockKeys, Self.blockRows)
+    tokens = max(2 * blockRows, 192 / shape.group / (2 * blockRows) * 2 * blockRows)
+    floatCount =
+      blockKeys * (tile.units + tile.width)
+      + shape.group * tokens * (tile.units + tile.width + 2) + 2 * blockRows * blockKeys
+      + blockRows + tile.room + 256
   }
 }

@@ -11,22 +11,31 @@ extension Kernels {
     _ dk: MemorySlice, _ dv: MemorySlice, shape: AttentionShape
   ) {
     let workers = workers
-    let tile = tile(shape, q, k, v)
+    let tile = tile(shape, of: q.dtype, k.dtype, v.dtype)
     let backward = AttentionBackward(
       q: q, k: k, v: v, o: o, logSumExp: logSumExp, outputGradient: outputGradient, dq: dq,
       shape: shape, visible: VisibleKeys(shape, segments: segments), tile: tile)
-    let parts = backward.parts(atLeast: 8)
+    let parts = AttentionBackward.parts(shape, backward.visible, tile)
+    // A part sums gradients of all the keys that it sees; the sums are added in the parts' order.
+    shared.lend(parts.reduce(0) { $0 + $1.sumCount(tile) } * 4) { sums in
+      pool.run(count: parts.count) { task, worker in
+        // Later parts see more keys.
+        backward.run(parts[parts.count - 1 - task], sums: sums, workers[worker])
+      }
+      add(parts, of: sums, into: dk, dv, shape, tile)
+    }
+  }
+
+  private func add(
+    _ parts: [AttentionBackward.Part], of sums: Memory, into dk: MemorySlice, _ dv: MemorySlice,
+    _ shape: AttentionShape, _ tile: AttentionTile
+  ) {
+    let workers = workers
     let heads = (0..<shape.batch * shape.keyValueHeads).map {
       AttentionHead(
         shape: shape, batch: $0 / shape.keyValueHeads, head: $0 % shape.keyValueHeads * shape.group)
     }
-    // A part sums gradients of all the keys that it sees; the sums are added in the parts' order.
-    let sums = Memory.needed(byteCount: parts.reduce(0) { $0 + $1.sumCount(tile) } * 4)
-    pool.run(count: parts.count) { task, worker in
-      // Later parts see more keys.
-      backward.run(parts[parts.count - 1 - task], sums: sums, workers[worker])
-    }
-    let length = 64
+    let length = AttentionBackward.keysOfRun
     let runs = (shape.sequence + length - 1) / length
     pool.run(count: heads.count * runs) { task, worker in
       let head = heads[task / runs]
@@ -48,5 +57,11 @@ extension Kernels {
         unsafe result.copy(to: head.keys(target, keys, rows: shape.sequence), level: tile.level)
       }
     }
+  }
+  /// The scratch of ``attentionBackward(_:_:_:_:logSumExp:outputGradient:segments:into:_:_:shape:)`` on operands of these types.
+  package func need(
+    attentionBackward shape: AttentionShape, _ q: DType, _ k: DType, _ v: DType, hasSegments: Bool
+  ) -> ScratchNeed {
+    AttentionBackward.need(shape, hasSegments: hasSegments, tile(shape, of: q, k, v))
   }
 }

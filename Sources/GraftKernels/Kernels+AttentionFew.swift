@@ -2,6 +2,14 @@ internal import CKernels
 internal import GraftCore
 
 extension Kernels {
+  /// The keys of a task.
+  private static let keysOfFew = 256
+
+  /// The floats that a task takes: queries, then scores or an output.
+  static func floatsOfFew(_ shape: AttentionShape) -> Int {
+    shape.sequence * shape.group * (shape.headDim + keysOfFew) + 64
+  }
+
   /// Attention of a few tokens over a cache, as in generation: tasks read runs of keys, whose results are then combined
   /// in their order.
   ///
@@ -14,7 +22,7 @@ extension Kernels {
     let rows = shape.sequence * group
     let tokens = 0..<shape.sequence
     let seen = visible.range(batch: 0, tokens)
-    let run = 256
+    let run = Self.keysOfFew
     let runs = (seen.count + run - 1) / run
     // Of each run and head: maxima, sums and outputs of its rows. They are few, and on the heap: to map and unmap
     // pages at every token would interrupt all threads.
@@ -26,7 +34,7 @@ extension Kernels {
       let (head, index) = (task / runs, task % runs)
       let first = seen.lowerBound + index * run
       let keys = first..<min(seen.upperBound, first + run)
-      var scratch = ScratchRun(workers[worker], floats: rows * (d + run) + 64)
+      var scratch = ScratchRun(workers[worker], floats: Self.floatsOfFew(shape))
       let queries = unsafe scratch.take(rows * d)
       let scores = unsafe scratch.take(rows * run)
       for token in tokens {

@@ -16,6 +16,58 @@ extension Kernels {
       x, head: head, targets: targets, losses: losses, logSumExp: nil, xGradient: xGradient)
   }
 
+  /// The scratch of ``crossEntropy(_:head:targets:losses:xGradient:)``.
+  package func need(
+    crossEntropy x: MatrixLayout, head: MatrixLayout, hasGradient: Bool
+  ) -> ScratchNeed {
+    let (bf16, hidden) = (hasBF16DotProduct, x.columns)
+    let room = CrossEntropyRoom(x.dtype, head.dtype, [head.rows, hidden], bf16: bf16)
+    var need = ScratchNeed()
+    need.include(room.floatCount * 4, for: .task)
+    for rows in extents(of: x.rows, by: room.rowsPerTask) {
+      let result = MatrixLayout(.f32, rows: rows, columns: hidden)
+      let kept = MatrixLayout(room.kept, rows: rows, columns: head.rows)
+      for words in extents(of: head.rows, by: room.chunk) {
+        let logits = MatrixLayout(.f32, rows: rows, columns: words)
+        let part = head.part(rows: words, columns: hidden)
+        need.include(
+          ProductForm(a: x.part(rows: rows, columns: hidden), b: part.transposed, c: logits),
+          bf16: bf16)
+        for accumulates in hasGradient ? [false, true] : [] {
+          need.include(
+            ProductForm(
+              a: kept.part(rows: rows, columns: words), b: part, c: result,
+              accumulates: accumulates), bf16: bf16)
+        }
+      }
+    }
+    return need
+  }
+
+  /// The scratch of ``crossEntropyHeadGradient(_:head:targets:lossGradient:into:accumulate:)``.
+  package func need(
+    crossEntropyHeadGradient x: MatrixLayout, head: MatrixLayout, into dHead: MatrixLayout
+  ) -> ScratchNeed {
+    var need = need(crossEntropy: x, head: head, hasGradient: false)
+    need.includeShared(x.rows * 8)
+    for words in extents(of: head.rows, by: CrossEntropyRoom.wordsOfGradient) {
+      need.include(CrossEntropyRoom.tokensOfGradient * words * 4, for: .task)
+      for rows in extents(of: x.rows, by: CrossEntropyRoom.tokensOfGradient) {
+        let tokens = x.part(rows: rows, columns: x.columns)
+        let logits = MatrixLayout(.f32, rows: rows, columns: words)
+        need.include(
+          ProductForm(
+            a: tokens, b: head.part(rows: words, columns: x.columns).transposed, c: logits),
+          bf16: hasBF16DotProduct)
+        need.include(
+          ProductForm(
+            a: logits.transposed, b: tokens, c: dHead.part(rows: words, columns: x.columns)),
+          bf16: false)
+      }
+    }
+    return need
+  }
+
   /// The gradient of the head: Σₜ lossGradient[t] · (softmax(x[t]·headᵀ) − onehot(targets[t])) ⊗ x[t].
   ///
   /// lossGradient: [tokens] f32  dHead: [vocab, hidden] f32
@@ -23,16 +75,27 @@ extension Kernels {
     _ x: MemorySlice, head: MemorySlice, targets: MemorySlice, lossGradient: MemorySlice,
     into dHead: MemorySlice, accumulate: Bool = false
   ) {
+    let tokens = x.shape.rows
+    shared.lend(tokens * 8) { statistics in
+      let losses = MemorySlice(statistics, dtype: .f32, shape: [tokens])
+      let logSumExp = MemorySlice(statistics, at: tokens * 4, dtype: .f32, shape: [tokens])
+      crossEntropy(
+        x, head: head, targets: targets, losses: losses, logSumExp: logSumExp, xGradient: nil)
+      addHeadGradient(
+        x, head: head, targets: targets, lossGradient: lossGradient, logSumExp: logSumExp,
+        into: dHead, accumulate: accumulate)
+    }
+  }
+
+  /// A task owns words; it walks the tokens in order.
+  private func addHeadGradient(
+    _ x: MemorySlice, head: MemorySlice, targets: MemorySlice, lossGradient: MemorySlice,
+    logSumExp: MemorySlice, into dHead: MemorySlice, accumulate: Bool
+  ) {
     let (tokens, hidden, vocab) = (x.shape.rows, x.shape.columns, head.shape.rows)
     let (level, workers, bf16) = (level, workers, hasBF16DotProduct)
-    let statistics = Memory.needed(byteCount: tokens * 8)
-    let losses = MemorySlice(statistics, dtype: .f32, shape: [tokens])
-    let logSumExp = MemorySlice(statistics, at: tokens * 4, dtype: .f32, shape: [tokens])
-    crossEntropy(
-      x, head: head, targets: targets, losses: losses, logSumExp: logSumExp, xGradient: nil)
-    // A task owns words; it walks the tokens in order.
-    let rowsAtOnce = 256
-    runs(of: vocab, length: 512) { words, worker in
+    let rowsAtOnce = CrossEntropyRoom.tokensOfGradient
+    runs(of: vocab, length: CrossEntropyRoom.wordsOfGradient) { words, worker in
       let worker = workers[worker]
       let logits = unsafe worker.floats(rowsAtOnce * words.count)
       for first in stride(from: 0, to: tokens, by: rowsAtOnce) {
@@ -67,9 +130,7 @@ extension Kernels {
     let (tokens, hidden, vocab) = (x.shape.rows, x.shape.columns, head.shape.rows)
     precondition(head.shape.columns == hidden && targets.shape.elementCount == tokens, "one width")
     let (level, workers, bf16) = (level, workers, hasBF16DotProduct)
-    let room = CrossEntropyRoom(
-      vocabulary: vocab, hidden: hidden,
-      kept: bf16 && head.dtype == .bf16 && x.dtype == .bf16 ? .bf16 : .f32)
+    let room = CrossEntropyRoom(x.dtype, head.dtype, head.shape, bf16: bf16)
     let (kept, chunk, rowsPerTask) = (room.kept, room.chunk, room.rowsPerTask)
     let size = kept.layout.bytes
     let chunks = (vocab + chunk - 1) / chunk

@@ -14,11 +14,53 @@ extension Kernels {
   package func multiplySiblings(
     _ a: MemorySlice, _ pairs: [(b: MemorySlice, c: MemorySlice)]
   ) {
-    if a.shape.rows <= Self.fewRows, pairs.allSatisfy({ [.f32, .bf16].contains($0.b.dtype) }) {
+    if a.shape.rows <= Self.fewRows, pairs.allSatisfy({ Self.isReadable($0.b.dtype) }) {
       multiplyFewRows(a, pairs)
     } else {
       for (b, c) in pairs { gemm(a, transposed: false, b, transposed: true, into: c) }
     }
+  }
+
+  /// Whether the right operand of a product with few rows is read as it lies.
+  static func isReadable(_ dtype: DType) -> Bool { dtype == .f32 || dtype == .bf16 }
+
+  /// The scratch of ``multiplySiblings(_:_:)``.
+  package func need(
+    siblings a: MatrixLayout, _ pairs: [(b: MatrixLayout, c: MatrixLayout)]
+  ) -> ScratchNeed {
+    if a.rows <= Self.fewRows, pairs.allSatisfy({ Self.isReadable($0.b.dtype) }) {
+      return needOfFewRows(pairs)
+    }
+    return pairs.reduce(into: ScratchNeed()) {
+      $0.include(need(product: a, transposed: false, $1.b, transposed: true, into: $1.c))
+    }
+  }
+
+  /// The scratch of ``multiplyFewRows(_:_:scale:accumulate:)``.
+  func needOfFewRows(_ pairs: [(b: MatrixLayout, c: MatrixLayout)]) -> ScratchNeed {
+    var need = ScratchNeed()
+    guard let (b, c) = pairs.first else { return need }
+    need.include(c.rows * b.columns * 4, for: .left)
+    let rows = pairs.reduce(0) { $0 + $1.b.rows }
+    let byteCount = pairs.reduce(0) { $0 + $1.b.rows * $1.b.columns * $1.b.dtype.layout.bytes }
+    let length = lengthOfTask(rows: rows, byteCount: byteCount)
+    for start in stride(from: 0, to: rows, by: length) {
+      var first = 0
+      for (b, c) in pairs {
+        let own = (start..<min(rows, start + length)).clamped(to: first..<first + b.rows)
+        need.include(c.part(rows: c.rows, columns: own.count).convertedByteCount, for: .result)
+        first += b.rows
+      }
+    }
+    return need
+  }
+
+  /// The rows of right operands that a task takes of so many with so many bytes.
+  private func lengthOfTask(rows: Int, byteCount: Int) -> Int {
+    let share = byteCount / pool.threadCount
+    let tasks =
+      pool.threadCount * min(Self.mostTasksPerThread, max(1, share / Self.leastBytesOfTask))
+    return max(32, ((rows + tasks - 1) / tasks + 3) / 4 * 4)
   }
 
   /// c (+)= scale·a·bᵀ for each pair.
@@ -33,10 +75,7 @@ extension Kernels {
     let (m, k) = (c.shape.rows, b.shape.columns)
     let (level, workers) = (level, workers)
     let rows = pairs.reduce(0) { $0 + $1.b.shape.rows }
-    let share = pairs.reduce(0) { $0 + $1.b.byteCount } / pool.threadCount
-    let tasks =
-      pool.threadCount * min(Self.mostTasksPerThread, max(1, share / Self.leastBytesOfTask))
-    let length = max(32, ((rows + tasks - 1) / tasks + 3) / 4 * 4)
+    let length = lengthOfTask(rows: rows, byteCount: pairs.reduce(0) { $0 + $1.b.byteCount })
     runs(of: rows, length: length) { range, worker in
       let worker = workers[worker]
       let x = unsafe Matrix(worker.floats(m * k, for: .left), .f32, rows: m, columns: k)

@@ -4,21 +4,40 @@ extension Kernels {
   /// Runs a chain over all its rows; `slices` are the values that stand in memory as a whole.
   package func run(_ chain: RowChain, _ slices: [MemorySlice]) {
     let lanes = RowLanes(rows: chain.rows)
-    let sums = chain.members.map { $0.laneSums(lanes: lanes) }
     let (level, bf16, workers) = (level, hasBF16DotProduct, workers)
-    pool.run(count: lanes.count) { lane, worker in
-      let worker = workers[worker]
-      let scratch = unsafe worker.reserve(chain.scratchByteCount, for: .chain)
-      lanes.forEachTile(of: lane) { rows, isFirst in
-        unsafe RowTile(
-          rows: rows, lane: lane, isFirst: isFirst, chain: chain, slices: slices, sums: sums,
-          scratch: scratch, worker: worker, bf16: bf16, level: level
-        ).run()
+    let byteCounts = chain.members.map { $0.sumByteCount(lanes: lanes) }
+    shared.lend(byteCounts.reduce(0, +)) { memory in
+      var offset = 0
+      let sums = zip(chain.members, byteCounts).map { member, byteCount in
+        defer { offset += byteCount }
+        return member.laneSums(lanes: lanes, in: memory, at: offset)
+      }
+      pool.run(count: lanes.count) { lane, worker in
+        let worker = workers[worker]
+        let scratch = unsafe worker.reserve(chain.scratchByteCount, for: .chain)
+        lanes.forEachTile(of: lane) { rows, isFirst in
+          unsafe RowTile(
+            rows: rows, lane: lane, isFirst: isFirst, chain: chain, slices: slices, sums: sums,
+            scratch: scratch, worker: worker, bf16: bf16, level: level
+          ).run()
+        }
+      }
+      for (member, sum) in zip(chain.members, sums) {
+        sum?.add(level: level, member.targets(slices))
       }
     }
-    for (member, sum) in zip(chain.members, sums) {
-      sum?.add(level: level, member.targets(slices))
+  }
+
+  /// The scratch of a chain.
+  package func need(_ chain: RowChain) -> ScratchNeed {
+    let lanes = RowLanes(rows: chain.rows)
+    var need = ScratchNeed()
+    need.include(chain.scratchByteCount, for: .chain)
+    need.includeShared(chain.members.reduce(0) { $0 + $1.sumByteCount(lanes: lanes) })
+    for member in chain.members {
+      need.include(member.need(lanes: lanes, bf16: hasBF16DotProduct))
     }
+    return need
   }
 }
 

@@ -29,7 +29,7 @@ extension Kernels {
     let rows = table.shape.rows
     let (level, workers) = (level, workers)
     // Tasks own columns, so that rows may repeat.
-    runs(of: columns, length: 128) { range, worker in
+    runs(of: columns, length: Self.columnsOfTask) { range, worker in
       let row = unsafe workers[worker].floats(range.count)
       for i in 0..<ids.shape.elementCount {
         let id = ids.int32(i)
@@ -42,5 +42,13 @@ extension Kernels {
           table.floats(element: id * columns + range.lowerBound), Int64(range.count))
       }
     }
+  }
+  private static let columnsOfTask = 128
+
+  /// The scratch of ``scatterAddRows(_:ids:into:)`` for rows of so many columns.
+  package func need(scatterAddOfColumns columns: Int) -> ScratchNeed {
+    var need = ScratchNeed()
+    need.include(min(columns, Self.columnsOfTask) * 4, for: .task)
+    return need
   }
 }

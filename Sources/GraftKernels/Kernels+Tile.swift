@@ -37,27 +37,31 @@ extension Kernels {
 
   /// Rows go to a fixed number of lanes, each with its own sums; the lanes are added in order.
   private func sumColumns(_ job: TileJob, _ slices: [MemorySlice]) {
-    let plan = job.plan
-    let lanes = (plan.rows + plan.laneRows - 1) / plan.laneRows
-    let sums = LaneSums(count: lanes, width: plan.columnSums.count * plan.columns)
-    let workers = workers
-    pool.run(count: lanes) { lane, worker in
-      let last = min(plan.rows, (lane + 1) * plan.laneRows)
-      let addresses = unsafe slices.map { unsafe $0.address }
-      unsafe job.run(workers[worker], addresses, sums: sums.floats(lane: lane)) { tile in
-        for row in stride(from: lane * plan.laneRows, to: last, by: plan.tileRows) {
-          for column in stride(from: 0, to: plan.columns, by: plan.tileColumns) {
-            tile(
-              row..<min(last, row + plan.tileRows),
-              column..<min(plan.columns, column + plan.tileColumns))
+    let (plan, workers) = (job.plan, workers)
+    shared.lend(plan.sumByteCount) { memory in
+      let sums = plan.sums(in: memory)
+      sums.clear()
+      pool.run(count: plan.laneCount) { lane, worker in
+        let last = min(plan.rows, (lane + 1) * plan.laneRows)
+        let addresses = unsafe slices.map { unsafe $0.address }
+        unsafe job.run(workers[worker], addresses, sums: sums.floats(lane: lane)) { tile in
+          for row in stride(from: lane * plan.laneRows, to: last, by: plan.tileRows) {
+            for column in stride(from: 0, to: plan.columns, by: plan.tileColumns) {
+              tile(
+                row..<min(last, row + plan.tileRows),
+                column..<min(plan.columns, column + plan.tileColumns))
+            }
           }
         }
       }
+      sums.add(
+        level: level,
+        plan.columnSums.enumerated().map { ($0 * plan.columns, slices[$1]) })
     }
-    sums.add(
-      level: level,
-      plan.columnSums.enumerated().map { ($0 * plan.columns, slices[$1]) })
   }
+
+  /// The scratch of a prepared program.
+  package func need(_ prepared: PreparedProgram) -> ScratchNeed { prepared.need }
 }
 
 /// What every task of one run needs.
@@ -72,7 +76,7 @@ struct TileJob: Sendable {
     _ body: (_ tile: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) -> Void
   ) {
     let pointers = unsafe addresses.count
-    let room = unsafe worker.reserve(pointers * 8 + 64 + plan.slots * plan.slotStride * 4)
+    let room = unsafe worker.reserve(plan.scratchByteCount)
     let memory = unsafe room.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
     let scratch = unsafe (room + (pointers * 8 + 63) / 64 * 64)
       .assumingMemoryBound(to: Float.self)
@@ -88,6 +92,23 @@ struct TileJob: Sendable {
 }
 
 extension TilePlan {
+  /// The bytes of a task: the bindings' addresses, then slots.
+  var scratchByteCount: Int { bindings.count * 8 + 64 + slots * slotStride * 4 }
+
+  /// The lanes that sum columns.
+  var laneCount: Int { laneRows == 0 ? 0 : (rows + laneRows - 1) / laneRows }
+
+  /// The bytes of all lanes' sums.
+  var sumByteCount: Int {
+    LaneSums.byteCount(count: laneCount, width: columnSums.count * columns)
+  }
+
+  /// All lanes' sums in some memory.
+  func sums(in memory: Memory, at byteOffset: Int = 0) -> LaneSums {
+    LaneSums(
+      in: memory, at: byteOffset, count: laneCount, width: columnSums.count * columns)
+  }
+
   /// Lends `body` the plan as the tile machine takes it.
   fileprivate func withProgram(_ body: (UnsafePointer<graft_tile_program>) -> Void) {
     unsafe steps.withUnsafeBufferPointer { steps in

@@ -3,6 +3,7 @@ internal import COpenBLAS
 internal import CKernels
 internal import GraftCore
 internal import Glibc
+internal import Synchronization
 
 /// The instruction sets that kernels are compiled for; all give the same bits.
 package enum SIMDLevel: Int32, Sendable, CaseIterable, Comparable {
@@ -32,6 +33,8 @@ package final class Kernels: Sendable {
   /// Whether bf16 products are worth doing in bf16 on this CPU.
   package let hasBF16DotProduct: Bool
   let workers: [Worker]
+  let shared = SharedScratch()
+  let reservations = Mutex(ScratchNeed())
 
   /// Makes the kernels over a pool of threads.
   package init(pool: ThreadPool, simd: SIMDLevel = .best) {

@@ -1,14 +1,21 @@
 internal import CKernels
 internal import GraftCore
 
-/// Sums that every lane makes for itself, in f32 and from zero, before they are added in the lanes' order.
+/// Sums that every lane makes for itself, in f32, before they are added in the lanes' order.
 struct LaneSums: Sendable {
   private let sums: MemorySlice
 
-  /// Room for `width` sums in each of `count` lanes.
-  init(count: Int, width: Int) {
-    let memory = Memory.needed(byteCount: count * width * 4)
-    sums = MemorySlice(memory, dtype: .f32, shape: [count, width])
+  /// The bytes of `width` sums in each of `count` lanes; each run of lanes begins on a cache line.
+  static func byteCount(count: Int, width: Int) -> Int { (count * width * 4 + 63) / 64 * 64 }
+
+  /// Sums of `count` lanes in some memory.
+  init(in memory: Memory, at byteOffset: Int = 0, count: Int, width: Int) {
+    sums = MemorySlice(memory, at: byteOffset, dtype: .f32, shape: [count, width])
+  }
+
+  /// Begins every sum anew.
+  func clear() {
+    unsafe floats(lane: 0).update(repeating: 0, count: sums.shape.elementCount)
   }
 
   /// A lane's sums.

@@ -18,11 +18,25 @@ package final class PreparedProgram: Sendable {
   func plan(for slices: [MemorySlice]) -> TilePlan {
     guard usual.conflicts.contains(where: { slices[$0.read].overlaps(slices[$0.written]) })
     else { return usual }
-    return storesLast.withLock { plan in
+    return planThatStoresLast
+  }
+
+  private var planThatStoresLast: TilePlan {
+    storesLast.withLock { plan in
       let known = plan ?? TilePlan(program, storesLast: true)
       plan = known
       return known
     }
+  }
+
+  /// The scratch of a run, whichever slices there are.
+  var need: ScratchNeed {
+    var need = ScratchNeed()
+    for plan in [usual] + (usual.conflicts.isEmpty ? [] : [planThatStoresLast]) {
+      need.include(plan.scratchByteCount, for: .task)
+      need.includeShared(plan.sumByteCount)
+    }
+    return need
   }
 
   /// - Precondition: there is a slice for each binding, of its dtype, that covers its rows.

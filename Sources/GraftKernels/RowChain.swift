@@ -23,6 +23,8 @@ package struct RowChain: Sendable {
     let rows: Int
     let columns: Int
 
+    var layout: MatrixLayout { MatrixLayout(dtype, rows: rows, columns: columns) }
+
     /// Describes a matrix [rows, columns].
     package init(_ place: Place, _ dtype: DType, rows: Int, columns: Int) {
       self.place = place
@@ -97,18 +99,59 @@ enum PlannedMember: Sendable {
     }
   }
 
-  /// Room for what the member sums over the rows of a chain.
-  func laneSums(lanes: RowLanes) -> LaneSums? {
+  /// The bytes of what the member sums over the rows of a chain.
+  func sumByteCount(lanes: RowLanes) -> Int {
     switch self {
-    case .product, .siblings: nil
-    case .sum(let a, let b, _): LaneSums(count: lanes.count, width: a.columns * b.columns)
-    case .tiles(_, let plan, _):
-      plan.columnSums.isEmpty
-        ? nil
-        : LaneSums(
-          count: (plan.rows + plan.laneRows - 1) / plan.laneRows,
-          width: plan.columnSums.count * plan.columns)
+    case .product, .siblings: 0
+    case .sum(let a, let b, _):
+      LaneSums.byteCount(count: lanes.count, width: a.columns * b.columns)
+    case .tiles(_, let plan, _): plan.sumByteCount
     }
+  }
+
+  /// What the member sums over the rows of a chain, in some memory.
+  func laneSums(lanes: RowLanes, in memory: Memory, at byteOffset: Int) -> LaneSums? {
+    switch self {
+    case .product, .siblings: return nil
+    case .sum(let a, let b, _):
+      return LaneSums(
+        in: memory, at: byteOffset, count: lanes.count, width: a.columns * b.columns)
+    case .tiles(_, let plan, _):
+      guard !plan.columnSums.isEmpty else { return nil }
+      let sums = plan.sums(in: memory, at: byteOffset)
+      sums.clear()
+      return sums
+    }
+  }
+
+  /// What a worker needs for the member's tiles.
+  func need(lanes: RowLanes, bf16: Bool) -> ScratchNeed {
+    var need = ScratchNeed()
+    switch self {
+    case .product(let a, let b, let transposedB, let c):
+      let right = b.layout.transposed(if: transposedB)
+      for columns in Panels(m: c.rows, n: c.columns, k: a.columns).columnExtents {
+        for rows in lanes.tileExtents {
+          need.include(
+            ProductForm(
+              a: a.layout.part(rows: rows, columns: a.columns),
+              b: right.part(rows: a.columns, columns: columns),
+              c: c.layout.part(rows: rows, columns: columns)), bf16: bf16)
+        }
+      }
+    case .siblings(let a, let pairs):
+      for rows in lanes.tileExtents {
+        need.include(
+          siblings: a.layout.part(rows: rows, columns: a.columns),
+          pairs.map {
+            ($0.b.layout.transposed, $0.c.layout.part(rows: rows, columns: $0.c.columns))
+          },
+          bf16: bf16)
+      }
+    case .sum(let a, let b, _): need.include(lanes, sumOf: a.layout, b.layout, bf16: bf16)
+    case .tiles(_, let plan, _): need.include(plan.scratchByteCount, for: .task)
+    }
+    return need
   }
 
   /// Where each run of the sums belongs.

@@ -16,6 +16,9 @@ struct RowLanes: Sendable {
 
   var count: Int { (rows + rowsPerLane - 1) / rowsPerLane }
 
+  /// The rows that tiles have.
+  var tileExtents: [Int] { extents(of: rows, by: RowChain.rowsPerTile) }
+
   /// Calls `body` for the tiles of one lane, in order.
   func forEachTile(of lane: Int, _ body: (_ rows: Range<Int>, _ isFirst: Bool) -> Void) {
     let first = lane * rowsPerLane

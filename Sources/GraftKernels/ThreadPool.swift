@@ -17,12 +17,12 @@ package final class ThreadPool: Sendable {
     max(1, Int(graft_processor_count()))
   }
 
-  /// Starts `threadCount − 1` threads.
+  /// Starts `threadCount − 1` threads, or as many as the system gives.
   package init(threadCount: Int) {
     precondition(threadCount > 0, "a job needs a thread")
-    self.threadCount = threadCount
-    team = Team()
-    for worker in 1..<threadCount { team.start(worker) }
+    let team = Team()
+    self.threadCount = 1 + (1..<threadCount).prefix { team.start($0) }.count
+    self.team = team
   }
 
   deinit { team.dismiss() }
@@ -35,6 +35,19 @@ package final class ThreadPool: Sendable {
       team.exclusively {
         withoutActuallyEscaping(body) { team.share(count: count, $0) }
       }
+    }
+  }
+}
+
+extension ThreadPool {
+  /// Runs `body` once on each thread.
+  package func runOnEveryThread(_ body: @Sendable (_ worker: Int) -> Void) {
+    let started = Atomic<Int>(0)
+    run(count: threadCount) { [threadCount] _, worker in
+      started.add(1, ordering: .acquiringAndReleasing)
+      // Nobody takes a second task while some have none.
+      while started.load(ordering: .acquiring) < threadCount { sched_yield() }
+      body(worker)
     }
   }
 }
@@ -147,8 +160,10 @@ package final class ThreadPool: Sendable {
     for task in claim * stride..<min(total, (claim + 1) * stride) { body?(task, worker) }
   }
 
-  func start(_ worker: Int) {
-    let context = unsafe Unmanaged.passRetained(Recruit(team: self, worker: worker)).toOpaque()
+  /// Starts a worker's thread; false when the system gives none.
+  func start(_ worker: Int) -> Bool {
+    let recruit = unsafe Unmanaged.passRetained(Recruit(team: self, worker: worker))
+    let context = unsafe recruit.toOpaque()
     var thread = pthread_t()
     let status = unsafe pthread_create(
       &thread, nil,
@@ -158,8 +173,12 @@ package final class ThreadPool: Sendable {
         recruit.team.work(recruit.worker)
         return nil
       }, context)
-    precondition(status == 0, "the system starts a thread")
+    guard status == 0 else {
+      unsafe recruit.release()
+      return false
+    }
     pthread_detach(thread)
+    return true
   }
 
   private func work(_ worker: Int) {

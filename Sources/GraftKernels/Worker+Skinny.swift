@@ -4,20 +4,19 @@ internal import GraftCore
 extension Worker {
   /// z = scale·x·y (+ z) in f32 where one extent is small.
   func multiplySkinny(
-    _ x: Matrix, _ y: Matrix, into z: Matrix, scale: Float, accumulate: Bool, level: Int32
+    _ form: ProductForm, _ x: Matrix, _ y: Matrix, into z: Matrix, scale: Float, level: Int32
   ) {
     let (k, n) = unsafe (y.rows, y.columns)
-    let width = (n + 15) / 16 * 16
     var right = unsafe y.floats
     var stride = unsafe y.rowStride
-    if unsafe !y.isReadableInRegisters {
-      unsafe right = unsafe floats(k * width, for: .packed)
-      stride = width
-      unsafe pack(y, at: right, width: width, filled: width, level: level)
+    if form.packedCount > 0 {
+      unsafe right = unsafe floats(form.packedCount, for: .packed)
+      stride = form.packedWidth
+      unsafe pack(y, at: right, width: stride, filled: stride, level: level)
     }
     unsafe graft_skinny(
       level, x.floats, Int64(x.rowStride), Int64(x.columnStride), right, Int64(stride), z.floats,
-      Int64(z.rowStride), Int64(x.rows), Int64(n), Int64(k), scale, accumulate ? 1 : 0)
+      Int64(z.rowStride), Int64(x.rows), Int64(n), Int64(k), scale, form.accumulates ? 1 : 0)
   }
 
   /// c = a·b for each pair of matrices with few columns, with the bits of each product alone.
@@ -26,8 +25,8 @@ extension Worker {
   func multiplySiblings(
     _ a: Matrix, _ pairs: [(b: Matrix, c: Matrix)], bf16: Bool, level: Int32
   ) {
-    guard unsafe !bf16 || a.dtype != .bf16 || pairs.allSatisfy({ unsafe $0.b.dtype != .bf16 })
-    else {
+    let areWide = unsafe pairs.allSatisfy { unsafe $0.b.dtype != .bf16 }
+    guard unsafe Self.joins(a.dtype, areWide: areWide, bf16: bf16) else {
       for index in unsafe pairs.indices {
         unsafe multiply(a, pairs[index].b, into: pairs[index].c, bf16: bf16, level: level)
       }
@@ -35,7 +34,7 @@ extension Worker {
     }
     let (rows, k) = unsafe (a.rows, a.columns)
     let n = unsafe pairs.reduce(0) { unsafe $0 + $1.b.columns }
-    let width = (n + 15) / 16 * 16
+    let width = ProductForm.packedWidth(n)
     let x = unsafe a.converted(by: self, for: .left, level: level)
     let right = unsafe floats(k * width, for: .packed)
     var first = 0
@@ -64,5 +63,32 @@ extension Worker {
     unsafe graft_pack(
       level, y.floats, Int64(y.rowStride), Int64(y.columnStride), right, Int64(width),
       Int64(y.rows), Int64(y.columns), Int64(filled))
+  }
+}
+
+extension Worker {
+  /// Whether products of one operand are made as one: those of bf16 values have a kernel of their own.
+  ///
+  /// - Parameter areWide: Whether no right operand is bf16.
+  fileprivate static func joins(_ a: DType, areWide: Bool, bf16: Bool) -> Bool {
+    !bf16 || a != .bf16 || areWide
+  }
+}
+
+extension ScratchNeed {
+  /// Adds products c = a·b of one operand on one thread.
+  mutating func include(
+    siblings a: MatrixLayout, _ pairs: [(b: MatrixLayout, c: MatrixLayout)], bf16: Bool
+  ) {
+    let areWide = pairs.allSatisfy { $0.b.dtype != .bf16 }
+    guard Worker.joins(a.dtype, areWide: areWide, bf16: bf16) else {
+      for (b, c) in pairs { include(ProductForm(a: a, b: b, c: c), bf16: bf16) }
+      return
+    }
+    let width = ProductForm.packedWidth(pairs.reduce(0) { $0 + $1.b.columns })
+    include(a.convertedByteCount, for: .left)
+    for (b, _) in pairs { include(b.convertedByteCount, for: .right) }
+    include(a.columns * width * 4, for: .packed)
+    include(a.rows * width * 4, for: .result)
   }
 }

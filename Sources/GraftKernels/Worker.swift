@@ -24,6 +24,31 @@ internal import GraftCore
   private var primitives: OpaquePointer?
   private var wasOpened = false
 
+  /// The bytes of scratch that it holds.
+  var byteCount: Int { scratch.reduce(0) { $0 + Memory.pages($1?.byteCount ?? 0) } }
+
+  /// Takes all the scratch that work needs.
+  ///
+  /// - Throws: ``StorageError`` without memory.
+  func reserve(_ need: ScratchNeed) throws(StorageError) {
+    for (purpose, count) in need.own.enumerated() where count > scratch[purpose]?.byteCount ?? 0 {
+      // What is too small makes room first.
+      scratch[purpose] = nil
+      scratch[purpose] = try Memory(byteCount: count)
+    }
+  }
+
+  /// Makes the primitive of a product; false when the library can't.
+  ///
+  /// - Throws: ``StorageError`` without memory.
+  func prepare(_ product: ProductForm) throws(StorageError) -> Bool {
+    guard let context = unsafe onednn else { return false }
+    var narrow = product.narrow
+    let result = unsafe graft_onednn_prepare(context, &narrow)
+    if result < 0 { throw .noMemory(for: "a product of bf16 matrices") }
+    return result > 0
+  }
+
   /// Room for `byteCount` bytes, aligned to a page; what it held before is lost.
   func reserve(_ byteCount: Int, for purpose: Purpose = .task) -> UnsafeMutableRawPointer {
     if scratch[purpose.rawValue].map({ $0.byteCount < byteCount }) ?? true {

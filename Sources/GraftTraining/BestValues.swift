@@ -6,6 +6,11 @@ package final class BestValues {
   /// The copies, under the names that the state file uses.
   package let tensors: [(name: TensorName, value: MemorySlice)]
 
+  /// The bytes of the copies of some trained tensors.
+  package static func byteCount(of trainable: TrainableTensors) -> Int {
+    trainable.tensors.reduce(0) { $0 + Memory.pages($1.value.byteCount) }
+  }
+
   /// Makes room for the copies.
   ///
   /// - Throws: ``StorageError`` when memory runs out.
@@ -24,11 +29,14 @@ package final class BestValues {
     for (now, best) in zip(current, tensors) { best.value.replaceBytes(now.value.bytes) }
   }
 
-  /// Runs `body` while the trained tensors have the best values.
+  /// Runs `body` while the trained tensors have the best values; the two change places, so that there is no third copy.
   func withBest(_ body: () throws -> Void) rethrows {
-    let last = current.map { $0.value.floats() }
-    for (now, best) in zip(current, tensors) { now.value.replaceBytes(best.value.bytes) }
-    defer { for (now, values) in zip(current, last) { now.value.replaceElements(values) } }
+    exchange()
+    defer { exchange() }
     try body()
+  }
+
+  private func exchange() {
+    for (now, best) in zip(current, tensors) { now.value.exchangeBytes(with: best.value) }
   }
 }

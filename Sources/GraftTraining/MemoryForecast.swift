@@ -1,5 +1,3 @@
-internal import GraftCore
-internal import GraftGraph
 internal import GraftKernels
 
 /// What a run will hold in memory beside mapped weights, known before its first step.
@@ -17,28 +15,11 @@ public struct MemoryForecast: Sendable, Equatable {
   public var peakBytes: Int { baselineBytes + stateBytes + arenaBytes + scratchBytes }
 
   /// Room for what libraries make when they are first used: compiled kernels, buffers for packing, stacks; measured.
-  static let libraryBytes = 7 << 20
-  static let libraryBytesPerThread = 2 << 20
+  private static let libraryBytes = 7 << 20
+  private static let libraryBytesPerThread = 2 << 20
 
-  /// What a compiled graph's kernels need of each worker, in the largest of their purposes.
-  static func scratch(_ compilation: Compilation, threads: Int, bf16: Bool) -> Int {
-    let graph = compilation.graph
-    var (task, chain) = (0, 0)
-    for step in compilation.schedule.steps {
-      if case .chain(let steps) = step { chain = max(chain, steps.scratch.arenaByteCount) }
-      for place in step.kernels {
-        let node = graph.nodes[place]
-        guard case .crossEntropy = node.op else { continue }
-        let (x, head) = (graph.type(of: node.inputs[0]), graph.type(of: node.inputs[1]))
-        let isNarrow = bf16 && x.dtype == .bf16 && head.dtype == .bf16
-        let room = CrossEntropyRoom(
-          vocabulary: head.shape[0], hidden: head.shape[1], kept: isNarrow ? .bf16 : .f32)
-        task = max(task, room.byteCount)
-      }
-    }
-    return threads * (task + chain + libraryBytesPerThread) + libraryBytes
+  /// What threads work in: the kernels' scratch, and what libraries take.
+  static func scratch(_ need: ScratchNeed, threads: Int) -> Int {
+    need.byteCount(threads: threads) + threads * libraryBytesPerThread + libraryBytes
   }
-
-  /// The bytes of the pages that a tensor of its own takes.
-  static func pages(_ byteCount: Int) -> Int { (byteCount + 4095) / 4096 * 4096 }
 }

@@ -205,13 +205,14 @@ package final class Trainer {
     var memory = MemoryForecast()
     memory.baselineBytes = ProcessMemory.anonymousResidentBytes
     memory.stateBytes = trainable.entries.reduce(0) { sum, entry in
-      entry.state.reduce(sum + MemoryForecast.pages(entry.gradient.byteCount)) {
-        $0 + MemoryForecast.pages($1.value.byteCount)
+      entry.state.reduce(sum + Memory.pages(entry.gradient.byteCount)) {
+        $0 + Memory.pages($1.value.byteCount)
       }
     }
     memory.arenaBytes = compilation.memoryPlan.arenaByteCount + others
-    memory.scratchBytes = MemoryForecast.scratch(
-      compilation, threads: kernels.pool.threadCount, bf16: kernels.hasBF16DotProduct)
+    var need = kernels.reserved
+    need.include(compilation.need(kernels))
+    memory.scratchBytes = MemoryForecast.scratch(need, threads: kernels.pool.threadCount)
     return memory
   }
 

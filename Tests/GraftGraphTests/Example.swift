@@ -1,6 +1,7 @@
 import GraftCore
 import GraftGraph
 import GraftKernels
+import Testing
 
 /// A graph with memory for its parameters and inputs, filled by a formula that the PyTorch generator shares.
 struct Example {
@@ -87,12 +88,14 @@ struct Example {
     _ outputs: [Value], _ options: CompilerOptions = CompilerOptions(), threads: Int = 2,
     poisons: Bool = true
   ) throws -> [[Double]] {
-    let executable = try Executable(
-      graph, outputs: outputs, options: options,
-      kernels: Kernels(pool: ThreadPool(threadCount: threads)))
+    let kernels = Kernels(pool: ThreadPool(threadCount: threads))
+    let executable = try Executable(graph, outputs: outputs, options: options, kernels: kernels)
+    let scratch = kernels.scratchByteCount
     executable.poisonsMemory = poisons
     try executable.run(bindings: try bindings())
     try executable.run(bindings: try bindings())
+    // All scratch is taken before the first run.
+    #expect(kernels.scratchByteCount == scratch)
     return outputs.map { executable.output($0).elements }
   }
 

@@ -16,6 +16,16 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 2, 5])
+  func `runs a body once on each thread`(threads: Int) {
+    let pool = ThreadPool(threadCount: threads)
+    for _ in 0..<200 {
+      let counts = Mutex([Int](repeating: 0, count: threads))
+      pool.runOnEveryThread { worker in counts.withLock { $0[worker] += 1 } }
+      #expect(counts.withLock { $0.allSatisfy { $0 == 1 } })
+    }
+  }
+
   @Test func `runs more tasks than a ticket counts`() {
     let pool = ThreadPool(threadCount: 3)
     let sum = Atomic<Int>(0)

@@ -17,6 +17,8 @@ int64_t graft_onednn_size(void);
 /// Opens the library for the calling thread's use; 0 when it isn't there.
 int graft_onednn_open(graft_onednn *context);
 void graft_onednn_close(graft_onednn *context);
+/// Makes what a product needs; 0 when the library can't do it, -1 without memory.
+int graft_onednn_prepare(graft_onednn *context, const graft_onednn_product *product);
 /// Runs a product on the calling thread alone; 0 when the library can't do it.
 int graft_onednn_multiply(
   graft_onednn *context, const graft_onednn_product *product, const void *a, const void *b, void *c);

@@ -63,7 +63,7 @@ extension LanguageModel {
     let trainer = try Trainer(
       subject.graph, trainable: trainable, settings: settings, kernels: kernels,
       besides: (validation?.evaluator.arenaByteCount ?? 0)
-        + (settings.keepsBest ? 4 * trainable.parameterCount : 0))
+        + (settings.keepsBest ? BestValues.byteCount(of: trainable) : 0))
     return PreparedTraining(
       settings: settings, text: text, validationText: validationText, windows: windows,
       subject: subject, trainer: trainer, validation: validation)
@@ -95,6 +95,8 @@ extension LanguageModel {
       tokenizer: tokenizer, endToken: endToken, settings: settings,
       chatTemplate: { try named ?? self.chatTemplate() })
     for file in files {
+      try Memory.checkRoom(
+        Self.roomOfTokenizer + Self.roomPerByte * InputFile(path: file).byteCount)
       let bytes = try InputFile.contents(of: file, atMost: Self.maximumDataBytes)
       try text.append(bytes, file: file, reader: reader)
     }
@@ -109,6 +111,9 @@ extension LanguageModel {
 
   /// The largest data file that is read: tokens are kept in memory.
   private static let maximumDataBytes = 4 << 30
+
+  /// What tokenizing takes beside a file, and for each of its bytes: the byte, growing lists of tokens; more than was seen.
+  private static let (roomOfTokenizer, roomPerByte) = (64 << 20, 16)
 
   /// What a run needs to validate on a text.
   private func evaluation(

@@ -42,6 +42,11 @@ enum ErrorPrinter {
       Standard.output(message)
       return ExitStatus.done.rawValue
     }
+    guard GraftCommand.exitCode(for: error) == .validationFailure else {
+      // Foundation's errors are the system's.
+      Standard.error("error: \(error.localizedDescription)")
+      return ExitStatus.inputOutput.rawValue
+    }
     Standard.error(usageLines(message))
     return ExitStatus.usage.rawValue
   }
@@ -77,7 +82,7 @@ enum Standard {
     guard code != 0 else { return }
     let reason = unsafe String(cString: strerror(code))
     error("error: the results can't be written\n  standard output: \(reason)")
-    exit(ExitStatus.inputOutput.rawValue)
+    _exit(ExitStatus.inputOutput.rawValue)
   }
 
   /// Prints a line to standard error, if anyone can read it.

@@ -19,6 +19,8 @@ public struct StorageError: DiagnosableError, Equatable {
     case notRegular(found: String)
     /// A system call failed.
     case system(call: String, errno: Int32)
+    /// The system gives no memory.
+    case noMemory
     /// The target's file system hasn't the room.
     case noSpace(neededBytes: Int, availableBytes: Int)
     /// The target exists and isn't Graft's to replace.
@@ -57,7 +59,16 @@ public struct StorageError: DiagnosableError, Equatable {
 
   /// The error for a failed system call, with `errno`'s common values told apart.
   public init(call: String, errno code: Int32, file: String) {
-    self.init(code == ENOENT ? .notFound : .system(call: call, errno: code), file: file)
+    switch code {
+    case ENOENT: self.init(.notFound, file: file)
+    case ENOMEM: self.init(.noMemory, file: file)
+    default: self.init(.system(call: call, errno: code), file: file)
+    }
+  }
+
+  /// The error for memory that can't be had.
+  package static func noMemory(for what: String) -> StorageError {
+    StorageError(.noMemory, file: what, remedy: "free memory, or ask for less of it")
   }
 }
 
@@ -71,7 +82,7 @@ extension StorageError {
 
   private var kind: Diagnosis.Kind {
     switch reason {
-    case .system(_, ENOMEM): .memory
+    case .noMemory: .memory
     case .notFound, .notRegular, .system, .noSpace, .alreadyExists: .inputOutput
     case .truncated, .malformed, .overflow, .limitExceeded, .unsupported, .refused, .mismatch,
       .unrecognized, .notRepresentable:
@@ -84,6 +95,7 @@ extension StorageError {
     case .notFound: "no such file or directory"
     case .notRegular(let found): "expected a regular file, found \(found)"
     case .system(let call, let code): "\(call) failed: \(describe(errno: code))"
+    case .noMemory: "not enough memory"
     case .noSpace(let needed, let available):
       "not enough space: \(needed) bytes needed, \(available) bytes available"
     case .alreadyExists: "the target exists already"
@@ -111,7 +123,8 @@ extension StorageError {
     case .limitExceeded(_, _, let found), .unsupported(_, let found), .refused(_, let found):
       parts.append("found \(found.escapedForTerminal)")
     case .unrecognized(let expected): parts.append("expected \(expected)")
-    case .notFound, .notRegular, .system, .noSpace, .alreadyExists, .overflow, .notRepresentable:
+    case .notFound, .notRegular, .system, .noMemory, .noSpace, .alreadyExists, .overflow,
+      .notRepresentable:
       break
     }
     return parts.joined(separator: ", ")

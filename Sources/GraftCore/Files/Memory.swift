@@ -18,15 +18,13 @@ internal import Glibc
 
   /// Allocates zeroed pages, aligned to at least 4096 bytes; large regions ask for huge pages.
   ///
-  /// - Throws: ``StorageError`` with `ENOMEM` when the system refuses.
+  /// - Throws: ``StorageError/Reason/noMemory`` when the system refuses.
   public init(byteCount: Int) throws(StorageError) {
     precondition(byteCount >= 0, "a region has no negative size")
     let pages = max(byteCount, 1)
     let region = unsafe mmap(nil, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let region = unsafe region, unsafe region != MAP_FAILED else {
-      throw StorageError(
-        .system(call: "mmap", errno: errno), file: "memory of \(byteCount) bytes",
-        remedy: "free memory, or ask for less of it")
+      throw .noMemory(for: "\(byteCount) bytes")
     }
     if byteCount >= 4 << 20 { _ = unsafe madvise(region, pages, MADV_HUGEPAGE) }
     unsafe self.start = region
@@ -34,6 +32,16 @@ internal import Glibc
     self.byteCount = byteCount
     self.isWritable = true
   }
+
+  /// Checks that the system would give so many bytes, for what can't say that it gets none.
+  ///
+  /// - Throws: ``StorageError/Reason/noMemory``.
+  package static func checkRoom(_ byteCount: Int) throws(StorageError) {
+    _ = try Memory(byteCount: byteCount)
+  }
+
+  /// The bytes of the whole pages that a region of so many bytes takes.
+  package static func pages(_ byteCount: Int) -> Int { (byteCount + 4095) / 4096 * 4096 }
 
   /// Maps a whole file read-only, after its size has been checked by the caller's reader.
   ///

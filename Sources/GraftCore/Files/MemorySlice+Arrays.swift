@@ -35,6 +35,25 @@ extension MemorySlice {
     unsafe source.withUnsafeBytes { source in unsafe replaceBytes(source) }
   }
 
+  /// Puts the bytes of two slices in each other's place.
+  ///
+  /// - Precondition: slices of one size in different, writable regions.
+  public func exchangeBytes(with other: MemorySlice) {
+    precondition(
+      byteCount == other.byteCount && memory !== other.memory && memory.isWritable
+        && other.memory.isWritable, "slices of one size in different regions")
+    guard let one = unsafe memory.address(at: byteOffset),
+      let two = unsafe other.memory.address(at: other.byteOffset)
+    else { return }
+    let (own, others) = unsafe (
+      UnsafeMutableRawBufferPointer(start: one, count: byteCount),
+      UnsafeMutableRawBufferPointer(start: two, count: byteCount)
+    )
+    for index in 0..<byteCount { unsafe (own[index], others[index]) = (others[index], own[index]) }
+    // The exchange goes through addresses: the owners must live until it is done.
+    withExtendedLifetime((memory, other.memory)) {}
+  }
+
   private func replaceBytes(_ source: UnsafeRawBufferPointer) {
     precondition(source.count == byteCount && memory.isWritable, "as many bytes as the slice has")
     guard let target = unsafe memory.address(at: byteOffset), let start = source.baseAddress else {

@@ -52,9 +52,9 @@ public final class Executable {
     try self.init(compilation, kernels: kernels)
   }
 
-  /// Takes the memory that a compiled graph needs.
+  /// Takes the memory that a compiled graph needs, the kernels' scratch with it, so that no run takes any.
   ///
-  /// - Throws: ``StorageError`` when the arena can't be had.
+  /// - Throws: ``StorageError`` when it can't be had.
   package init(_ compilation: Compilation, kernels: Kernels) throws(StorageError) {
     let graph = compilation.graph
     self.graph = graph
@@ -71,7 +71,9 @@ public final class Executable {
     }
     self.constants = constants
     leaves = graph.leaves(used, schedule)
-    instructions = schedule.steps.map { Instruction($0, graph, used: used) }
+    instructions = compilation.instructions
+    try kernels.reserve(
+      instructions.reduce(into: ScratchNeed()) { $0.include($1.need(graph, kernels)) })
     resolved = instructions.map { _ in nil }
     self.kernels = kernels
     for (index, instruction) in instructions.enumerated() {

@@ -1,0 +1,71 @@
+internal import GraftCore
+package import GraftKernels
+
+extension Instruction {
+  /// The scratch that the instruction takes.
+  func need(_ graph: Graph, _ kernels: Kernels) -> ScratchNeed {
+    switch action {
+    case .tiles(let program): kernels.need(program)
+    case .chain(let chain): kernels.need(chain)
+    case .siblings: kernels.need(siblings: layout(0, graph), pairs(graph))
+    case .copy: ScratchNeed()
+    case .kernel(let op, let inputCount): need(of: op, inputCount, graph, kernels)
+    }
+  }
+
+  private func need(
+    of op: Op, _ inputCount: Int, _ graph: Graph, _ kernels: Kernels
+  ) -> ScratchNeed {
+    func layout(_ index: Int) -> MatrixLayout { self.layout(index, graph) }
+    func dtype(_ index: Int) -> DType { layout(index).dtype }
+    switch op {
+    case .matmul(let transposeA, let transposeB):
+      return kernels.need(
+        product: layout(0), transposed: transposeA, layout(1), transposed: transposeB,
+        into: layout(2))
+    case .attention(let shape):
+      return kernels.need(attention: shape, dtype(0), dtype(1), dtype(2))
+    case .attentionBackward(let shape):
+      return kernels.need(
+        attentionBackward: shape, dtype(0), dtype(1), dtype(2), hasSegments: inputCount > 6)
+    case .cachedAttention(let shape):
+      return kernels.need(
+        cachedAttention: shape, dtype(0), keyCache: dtype(3), valueCache: dtype(4))
+    case .gather: return ScratchNeed()
+    case .scatterAdd: return kernels.need(scatterAddOfColumns: layout(0).columns)
+    case .crossEntropy:
+      return kernels.need(
+        crossEntropy: layout(0), head: layout(1), hasGradient: operands[inputCount + 1] != nil)
+    case .crossEntropyHeadGradient:
+      return kernels.need(
+        crossEntropyHeadGradient: layout(0), head: layout(1), into: layout(inputCount))
+    case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
+      .rowReduce, .sumRows, .reshape, .assign:
+      preconditionFailure("\(op) isn't a kernel")
+    }
+  }
+}
+
+extension Instruction {
+  /// An operand as a matrix.
+  private func layout(_ index: Int, _ graph: Graph) -> MatrixLayout {
+    guard let operand = operands[index] else { preconditionFailure("an operand that is there") }
+    return MatrixLayout(graph.dtype(of: operand.base), operand.shape)
+  }
+
+  /// The right operands and results of siblings.
+  private func pairs(_ graph: Graph) -> [(b: MatrixLayout, c: MatrixLayout)] {
+    let count = operands.count / 2
+    return (1...count).map { (b: layout($0, graph), c: layout($0 + count, graph)) }
+  }
+}
+
+extension Compilation {
+  /// The instructions that the steps become.
+  var instructions: [Instruction] { schedule.steps.map { Instruction($0, graph, used: used) } }
+
+  /// The scratch that a run takes.
+  package func need(_ kernels: Kernels) -> ScratchNeed {
+    instructions.reduce(into: ScratchNeed()) { $0.include($1.need(graph, kernels)) }
+  }
+}

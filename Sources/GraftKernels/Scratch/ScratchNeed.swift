@@ -1,0 +1,50 @@
+internal import GraftCore
+
+/// The scratch that some work needs, known from its shapes before it runs.
+package struct ScratchNeed: Sendable, Equatable {
+  /// Bytes of each worker, by purpose.
+  private(set) var own = [Int](repeating: 0, count: Worker.Purpose.allCases.count)
+  /// Bytes that the tasks of one job share.
+  private(set) var shared = 0
+  /// The products that oneDNN makes.
+  private(set) var narrowProducts: Set<ProductForm> = []
+  /// Whether OpenBLAS makes some.
+  private(set) var usesBLAS = false
+
+  /// No need.
+  package init() {}
+
+  /// Adds work that runs at another time.
+  package mutating func include(_ other: ScratchNeed) {
+    for purpose in Worker.Purpose.allCases {
+      include(other.own[purpose.rawValue], for: purpose)
+    }
+    includeShared(other.shared)
+    narrowProducts.formUnion(other.narrowProducts)
+    usesBLAS = usesBLAS || other.usesBLAS
+  }
+
+  mutating func include(_ byteCount: Int, for purpose: Worker.Purpose) {
+    own[purpose.rawValue] = max(own[purpose.rawValue], byteCount)
+  }
+
+  mutating func includeShared(_ byteCount: Int) { shared = max(shared, byteCount) }
+
+  /// Adds a product on one thread; `bf16` when products of bf16 values are oneDNN's.
+  mutating func include(_ product: ProductForm, bf16: Bool) {
+    if bf16 && product.isNarrow {
+      narrowProducts.insert(product)
+    } else {
+      include(product.a.convertedByteCount, for: .left)
+      include(product.b.convertedByteCount, for: .right)
+      include(product.packedCount * 4, for: .packed)
+      include(product.c.convertedByteCount, for: .result)
+      usesBLAS = usesBLAS || !product.isSkinny
+    }
+  }
+
+  /// The bytes of all workers' scratch and of what they share, in whole pages.
+  package func byteCount(threads: Int) -> Int {
+    threads * own.reduce(0) { $0 + Memory.pages($1) } + Memory.pages(shared)
+  }
+}

@@ -1,0 +1,41 @@
+import Foundation
+import Testing
+
+/// Training where the system gives no more address space: it runs, or says so before it has written anything.
+@Suite(.serialized) struct `Scarce memory` {
+  private let scratch = Scratch()
+
+  private func train(kibibytes: Int) throws -> (output: String, status: Int32) {
+    // A thread of OpenBLAS's own, which nobody uses, takes 128 MiB when it finds them, at any moment.
+    try Shell.run(
+      "ulimit -v \(kibibytes); OPENBLAS_NUM_THREADS=1 exec graft train model --data text/gospels.txt --steps 1 "
+        + "--batch-size 8 --sequence-length 512 --full --threads 2 --quiet --out "
+        + scratch("run") + " 2>&1",
+      in: Graft.fixtures.path)
+  }
+
+  /// Whether training ran; if not, that it ended as it should.
+  private func runs(kibibytes: Int) throws -> Bool {
+    defer { try? FileManager.default.removeItem(at: scratch.url("run")) }
+    let (output, status) = try train(kibibytes: kibibytes)
+    if status == 0 { return true }
+    #expect(status == 5, "\(kibibytes) KiB: \(output)")
+    #expect(output.hasPrefix("error: not enough memory\n"), "\(output)")
+    #expect(scratch.names.isEmpty, "\(kibibytes) KiB")
+    return false
+  }
+
+  @Test func `training runs or ends with 5, whatever the limit, and leaves nothing`() throws {
+    // Between what the process takes before it reads a model and what the run takes.
+    var (fails, works) = (0, 1 << 21)
+    try #require(try runs(kibibytes: works))
+    fails = works / 4
+    while works - fails > 1024 {
+      let middle = (fails + works) / 2
+      if try runs(kibibytes: middle) { works = middle } else { fails = middle }
+    }
+    for distance in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144] {
+      _ = try runs(kibibytes: fails - distance * 1024)
+    }
+  }
+}
