@@ -39,7 +39,8 @@ extension Instruction {
     case .crossEntropyHeadGradient:
       return kernels.need(
         crossEntropyHeadGradient: layout(0), head: layout(1), into: layout(inputCount))
-    case .parameter, .input, .constant, .unary, .binary, .select, .cast, .broadcast, .rotateHalf,
+    case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
+      .rotateHalf,
       .rowReduce, .sumRows, .reshape, .assign:
       preconditionFailure("\(op) isn't a kernel")
     }
