@@ -81,8 +81,9 @@ struct AttentionBackward: Sendable {
 
   private static let leastParts = 8
 
-  /// What the parts take. Segments, which are known only when they are there, may cut a sequence anywhere: then each part is
-  /// counted with all keys.
+  /// What the parts take.
+  ///
+  /// Segments, which are known only when they are there, may cut a sequence anywhere: then each part is counted with all keys.
   static func need(
     _ shape: AttentionShape, hasSegments: Bool, _ tile: AttentionTile
   ) -> ScratchNeed {
