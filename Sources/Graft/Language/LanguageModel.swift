@@ -21,7 +21,7 @@ public final class LanguageModel: Sendable {
   /// `tokenizer_config.json` and `chat_template.jinja`, where the model has them.
   let tokenizerFiles: (configuration: [UInt8]?, template: [UInt8]?)
   /// The tokens that end a generated text: those of `generation_config.json`, else those of `config.json`.
-  let generationEndTokens: Set<Int32>
+  let generationEndTokens: [Int32]
 
   /// Opens a model directory or a model in one file.
   ///
@@ -53,8 +53,7 @@ public final class LanguageModel: Sendable {
       (json) throws(ModelError) in
       try GenerationSettings(json, file: path + "/generation_config.json")
     }
-    generationEndTokens = Set(
-      (generation?.endTokens ?? architecture.endTokens).map(Int32.init))
+    generationEndTokens = (generation?.endTokens ?? architecture.endTokens).map(Int32.init)
     self.path = path
     self.precision = precision
     self.kernels = kernels

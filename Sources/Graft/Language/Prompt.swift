@@ -13,7 +13,7 @@ extension LanguageModel {
   ///
   /// - Throws: ``ModelError`` for a text without tokens.
   public func prompt(_ text: String) throws(ModelError) -> Prompt {
-    try prompt(tokenizer.encode(text), endTokens: generationEndTokens, endMark: "")
+    try prompt(tokenizer.encode(text), endTokens: [], endMark: "")
   }
 
   /// A conversation as a prompt, in a chat template and up to where the assistant's next answer begins.
@@ -36,17 +36,18 @@ extension LanguageModel {
     let isToken = markTokens.count == 1 && tokenizer.isSpecial(markTokens[0])
     return try prompt(
       tokenizer.encode(pieces, addSpecialTokens: false).tokens,
-      endTokens: generationEndTokens.union(isToken ? markTokens : []), endMark: isToken ? "" : mark)
+      endTokens: isToken ? markTokens : [], endMark: isToken ? "" : mark)
   }
 
   private func prompt(
-    _ tokens: [Int32], endTokens: Set<Int32>, endMark: String
+    _ tokens: [Int32], endTokens: [Int32], endMark: String
   ) throws(ModelError) -> Prompt {
     guard !tokens.isEmpty else {
       throw ModelError(
         .invalidValue(key: "prompt", expected: "at least one token", found: "nothing"),
         file: path, remedy: "give a --prompt with text")
     }
-    return Prompt(tokens: tokens, endTokens: endTokens, endMark: endMark)
+    return Prompt(
+      tokens: tokens, endTokens: Set(generationEndTokens + endTokens), endMark: endMark)
   }
 }

@@ -27,6 +27,15 @@ struct ChatLayout: Sendable {
     case lastUser(Turn)
     /// Nowhere.
     case refused
+
+    /// The turns that it may go into.
+    var turns: [Turn] {
+      switch self {
+      case .turn(let it), .preface(let it), .firstUser(let it), .lastUser(let it): [it]
+      case .heading(let it, let later): [it, later]
+      case .refused: []
+      }
+    }
   }
 
   /// What is done to the white space around a message.
@@ -77,6 +86,14 @@ struct ChatLayout: Sendable {
     var result = self
     change(&result)
     return result
+  }
+
+  /// Whether the model's token at the end of a text stands somewhere.
+  var writesEnd: Bool {
+    let turns = [user, assistant] + system.turns
+    return ([start, separator, end] + turns.flatMap { [$0.prefix, $0.suffix] }).contains {
+      $0.contains("{eos}")
+    }
   }
 
   /// A copy in which the marks stand for themselves.

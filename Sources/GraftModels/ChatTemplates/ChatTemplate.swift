@@ -20,10 +20,13 @@ public struct ChatTemplate: Sendable {
   /// The name that `--chat-template` takes.
   public let name: String
   let layout: ChatLayout
+  /// Whether the template writes the model's end token, which isn't known.
+  public let lacksEnd: Bool
 
   init(name: String, layout: ChatLayout, marks: Marks) {
     self.name = name
     self.layout = layout.resolved(marks)
+    lacksEnd = marks.end.isEmpty && layout.writesEnd
   }
 
   /// The template of a name; nil when there is none.

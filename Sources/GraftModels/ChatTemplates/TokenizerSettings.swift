@@ -13,9 +13,10 @@ public struct TokenizerSettings: Sendable {
   ///   - configuration: `tokenizer_config.json`.
   ///   - template: `chat_template.jinja`, which comes before the template in the configuration.
   ///   - path: The model, for the names of the files in errors.
+  ///   - end: The token at the end of a text, where the configuration names none.
   /// - Throws: ``StorageError`` for a file that isn't JSON or a template that isn't UTF-8.
   public init(
-    configuration: [UInt8]?, template: [UInt8]?, path: String
+    configuration: [UInt8]?, template: [UInt8]?, path: String, end: String? = nil
   ) throws(StorageError) {
     if let configuration {
       let file = path + "/tokenizer_config.json"
@@ -24,6 +25,7 @@ public struct TokenizerSettings: Sendable {
         start: Self.token(json["bos_token"]), end: Self.token(json["eos_token"]))
       self.template = Self.template(json["chat_template"]).map { ($0, file) }
     }
+    if marks.end.isEmpty, let end { marks.end = end }
     if let template {
       let file = path + "/chat_template.jinja"
       guard let text = String(validating: template, as: UTF8.self) else {

@@ -82,6 +82,24 @@ struct RunControlTests {
     #expect(!Directory.exists(at: workspace("run")))
   }
 
+  @Test func `what can't be trained leaves no directory`() throws {
+    let workspace = Workspace()
+    try AtomicFile.write(Array(#"{"question": "Why?"}"#.utf8), to: workspace("bad.jsonl"))
+    try AtomicFile.write(Array("a".utf8), to: workspace("short.txt"))
+    let changes: [(inout TrainingRequest) -> Void] = [
+      { $0.data = [workspace("bad.jsonl")] }, { $0.data = [workspace("short.txt")] },
+      { $0.validation = [workspace("bad.jsonl")] }, { $0.validation = [workspace("nowhere")] },
+      { $0.adapter?.targetModules = ["qproj"] }, { $0.settings.memory = 1 << 20 },
+      { $0.frozenModules = ["layers"] }, { $0.initialAdapter = fixture("model") },
+    ]
+    for (index, change) in changes.enumerated() {
+      var request = Self.request(workspace("run"))
+      change(&request)
+      #expect(throws: (any Error).self, "\(index)") { try Self.model().train(request) }
+      #expect(!Directory.exists(at: workspace("run")), "\(index)")
+    }
+  }
+
   @Test func `of the saves, the last ones are kept`() throws {
     let workspace = Workspace()
     try Self.model().train(Self.request(workspace("run")) { $0.keepLast = 2 })
