@@ -11,6 +11,7 @@
 
 #define VECTORIZE
 #define WIDEST 1
+#define BODY_LEVEL 0
 #define FN(name) portable_##name
 #define UNIT_VALUES 1
 #include BODY
@@ -21,6 +22,7 @@
 #include BODY
 #undef UNIT_VALUES
 #undef FN
+#undef BODY_LEVEL
 #undef VECTORIZE
 
 #if defined(__x86_64__)
@@ -28,11 +30,13 @@
 
 #define VECTORIZE _Pragma("clang loop vectorize(assume_safety) vectorize_width(8)")
 #define FN(name) avx2_##name
+#define BODY_LEVEL 1
 #define UNIT_VALUES 1
 #pragma clang attribute push(AVX2_TARGET, apply_to = function)
 #include BODY
 #pragma clang attribute pop
 #undef UNIT_VALUES
+#undef BODY_LEVEL
 #undef FN
 #undef VECTORIZE
 #undef WIDEST
@@ -40,48 +44,52 @@
 #define WIDEST 4
 #define VECTORIZE _Pragma("clang loop vectorize(assume_safety) vectorize_width(16)")
 #define FN(name) avx512_##name
+#define BODY_LEVEL 2
 #define UNIT_VALUES 1
 #pragma clang attribute push(AVX512_TARGET, apply_to = function)
 #include BODY
 #pragma clang attribute pop
 #undef UNIT_VALUES
+#undef BODY_LEVEL
 #undef FN
 
-#define FN(name) avx512_pairs_##name
+#define FN(name) bf16_pairs_##name
+#define BODY_LEVEL 3
 #define UNIT_VALUES 2
-#define HAS_BF16_DOT
-#pragma clang attribute push( \
-  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,f16c"))), apply_to = function)
+#pragma clang attribute push(AVX512_BF16_TARGET, apply_to = function)
 #include BODY
 #pragma clang attribute pop
 #undef UNIT_VALUES
+#undef BODY_LEVEL
 #undef FN
 #undef VECTORIZE
 #endif
 
-#include "lanes/dispatch.h"
-
+// The compilation for units of one f32 that fits the level.
 #if defined(__x86_64__)
+#define CALL_SINGLES(name, ...)                                               \
+  switch (level) {                                                            \
+    case GRAFT_AVX512_BF16:                                                   \
+    case GRAFT_AVX512: avx512_##name(__VA_ARGS__); break;                     \
+    case GRAFT_AVX2: avx2_##name(__VA_ARGS__); break;                         \
+    default: portable_##name(__VA_ARGS__); break;                             \
+  }
+#define CALL_PAIRS(name, ...)                                                 \
+  if (level == GRAFT_AVX512_BF16)                                             \
+    bf16_pairs_##name(__VA_ARGS__);                                           \
+  else                                                                        \
+    portable_pairs_##name(__VA_ARGS__);
+#else
+#define CALL_SINGLES(name, ...) portable_##name(__VA_ARGS__);
+#define CALL_PAIRS(name, ...) portable_pairs_##name(__VA_ARGS__);
+#endif
+
 #define CALL(name, ...)                                                       \
   if (pairs) {                                                                \
-    if (level == GRAFT_AVX512 && graft_has_bf16_dot())                        \
-      avx512_pairs_##name(__VA_ARGS__);                                       \
-    else                                                                      \
-      portable_pairs_##name(__VA_ARGS__);                                     \
-  } else if (level == GRAFT_AVX512) {                                         \
-    avx512_##name(__VA_ARGS__);                                               \
-  } else if (level == GRAFT_AVX2) {                                           \
-    avx2_##name(__VA_ARGS__);                                                 \
+    CALL_PAIRS(name, __VA_ARGS__)                                             \
   } else {                                                                    \
-    portable_##name(__VA_ARGS__);                                             \
+    CALL_SINGLES(name, __VA_ARGS__)                                           \
   }
-#else
-#define CALL(name, ...)                                                       \
-  if (pairs)                                                                  \
-    portable_pairs_##name(__VA_ARGS__);                                       \
-  else                                                                        \
-    portable_##name(__VA_ARGS__);
-#endif
 
 void graft_attention_rows(
   int level, int pairs, const void *x, int type, int64_t stride, int64_t rows, int64_t columns, void *a) {
@@ -128,7 +136,7 @@ void graft_attention_few_rows(
   int level, const float *q, int64_t rows, int64_t group, const void *k, const void *v, int is_bf16,
   int64_t stride, int64_t keys, int64_t columns, const int32_t *seen, int64_t key, float scale,
   float *scores, float *maximum, float *sum, float *o) {
-  DISPATCH(
+  CALL_SINGLES(
     few_rows, q, rows, group, k, v, is_bf16, stride, keys, columns, seen, key, scale, scores, maximum,
     sum, o)
 }

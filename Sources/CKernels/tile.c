@@ -11,7 +11,7 @@ int graft_best_level(void) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return GRAFT_AVX512;
+    return __builtin_cpu_supports("avx512bf16") ? GRAFT_AVX512_BF16 : GRAFT_AVX512;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return GRAFT_AVX2;
 #endif
   return GRAFT_PORTABLE;
@@ -20,14 +20,6 @@ int graft_best_level(void) {
 int graft_processor_count(void) {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-int graft_has_bf16_dot(void) {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return 0;
-#endif
 }
 
 void graft_convert(int level, const void *x, int x_type, void *y, int y_type, int64_t count) {

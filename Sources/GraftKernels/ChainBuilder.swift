@@ -51,21 +51,7 @@ struct ChainBuilder {
     if storesLast {
       emit(all: members.filter { node($0).isStore })
     }
-    prefetch()
     append(GRAFT_LINK_END)
-  }
-
-  /// The first chain waits for memory, the last one doesn't: it fetches what the first one of the next tile reads.
-  private mutating func prefetch() {
-    guard let member = members.first, stages.stage[member] > 0,
-      stages.stage[member] == stages.lastChain
-    else { return }
-    for value in stages.nodes.indices where stages.isReadFirst(value) {
-      let binding = node(value).binding
-      append(
-        GRAFT_LINK_PREFETCH, operand(Int32(binding), 0, TileNode.full),
-        width: stages.layouts[binding].dtype.layout.bytes)
-    }
   }
 
   private mutating func emit(all members: [Int]) {

@@ -47,7 +47,7 @@ extension Kernels {
   func tile(_ shape: AttentionShape, of dtypes: DType...) -> AttentionTile {
     AttentionTile(
       shape, level: level,
-      multipliesPairs: simd == .avx512 && graft_has_bf16_dot() != 0
+      multipliesPairs: simd == .avx512BF16
         && dtypes.allSatisfy { $0 == .bf16 })
   }
 

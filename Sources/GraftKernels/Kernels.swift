@@ -11,6 +11,8 @@ package enum SIMDLevel: Int32, Sendable, CaseIterable, Comparable {
   case scalar = 0
   case avx2 = 1
   case avx512 = 2
+  /// With products of pairs of bf16, and conversions to bf16.
+  case avx512BF16 = 3
 
   /// The best one that this CPU has, or the scalar twins when `GRAFT_SIMD=scalar` is set.
   package static let best: SIMDLevel = {
@@ -43,8 +45,7 @@ package final class Kernels: Sendable {
     workers = (0..<pool.threadCount).map { _ in Worker() }
     openblas_set_num_threads(1)
     hasBF16DotProduct =
-      simd == .avx512 && graft_has_bf16_dot() != 0
-      && graft_onednn_is_available() != 0
+      self.simd == .avx512BF16 && graft_onednn_is_available() != 0
   }
 
   var level: Int32 { simd.rawValue }

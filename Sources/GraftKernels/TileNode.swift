@@ -37,13 +37,30 @@ struct TileNodes {
   private(set) var needsWholeRows = false
   private let layouts: [TileProgram.Binding]
   private var nodeOfRegister: [Int] = []
+  /// Registers whose rounding is left to the stores that alone read them.
+  private let roundedByStores: Set<Int>
 
   init(_ instructions: [TileProgram.Instruction], layouts: [TileProgram.Binding]) {
     self.layouts = layouts
+    roundedByStores = Self.roundedByStores(instructions, layouts)
     for instruction in instructions {
       let node = translate(instruction)
       nodeOfRegister.append(node)
     }
+  }
+
+  private static func roundedByStores(
+    _ instructions: [TileProgram.Instruction], _ layouts: [TileProgram.Binding]
+  ) -> Set<Int> {
+    var found: Set<Int> = []
+    for (register, instruction) in instructions.enumerated() {
+      if case .round(.bf16, _) = instruction { found.insert(register) }
+    }
+    for instruction in instructions {
+      if case .store(_, let binding) = instruction, layouts[binding].dtype == .bf16 { continue }
+      found.subtract(instruction.operands)
+    }
+    return found
   }
 
   /// The form in which a binding is read or written: its bits say whether it varies by row and by column.
@@ -90,6 +107,7 @@ struct TileNodes {
     case .round(let dtype, let x):
       switch dtype {
       case .f32: return nodeOfRegister[x]
+      case .bf16 where roundedByStores.contains(nodeOfRegister.count): return nodeOfRegister[x]
       case .bf16: return emit(Int(GRAFT_ROUND_BF16.rawValue), [nodeOfRegister[x]])
       case .f16: return emit(Int(GRAFT_ROUND_F16.rawValue), [nodeOfRegister[x]])
       default: preconditionFailure("registers are rounded to f16 or bf16")
@@ -114,6 +132,20 @@ struct TileNodes {
       let form = layouts[binding].width == .one ? TileNode.perRow : TileNode.full
       let value = widened(nodeOfRegister[x], to: form)
       return emit(Int(GRAFT_COLUMN_SUM.rawValue), [value], binding: columnSums.count - 1)
+    }
+  }
+}
+
+extension TileProgram.Instruction {
+  /// The registers that are read.
+  fileprivate var operands: [TileProgram.Register] {
+    switch self {
+    case .load, .constant, .dropoutMask: []
+    case .unary(_, let x), .round(_, let x), .rotateHalf(_, let x), .rowReduce(_, let x),
+      .store(let x, _), .columnSum(let x, _):
+      [x]
+    case .binary(_, let x, let y): [x, y]
+    case .select(let condition, let then, let otherwise): [condition, then, otherwise]
     }
   }
 }

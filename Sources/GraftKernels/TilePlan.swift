@@ -26,8 +26,11 @@ struct TilePlan: Sendable {
   /// Bindings that are read after another was written: where their memory overlaps, stores have to come last.
   private(set) var conflicts: [(read: Int, written: Int)] = []
 
-  /// Values of a tile: small enough that what waits for a reduction stays in the first cache.
-  private static let tileCount = 4096
+  /// Values of a tile, and of one in which values wait for their row's reduction.
+  ///
+  /// What waits stays in the first cache beside what streams through it, and short tiles let the CPU read the rows of the
+  /// next one while it computes.
+  private static let (tileCount, waitingTileCount) = (4096, 1536)
   private static let lanes = 32
 
   /// Plans a program; `storesLast` keeps all memory as it was until everything that is stored has been computed.
@@ -49,12 +52,18 @@ struct TilePlan: Sendable {
     columnSums = nodes.columnSums
     masks = nodes.masks.map(\.forKernel)
     tileColumns = nodes.needsWholeRows ? columns : min(columns, Self.tileCount)
-    tileRows = tileColumns < columns ? 1 : max(1, min(rows, Self.tileCount / max(columns, 1)))
+    let isWhole = tileColumns == columns
+    func rowsPerTile(_ count: Int) -> Int {
+      isWhole ? max(1, min(rows, count / max(columns, 1))) : 1
+    }
+    let waits = nodes.nodes.contains(where: \.isReduction)
+    tileRows = rowsPerTile(waits ? Self.waitingTileCount : Self.tileCount)
     if !columnSums.isEmpty {
       // A power of two and, among few rows, no longer than a chain's tile, so that the lanes are parts of a chain's lanes.
-      tileRows = min(tileRows, RowChain.rowsPerTile)
+      let laneTile = min(rowsPerTile(Self.tileCount), RowChain.rowsPerTile)
       laneRows = 1
-      while laneRows < max(tileRows, (rows + Self.lanes - 1) / Self.lanes) { laneRows *= 2 }
+      while laneRows < max(laneTile, (rows + Self.lanes - 1) / Self.lanes) { laneRows *= 2 }
+      tileRows = min(tileRows, laneTile)
     }
     let assembly = TileAssembly(nodes.nodes, layouts: layouts, storesLast: storesLast)
     steps = assembly.steps

@@ -41,19 +41,6 @@ struct TileStages {
     return dtype == .f32 || dtype == .bf16
   }
 
-  /// The stage of the last chain.
-  var lastChain: Int { nodes.indices.filter { nodes[$0].runsInChain }.map { stage[$0] }.max() ?? 0 }
-
-  /// Whether the first chain reads a value from memory, row after row.
-  func isReadFirst(_ value: Int) -> Bool {
-    guard isInPlace(value), nodes[value].form == TileNode.full else { return false }
-    let layout = layouts[nodes[value].binding]
-    return layout.rowDivisor == 1 && layout.rowModulus == .max
-      && nodes.indices.contains {
-        nodes[$0].runsInChain && stage[$0] == 0 && nodes[$0].operands.contains(value)
-      }
-  }
-
   /// Whether a rotation reads its operand from memory: groups don't cross strips.
   func rotatesInPlace(_ node: Int) -> Bool {
     isInPlace(nodes[node].operands[0]) && GRAFT_STRIP % nodes[node].width == 0

@@ -280,6 +280,37 @@ import Testing
     #expect(images.allSatisfy { $0 == images[0] })
   }
 
+  /// Patterns of every exponent and sign, with fractions that round up, down and to even: subnormals, infinities and NaN too.
+  @Test(arguments: levels)
+  func `programs round every kind of value to bf16`(level: SIMDLevel) throws {
+    let fractions: [UInt32] = [
+      0, 1, 0x7fff, 0x8000, 0x8001, 0x18000, 0x7f_7fff, 0x7f_8000, 0x7f_ffff,
+    ]
+    let patterns = (UInt32(0)..<512).flatMap { head in fractions.map { head << 23 | $0 } }
+    let (rows, columns) = (36, 128)
+    let x = try MemorySlice(patterns.map(Float.init(bitPattern:)), .f32, [rows, columns])
+    let rounded = try MemorySlice(zeros: .f32, [rows, columns])
+    let stored = try MemorySlice(zeros: .bf16, [rows, columns])
+    let f32 = Binding(dtype: .f32, width: .columns)
+    let bf16 = Binding(dtype: .bf16, width: .columns)
+    kernels(threads: 1, level).run(
+      TileProgram(
+        rows: rows, columns: columns, bindings: [f32, f32, bf16],
+        instructions: [
+          .load(binding: 0), .round(.bf16, 0), .store(1, binding: 1), .round(.bf16, 0),
+          .store(3, binding: 2),
+        ]), [x, rounded, stored])
+    for result in [rounded, stored] {
+      for (value, pattern) in zip(result.values, patterns) {
+        let head = pattern >> 16
+        let isUp = pattern & 0xffff > 0x8000 || pattern & 0x1ffff == 0x18000
+        let isNaN = pattern & 0x7fff_ffff > 0x7f80_0000
+        let expected = isNaN ? head | 0x40 : head + (isUp ? 1 : 0)
+        #expect(value.bitPattern == expected << 16, "\(String(pattern, radix: 16))")
+      }
+    }
+  }
+
   @Test(arguments: [(3, 5000), (200, 33)])
   func `an operand may be overwritten while it is still needed`(rows: Int, columns: Int) throws {
     let x = try MemorySlice(wave(rows * columns, phase: 0, scale: 1), .f32, [rows, columns])

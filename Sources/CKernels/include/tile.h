@@ -2,14 +2,12 @@
 #include <stdint.h>
 
 /// The instruction sets that kernels are compiled for; all give the same bits.
-enum { GRAFT_PORTABLE = 0, GRAFT_AVX2 = 1, GRAFT_AVX512 = 2 };
+enum { GRAFT_PORTABLE = 0, GRAFT_AVX2 = 1, GRAFT_AVX512 = 2, GRAFT_AVX512_BF16 = 3 };
 
 /// The best instruction set of this CPU.
 int graft_best_level(void);
 /// The processors that this process may run on.
 int graft_processor_count(void);
-/// Whether the CPU multiplies pairs of bf16.
-int graft_has_bf16_dot(void);
 
 enum { GRAFT_F32, GRAFT_BF16, GRAFT_F16, GRAFT_F64, GRAFT_I32, GRAFT_I64 };
 
@@ -68,7 +66,7 @@ typedef enum {
   GRAFT_LINK_SELECT, GRAFT_LINK_DROPOUT_MASK, GRAFT_LINK_ROTATED_F32, GRAFT_LINK_ROTATED_BF16,
   GRAFT_LINK_SAVE, GRAFT_LINK_STORE_F32, GRAFT_LINK_STORE_BF16, GRAFT_LINK_STORE_ROUNDED_BF16,
   GRAFT_LINK_STORE_F16, GRAFT_LINK_COLUMN_SUM, GRAFT_LINK_ROW_SUM, GRAFT_LINK_ROW_MAXIMUM,
-  GRAFT_LINK_PREFETCH, GRAFT_LINK_END, GRAFT_LINKS
+  GRAFT_LINK_END, GRAFT_LINKS
 } graft_link_code;
 
 /// One link of a chain.
@@ -76,7 +74,7 @@ typedef struct {
   int16_t code;
   int16_t operand[2];  // operands of the chain, temporaries, the reduction that is fed, or the mask of dropout
   int16_t place[2];    // of a selection's choices
-  int16_t width;       // of rotate-half; bytes of an element to prefetch
+  int16_t width;       // of rotate-half
 } graft_chain_link;
 
 /// Memory that a chain reads or writes.

@@ -16,7 +16,7 @@ INLINE lanes FN(repeat_unit)(const float *unit) {
 INLINE lanes FN(dot)(lanes a, lanes b, lanes acc) {
 #if UNIT_VALUES == 1
   return FN(fma_lanes)(a, b, acc);
-#elif defined(HAS_BF16_DOT)
+#elif BODY_LEVEL == 3
   return (lanes)_mm512_dpbf16_ps((__m512)acc, (__m512bh)a, (__m512bh)b);
 #else
   int_lanes x = (int_lanes)a, y = (int_lanes)b, high = (int_lanes){} + (int32_t)0xffff0000;
@@ -27,7 +27,7 @@ INLINE lanes FN(dot)(lanes a, lanes b, lanes acc) {
 
 #if UNIT_VALUES == 2
 INLINE half_lanes FN(narrow)(lanes x) {
-#if defined(HAS_BF16_DOT)
+#if BODY_LEVEL == 3
   return (half_lanes)_mm512_cvtneps_pbh((__m512)x);
 #else
   half_lanes y;

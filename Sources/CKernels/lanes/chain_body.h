@@ -7,7 +7,6 @@
 
 typedef struct {
   char *memory[GRAFT_CHAIN_OPERANDS];
-  int64_t ahead[GRAFT_CHAIN_OPERANDS];  // bytes to the next tile
   int64_t valid;  // values of this strip
   int64_t row;    // the place of the row's first value among all values
   const graft_dropout_mask *masks;
@@ -144,11 +143,12 @@ INLINE lanes FN(counted)(const FN(strip) *c, lanes x, int j, float nothing) {
     NEXT;                                                                                \
   }
 
-#define LINK_STORE_BF16(name, value)                                  \
+#define LINK_STORE_BF16(name)                                         \
   name : {                                                            \
     uint16_t *p = (uint16_t *)c->memory[s->operand[0]] + at;          \
     uint16_t *to = IS_PART ? (uint16_t *)(void *)c->room[0] : p;      \
-    EACH(FN(store_bf16)(to + 16 * j, value))                          \
+    FN(name)(to, a0, a1);                                             \
+    FN(name)(to + 32, a2, a3);                                        \
     if (IS_PART) memcpy(p, to, (size_t)c->valid * 2);                 \
     NEXT;                                                             \
   }
@@ -159,7 +159,8 @@ INLINE lanes FN(counted)(const FN(strip) *c, lanes x, int j, float nothing) {
   [GRAFT_LINK_##NAME * GRAFT_PLACES + GRAFT_IN_ONE] = &&name##_one,      \
   [GRAFT_LINK_##NAME * GRAFT_PLACES + GRAFT_IN_TEMPORARY] = &&name##_temporary
 
-static void FN(run_links)(const graft_chain_link *s, FN(strip) *c, int64_t at) {
+// Takes a row through the links, strip by strip.
+static void FN(run_links)(const graft_chain_link *first, FN(strip) *c, int64_t columns) {
   static const void *const links[GRAFT_LINKS] = {
     PLACES(LOAD, load), PLACES(ADD, add), PLACES(SUBTRACT, subtract), PLACES(MULTIPLY, multiply),
     PLACES(DIVIDE, divide), PLACES(MAXIMUM, maximum), PLACES(MINIMUM, minimum), PLACES(LESS, less),
@@ -175,13 +176,16 @@ static void FN(run_links)(const graft_chain_link *s, FN(strip) *c, int64_t at) {
     [GRAFT_LINK_ROUND_BF16] = &&round_bf16, [GRAFT_LINK_ROUND_F16] = &&round_f16,
     [GRAFT_LINK_SELECT] = &&select, [GRAFT_LINK_DROPOUT_MASK] = &&dropout_mask,
     [GRAFT_LINK_ROTATED_F32] = &&rotated_f32, [GRAFT_LINK_ROTATED_BF16] = &&rotated_bf16, [GRAFT_LINK_SAVE] = &&save,
-    [GRAFT_LINK_STORE_F32] = &&store_f32, [GRAFT_LINK_STORE_BF16] = &&store_bf16,
-    [GRAFT_LINK_STORE_ROUNDED_BF16] = &&store_rounded_bf16, [GRAFT_LINK_STORE_F16] = &&store_f16,
+    [GRAFT_LINK_STORE_F32] = &&store_f32, [GRAFT_LINK_STORE_BF16] = &&store_as_bf16,
+    [GRAFT_LINK_STORE_ROUNDED_BF16] = &&store_bf16, [GRAFT_LINK_STORE_F16] = &&store_f16,
     [GRAFT_LINK_COLUMN_SUM] = &&column_sum, [GRAFT_LINK_ROW_SUM] = &&row_sum,
-    [GRAFT_LINK_ROW_MAXIMUM] = &&row_maximum, [GRAFT_LINK_PREFETCH] = &&prefetch,
+    [GRAFT_LINK_ROW_MAXIMUM] = &&row_maximum,
     [GRAFT_LINK_END] = &&end,
   };
   lanes a0 = {}, a1 = {}, a2 = {}, a3 = {};
+  const graft_chain_link *s = first;
+  int64_t at = 0;
+  c->valid = columns < GRAFT_STRIP ? columns : GRAFT_STRIP;
   goto *links[s->code];
 
   LINK_WITH_OPERAND(load, b)
@@ -242,8 +246,8 @@ store_f32 : {
   if (IS_PART) memcpy(p, to, (size_t)c->valid * 4);
   NEXT;
 }
-  LINK_STORE_BF16(store_bf16, FN(round_bf16_lanes)(x))
-  LINK_STORE_BF16(store_rounded_bf16, x)
+  LINK_STORE_BF16(store_as_bf16)
+  LINK_STORE_BF16(store_bf16)
 store_f16 : {
   EACH(FN(store)(c->room[0] + 16 * j, x))
   FN(f32_f16)(c->room[0], (uint16_t *)c->memory[s->operand[0]] + at, c->valid);
@@ -274,13 +278,12 @@ row_maximum : {
   EACH(best[j] = FN(choose)((best[j] > x) | (best[j] != best[j]), best[j], x))
   NEXT;
 }
-prefetch : {
-  const char *p = c->memory[s->operand[0]] + c->ahead[s->operand[0]] + at * s->width;
-  for (int64_t i = 0; i < GRAFT_STRIP * s->width; i += 64) __builtin_prefetch(p + i, 0, 3);
-  NEXT;
-}
 end:
-  return;
+  at += GRAFT_STRIP;
+  if (at >= columns) return;
+  c->valid = columns - at < GRAFT_STRIP ? columns - at : GRAFT_STRIP;
+  s = first;
+  goto *links[s->code];
 }
 
 #undef EACH
@@ -290,27 +293,39 @@ end:
 
 // How an operand moves from row to row: it repeats each row `divisor` times and starts anew after `modulus`.
 typedef struct {
-  int64_t stride, divisor, modulus, repeat, place;
+  int64_t operand, stride, divisor, modulus, repeat, place;
 } FN(pace);
 
-INLINE void FN(advance)(FN(strip) *c, FN(pace) *pace, int64_t count) {
-  for (int64_t k = 0; k < count; k++) {
-    FN(pace) *p = &pace[k];
-    if (p->divisor == 1) {
-      c->memory[k] += p->stride;
-      if (++p->place == p->modulus) {
-        p->place = 0;
-        c->memory[k] -= p->modulus * p->stride;
-      }
-    } else if (++p->repeat == p->divisor) {
-      p->repeat = 0;
-      c->memory[k] += p->stride;
-      if (++p->place == p->modulus) {
-        p->place = 0;
-        c->memory[k] -= p->modulus * p->stride;
-      }
+// The operands that move: first those that take a stride at every row, then the others.
+typedef struct {
+  int64_t plain_count, count;
+  FN(pace) pace[GRAFT_CHAIN_OPERANDS];
+} FN(walk);
+
+INLINE void FN(advance)(FN(strip) *c, FN(walk) *walk) {
+  int64_t k = 0;
+  for (; k < walk->plain_count; k++) c->memory[walk->pace[k].operand] += walk->pace[k].stride;
+  for (; k < walk->count; k++) {
+    FN(pace) *p = &walk->pace[k];
+    if (++p->repeat < p->divisor) continue;
+    p->repeat = 0;
+    c->memory[p->operand] += p->stride;
+    if (++p->place == p->modulus) {
+      p->place = 0;
+      c->memory[p->operand] -= p->modulus * p->stride;
     }
   }
+}
+
+INLINE void FN(add_pace)(FN(walk) *walk, FN(pace) pace) {
+  if (pace.stride == 0) return;
+  int64_t at = walk->count++;
+  if (pace.divisor == 1 && pace.modulus == INT64_MAX) {
+    int64_t first = walk->plain_count++;
+    walk->pace[at] = walk->pace[first];
+    at = first;
+  }
+  walk->pace[at] = pace;
 }
 
 static float FN(reduced)(const lanes r[4], int is_maximum) {
@@ -326,13 +341,14 @@ static void FN(chain)(
   int64_t rows, int64_t column, int64_t columns, float *scratch, float *sums) {
   FN(strip) c;
   c.masks = p->masks;
-  FN(pace) pace[GRAFT_CHAIN_OPERANDS];
+  FN(walk) walk;
+  walk.plain_count = walk.count = 0;
   for (int64_t k = 0; k < chain->operand_count; k++) {
     const graft_chain_operand *o = &p->operands[chain->first_operand + k];
-    pace[k] = (FN(pace)){0, 1, INT64_MAX, 0, 0};
+    FN(pace) pace = {k, 0, 1, INT64_MAX, 0, 0};
     if (o->source == GRAFT_SLOT) {
       c.memory[k] = (char *)(scratch + (int64_t)o->index * p->slot_stride);
-      pace[k].stride = 4 * (o->form == GRAFT_FULL ? columns : o->form == GRAFT_PER_ROW);
+      pace.stride = 4 * (o->form == GRAFT_FULL ? columns : o->form == GRAFT_PER_ROW);
     } else if (o->source == GRAFT_COLUMN_SUMS) {
       c.memory[k] = (char *)(sums + (int64_t)o->index * p->columns + column);
     } else {
@@ -341,14 +357,18 @@ static void FN(chain)(
       int64_t length = b->is_one_wide ? 1 : p->columns;
       int64_t first = b->is_one_wide ? 0 : column;
       if (o->form & GRAFT_PER_ROW) {
-        pace[k] = (FN(pace)){
-          length * size, b->row_divisor, b->row_modulus, row % b->row_divisor,
-          row / b->row_divisor % b->row_modulus};
-        first += pace[k].place * length;
+        pace.stride = length * size;
+        pace.divisor = b->row_divisor;
+        pace.modulus = b->row_modulus;
+        if (pace.divisor > 1) pace.repeat = row % pace.divisor;
+        int64_t start = pace.divisor > 1 ? row / pace.divisor : row;
+        if (start >= pace.modulus) start %= pace.modulus;
+        pace.place = start;
+        first += start * length;
       }
       c.memory[k] = (char *)memory[o->source] + first * size;
     }
-    c.ahead[k] = rows * pace[k].stride;
+    FN(add_pace)(&walk, pace);
   }
   const graft_chain_link *links = p->links + chain->first_link;
   const graft_chain_operand *reductions = p->operands + chain->first_operand + chain->operand_count;
@@ -357,13 +377,10 @@ static void FN(chain)(
     for (int i = 0; i < chain->reduction_count; i++)
       for (int j = 0; j < 4; j++) c.reduction[i][j] =
         FN(splat)(reductions[i].source == GRAFT_ROW_MAXIMUM ? -__builtin_inff() : 0.0f);
-    for (int64_t at = 0; at < columns; at += GRAFT_STRIP) {
-      c.valid = columns - at < GRAFT_STRIP ? columns - at : GRAFT_STRIP;
-      FN(run_links)(links, &c, at);
-    }
+    FN(run_links)(links, &c, columns);
     for (int i = 0; i < chain->reduction_count; i++)
       scratch[(int64_t)reductions[i].index * p->slot_stride + r] =
         FN(reduced)(c.reduction[i], reductions[i].source == GRAFT_ROW_MAXIMUM);
-    FN(advance)(&c, pace, chain->operand_count);
+    FN(advance)(&c, &walk);
   }
 }

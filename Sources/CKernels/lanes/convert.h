@@ -40,7 +40,7 @@ INLINE float FN(to_odd)(double x) {
     }                                                                \
   }
 
-CONVERSION(f32_bf16, float, uint16_t, FN(to_bf16)(v))
+CONVERSION(few_f32_bf16, float, uint16_t, FN(to_bf16)(v))
 CONVERSION(f32_f16, float, uint16_t, FN(to_f16)(v))
 CONVERSION(f32_f64, float, double, (double)v)
 CONVERSION(bf16_f32, uint16_t, float, FN(from_bf16)(v))
@@ -53,6 +53,12 @@ CONVERSION(f64_f32, double, float, (float)v)
 CONVERSION(f64_bf16, double, uint16_t, FN(to_bf16)(FN(to_odd)(v)))
 CONVERSION(f64_f16, double, uint16_t, FN(to_f16)(FN(to_odd)(v)))
 CONVERSION(i32_f32, int32_t, float, (float)v)
+
+static void FN(f32_bf16)(const float *x, uint16_t *y, int64_t count) {
+  int64_t whole = count & ~31;
+  for (int64_t i = 0; i < whole; i += 32) FN(store_as_bf16)(y + i, FN(load)(x + i), FN(load)(x + i + 16));
+  FN(few_f32_bf16)(x + whole, y + whole, count - whole);
+}
 
 static void FN(convert)(const void *x, int from, void *y, int to, int64_t count) {
   static const int sizes[] = {4, 2, 2, 8, 4, 8};

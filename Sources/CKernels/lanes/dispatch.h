@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #define DISPATCH(name, ...)                               \
   switch (level) {                                        \
+    case GRAFT_AVX512_BF16: bf16_##name(__VA_ARGS__); break; \
     case GRAFT_AVX512: avx512_##name(__VA_ARGS__); break; \
     case GRAFT_AVX2: avx2_##name(__VA_ARGS__); break;     \
     default: portable_##name(__VA_ARGS__); break;         \

@@ -173,7 +173,7 @@ INLINE lanes FN(exp_lanes)(lanes x) {
   y = FN(fma_lanes)(y, r, FN(splat)(0.49999994f));
   y = FN(fma_lanes)(y, r, FN(splat)(1.0f));
   y = FN(fma_lanes)(y, r, FN(splat)(1.0f));
-#if BODY_LEVEL == 2
+#if BODY_LEVEL >= 2
   return (lanes)_mm512_scalef_ps((__m512)y, (__m512)n);
 #else
   int_lanes k = (int_lanes)shifted - 0x4b400000;
@@ -186,17 +186,38 @@ INLINE lanes FN(sigmoid_lanes)(lanes x) { return 1.0f / (1.0f + FN(exp_lanes)(-x
 
 INLINE lanes FN(square_root_lanes)(lanes x) { return __builtin_elementwise_sqrt(x); }
 
+#if BODY_LEVEL == 3
+// The instructions that round to bf16 take subnormal values for zeros.
+INLINE int FN(has_subnormal)(lanes x) { return _mm512_fpclass_ps_mask((__m512)x, 0x20) != 0; }
+#endif
+
 // Rounded to bf16, as f32.
 INLINE lanes FN(round_bf16_lanes)(lanes x) {
   typedef uint32_t wide __attribute__((vector_size(64)));
+#if BODY_LEVEL == 3
+  if (__builtin_expect(!FN(has_subnormal)(x), 1))
+    return (lanes)(__builtin_convertvector((half_lanes)_mm512_cvtneps_pbh((__m512)x), wide) << 16);
+#endif
   wide bits = (wide)x;
   wide rounded = bits + 0x7fff + ((bits >> 16) & 1);
   lanes y = FN(choose)(x != x, (lanes)(bits | 0x400000), (lanes)rounded);
   return (lanes)((wide)y & 0xffff0000);
 }
 
-// Values that are bf16 already, to memory.
-INLINE void FN(store_bf16)(uint16_t *p, lanes x) {
-  typedef uint32_t wide __attribute__((vector_size(64)));
-  *(half_lanes *)p = __builtin_convertvector((wide)x >> 16, half_lanes);
+// Two runs of values that are bf16 already, to 64 bytes of memory.
+INLINE void FN(store_bf16)(uint16_t *p, lanes x, lanes y) {
+  *(bf16_lanes *)p = __builtin_shufflevector(
+    (bf16_lanes)x, (bf16_lanes)y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45,
+    47, 49, 51, 53, 55, 57, 59, 61, 63);
+}
+
+// Two runs of values, rounded to bf16, to 64 bytes of memory.
+INLINE void FN(store_as_bf16)(uint16_t *p, lanes x, lanes y) {
+#if BODY_LEVEL == 3
+  if (__builtin_expect(!FN(has_subnormal)(x) && !FN(has_subnormal)(y), 1)) {
+    *(bf16_lanes *)p = (bf16_lanes)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x);
+    return;
+  }
+#endif
+  FN(store_bf16)(p, FN(round_bf16_lanes)(x), FN(round_bf16_lanes)(y));
 }

@@ -12,6 +12,7 @@ typedef int32_t int_lanes __attribute__((vector_size(64)));
 typedef uint32_t word_lanes __attribute__((vector_size(64)));
 typedef uint64_t long_lanes __attribute__((vector_size(64)));
 typedef float unaligned_lanes __attribute__((vector_size(64), aligned(4)));
+typedef uint16_t bf16_lanes __attribute__((vector_size(64), aligned(2)));
 typedef uint16_t half_lanes __attribute__((vector_size(32), aligned(2)));
 
 enum { LANES = 16 };
@@ -21,3 +22,4 @@ enum { LANES = 16 };
 // The instruction sets beyond the portable one; each body is pushed under one of them.
 #define AVX2_TARGET __attribute__((target("avx2,fma,f16c")))
 #define AVX512_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
+#define AVX512_BF16_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,f16c")))

@@ -34,6 +34,14 @@
 #pragma clang attribute pop
 #undef FN
 #undef BODY_LEVEL
+
+#define FN(name) bf16_##name
+#define BODY_LEVEL 3
+#pragma clang attribute push(AVX512_BF16_TARGET, apply_to = function)
+#include BODY
+#pragma clang attribute pop
+#undef FN
+#undef BODY_LEVEL
 #undef VECTORIZE
 #endif
 

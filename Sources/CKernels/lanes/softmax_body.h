@@ -41,19 +41,22 @@ static void FN(exponentials)(
   const float *x, int64_t count, void *e, int e_type, float *maximum, float *sum) {
   float m = FN(row_maximum)(x, count);
   lanes s = {};
-  int64_t whole = count & ~15;
-  for (int64_t i = 0; i < whole; i += 16) {
-    lanes y = FN(exp_lanes)(FN(load)(x + i) - m);
+  int64_t whole = count & ~31;
+  for (int64_t i = 0; i < whole; i += 32) {
+    lanes y = FN(exp_lanes)(FN(load)(x + i) - m), z = FN(exp_lanes)(FN(load)(x + i + 16) - m);
     s += y;
+    s += z;
     if (!e) continue;
-    if (e_type == GRAFT_BF16)
-      FN(store_bf16)((uint16_t *)e + i, FN(round_bf16_lanes)(y));
-    else
+    if (e_type == GRAFT_BF16) {
+      FN(store_as_bf16)((uint16_t *)e + i, y, z);
+    } else {
       FN(store)((float *)e + i, y);
+      FN(store)((float *)e + i + 16, z);
+    }
   }
   for (int64_t i = whole; i < count; i++) {
     float y = FN(exp)(x[i] - m);
-    s[i - whole] += y;
+    s[(i - whole) % 16] += y;
     if (!e) continue;
     if (e_type == GRAFT_BF16)
       ((uint16_t *)e)[i] = FN(to_bf16)(y);

@@ -68,6 +68,7 @@ def peer_run(compute):
     return json.loads(run.output), gradients, careful
 
 
+@functools.cache
 def first_gradients(name="one-step", *options):
     """The gradients of one step, read out of the optimizer's state: without clipping, the first moment is (1 − 0.9) of them."""
     state = load_file(train(name, "f32", 1, "--clip-norm", 0, *options) / "training_state" / "state.safetensors")
