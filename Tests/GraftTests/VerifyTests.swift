@@ -105,16 +105,34 @@ import Testing
       JSONSerialization.jsonObject(with: try Data(contentsOf: url)) as? [String: Any])
     config[key] = names
     try JSONSerialization.data(withJSONObject: config).write(to: url)
-    #expect(
-      try verify(path).defects.map(\.description) == ["\(url.path): \(key) asks for \(problem)"])
-    guard key == "target_modules" else { return }
-    // With the base every module is known by its path.
+    guard key == "target_modules" else {
+      #expect(
+        try verify(path).defects.map(\.description) == ["\(url.path): \(key) asks for \(problem)"])
+      return
+    }
+    // PEFT asks for a pair of what the base has, and only the base tells.
+    let alone = try verify(path)
+    #expect(alone.isSound)
+    #expect(alone.omissions.first == "target \(problem): no base was given")
     let defects = try verify(path, base: golden("families/llama-tied")).defects.map(\.problem)
     #expect(
       defects
         == [0, 1].map { layer in
           "target_modules asks for model.layers.\(layer).self_attn.o_proj, which has no pair"
         })
+  }
+
+  @Test func `finds an adapter sound that was trained with frozen targets`() throws {
+    var request = TrainingRequest(
+      adapter: LoRAConfiguration(rank: 2, alpha: 4, targetModules: ["q_proj", "v_proj"]),
+      data: [fixture("text/gospels.txt")], output: workspace("adapter"),
+      settings: TrainingSettings(steps: 1, batchSize: 1, sequenceLength: 16))
+    request.frozenModules = ["q_proj"]
+    try LanguageModel(fixture("model"), threads: 2).train(request)
+    let alone = try verify(workspace("adapter"))
+    #expect(alone.defects == [])
+    #expect(alone.omissions == ["fit to the base: no base was given"])
+    #expect(try verify(workspace("adapter"), base: fixture("model")).defects == [])
   }
 
   @Test func `says what it can't check`() throws {

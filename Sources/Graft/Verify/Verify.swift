@@ -44,6 +44,10 @@ extension Verification {
       result.defects += layout.shortfalls(of: configuration, base: modules).map {
         Defect(file: checkpoint.path + "/" + LoRAConfiguration.fileName, $0)
       }
+      guard base == nil else { return }
+      result.omissions += layout.targetsWithoutPair(of: configuration).map {
+        "target \($0.escapedForTerminal), of which no module has a pair: no base was given"
+      }
     }
     guard let model else {
       omissions.append("fit to the base: no base was given")
