@@ -114,6 +114,89 @@ import Testing
     }
   }
 
+  /// Calls that end with a report, but for its path.
+  private func reporting(_ verb: String) throws -> [String] {
+    switch verb {
+    case "report":
+      try log(2, in: "run")
+      return ["report", scratch("run"), "--out"]
+    case "train":
+      return [
+        "train", "model", "--data", "text/gospels.txt", "--steps", "1", "--batch-size", "1",
+        "--sequence-length", "16", "--quiet", "--out", scratch("made"), "--report",
+      ]
+    default:
+      return [
+        "warm-start", "model", "--vectors", "vectors/newtestament.bin", "--quiet", "--out",
+        scratch("made"), "--report",
+      ]
+    }
+  }
+
+  @Test(arguments: ["report", "train", "warm-start"])
+  func `a report replaces a report and nothing else`(verb: String) throws {
+    let call = try reporting(verb)
+    let notes = Data("my notes".utf8)
+    try notes.write(to: scratch.url("notes"))
+    let refused = try Graft.run(call + [scratch("notes")])
+    #expect(refused.status == 4)
+    #expect(
+      refused.error == """
+        error: the target exists already
+          \(scratch("notes"))
+          a file that is no report stands there, and would be lost; name another one
+
+        """)
+    #expect(try Data(contentsOf: scratch.url("notes")) == notes)
+    let folder = try Graft.run(call + [scratch.folder.path])
+    #expect(folder.status == 4)
+    #expect(
+      folder.error
+        == "error: expected a regular file, found a directory\n  \(scratch.folder.path)\n")
+    #expect(!scratch.names.contains("made"))
+    for _ in 1...2 {
+      let outcome = try Graft.run(call + [scratch("page")])
+      #expect(outcome.status == 0, "\(outcome.error)")
+      if verb == "train" { try FileManager.default.removeItem(at: scratch.url("made")) }
+    }
+  }
+
+  @Test func `a page may stand in the run's directory, though not in place of the run's files`()
+    throws
+  {
+    let call = try reporting("train")
+    let outcome = try Graft.run(call + [scratch("made/run.html")])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(
+      FileManager.default.contents(atPath: scratch("made/run.html"))?.starts(with: Data("<!".utf8))
+        == true)
+    let log = try Data(contentsOf: scratch.url("made/training_log.jsonl"))
+    let refused = try Graft.run(
+      "report", scratch("made"), "--out", scratch("made/training_log.jsonl"))
+    #expect(refused.status == 4)
+    #expect(try Data(contentsOf: scratch.url("made/training_log.jsonl")) == log)
+  }
+
+  @Test func `a run that is interrupted inside its first step has no page and ends with 130`()
+    throws
+  {
+    let process = Process()
+    process.executableURL = try #require(Graft.executable)
+    process.arguments =
+      try reporting("train") + [scratch("run.html"), "--accumulate", "20000"]
+    process.currentDirectoryURL = Graft.fixtures
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    while process.isRunning, !scratch.names.contains("made") { usleep(10_000) }
+    kill(process.processIdentifier, SIGINT)
+    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(text == "error: interrupted after step 0; the state is saved\n")
+    #expect(process.terminationStatus == 130)
+    #expect(scratch.names == ["made"])
+  }
+
   @Test func `a log that can't be read is 3, with the line; a last line cut off is left out`()
     throws
   {

@@ -62,6 +62,19 @@ struct OutputTarget {
     try check(Kind(of: present), against: [kind, .tensors])
   }
 
+  /// Checks that a report may take the path, where nothing may stand but a file that is known as such a report, or is empty.
+  ///
+  /// - Throws: ``StorageError``; also where the file couldn't be written.
+  func checkReport(_ isReport: (InputFile) throws(StorageError) -> Bool) throws(StorageError) {
+    try Directory.checkWritable(path)
+    guard !overwrites, Directory.hasFile(at: path) else { return }
+    let file = try InputFile(path: path)
+    let isKept = file.byteCount > 0 ? try !isReport(file) : false
+    guard !isKept else {
+      throw refusal("a file that is no report stands there, and would be lost; name another one")
+    }
+  }
+
   private func check(_ present: Kind, against allowed: [Kind]) throws(StorageError) {
     guard !allowed.contains(present) else { return }
     throw refusal("\(present.rawValue) stands there, and would be lost; " + Self.wayRound)

@@ -13,7 +13,7 @@ internal import GraftModels
 ///   - model: A model with `tokenizer.json`.
 ///   - vectors: Word vectors, or a table of embeddings in safetensors or HDF5 with its vocabulary.
 ///   - output: A directory, or an `.h5` file, which appears complete or not at all.
-///   - report: Where the report is written as JSON, if anywhere.
+///   - report: Where the report is written as JSON, if anywhere; it replaces another report, or any file when that is allowed.
 /// - Returns: How much of the vocabulary was found.
 /// - Throws: ``StorageError`` when files can't be read or written or the dimensions differ, ``ModelError`` for the tokenizer.
 @discardableResult
@@ -22,6 +22,9 @@ public func warmStart(
   report reportPath: String? = nil, options: WarmStartOptions = WarmStartOptions(),
   progress: Progress = .none
 ) throws -> WarmStartReport {
+  if let reportPath {
+    try WarmStartReport.checkTarget(reportPath, besides: path, overwrites: options.overwrites)
+  }
   let tokenizer = try Tokenizer(
     tokenizerJSON: try model.requiredFile("tokenizer.json"), file: model.path + "/tokenizer.json")
   let words = try WordTable(vectors, marker: tokenizer.wordStartMarker)
@@ -42,10 +45,10 @@ public func warmStart(
     progress.advance(model.reader.tensors[source].byteCount)
   }
   let report = join.report(words, length)
+  try output.commit()
   if let reportPath {
     try AtomicFile.write(Array((report.json.serialized() + "\n").utf8), to: reportPath)
   }
-  try output.commit()
   return report
 }
 

@@ -47,6 +47,28 @@ public struct WarmStartReport: Sendable {
   }
 }
 
+extension WarmStartReport {
+  private static let maximumByteCount = 1 << 20
+
+  /// Checks that a report can be written to a path beside a new model.
+  ///
+  /// - Throws: ``StorageError``.
+  static func checkTarget(
+    _ path: String, besides model: String, overwrites: Bool
+  ) throws(StorageError) {
+    guard !Directory.isSame(path, model) else {
+      throw StorageError(
+        .alreadyExists, file: path, remedy: "the new model goes there; name another file")
+    }
+    try OutputTarget(path, overwrites: overwrites).checkReport { (file) throws(StorageError) in
+      guard file.byteCount <= maximumByteCount else { return false }
+      let bytes = try file.bytes(at: 0, count: file.byteCount)
+      let json = try? JSONValue.parse(bytes, file: path)
+      return json?["matchedCount"] != nil && json?["coverage"] != nil
+    }
+  }
+}
+
 extension WarmStartReport: CustomStringConvertible {
   /// The report in a few lines.
   public var description: String {

@@ -82,6 +82,7 @@ struct TrainVerb: ParsableCommand {
 
   func run() throws {
     var request = try request()
+    if let report { try RunReport.checkTarget(report, besides: out) }
     let model = try compute.model(model, common)
     try adapter.settle(&request, for: model)
     Interruption.stopGracefully(true)
@@ -92,7 +93,8 @@ struct TrainVerb: ParsableCommand {
         request, starting: display.start, step: display.step,
         isInterrupted: { Interruption.isRequested })
     } catch let error as TrainingError where error.leavesLog {
-      try writeReport()
+      // A run that ended inside its first step has nothing to show. Whatever becomes of the page, this error is told.
+      try? writeReport()
       throw error
     }
     display.finish(output: out, outcome)

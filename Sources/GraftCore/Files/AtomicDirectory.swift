@@ -13,12 +13,14 @@ public final class AtomicDirectory: Sendable {
   public let temporaryPath: String
   private let files = Mutex<[OutputFile]>([])
 
-  /// Makes a temporary sibling of `path`.
+  /// Makes a temporary sibling of `path`; a symbolic link to a directory is followed.
   public init(path: String) throws(StorageError) {
+    let path = isLink(path) ? resolvedPath(path) ?? path : path
     self.path = path
+    try checkParent(of: path)
     temporaryPath = temporarySibling(of: path)
     guard unsafe mkdir(temporaryPath, 0o777) == 0 else {
-      throw StorageError(call: "mkdir", errno: errno, file: temporaryPath)
+      throw StorageError(call: "mkdir", errno: errno, file: path)
     }
     UnfinishedOutputs.insert(temporaryPath)
   }
@@ -40,10 +42,10 @@ public final class AtomicDirectory: Sendable {
     for component in name.split(separator: "/").dropLast() {
       folder += "/" + component
       if unsafe mkdir(folder, 0o777) != 0, errno != EEXIST {
-        throw StorageError(call: "mkdir", errno: errno, file: folder)
+        throw StorageError(call: "mkdir", errno: errno, file: path + "/" + name)
       }
     }
-    let file = try OutputFile(creating: temporaryPath + "/" + name)
+    let file = try OutputFile(creating: temporaryPath + "/" + name, for: path + "/" + name)
     files.withLock { $0.append(file) }
     return file
   }

@@ -16,7 +16,8 @@ public final class AtomicFile: Sendable {
   public init(path: String) throws(StorageError) {
     let path = try replaceableTarget(path)
     self.path = path
-    output = try OutputFile(creating: temporarySibling(of: path))
+    try checkParent(of: path)
+    output = try OutputFile(creating: temporarySibling(of: path), for: path)
     UnfinishedOutputs.insert(output.path)
   }
 
@@ -43,17 +44,37 @@ public final class AtomicFile: Sendable {
 }
 
 /// The path that a file may be renamed to: links followed, devices, FIFOs and sockets refused.
-private func replaceableTarget(_ path: String) throws(StorageError) -> String {
+func replaceableTarget(_ path: String) throws(StorageError) -> String {
   var status = stat()
   guard unsafe lstat(path, &status) == 0 else { return path }
-  if status.st_mode & S_IFMT == S_IFLNK, let resolved = unsafe realpath(path, nil) {
-    defer { unsafe free(resolved) }
-    return unsafe String(cString: resolved)
-  }
+  if status.st_mode & S_IFMT == S_IFLNK, let resolved = resolvedPath(path) { return resolved }
   guard status.st_mode & S_IFMT == S_IFREG || status.st_mode & S_IFMT == S_IFLNK else {
     throw StorageError(.notRegular(found: fileKind(status.st_mode)), file: path)
   }
   return path
+}
+
+/// The path behind all symbolic links; nil when they lead nowhere.
+func resolvedPath(_ path: String) -> String? {
+  guard let resolved = unsafe realpath(path, nil) else { return nil }
+  defer { unsafe free(resolved) }
+  return unsafe String(cString: resolved)
+}
+
+/// Whether a symbolic link stands at the path.
+func isLink(_ path: String) -> Bool {
+  var trimmed = path
+  while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+  var status = stat()
+  return unsafe lstat(trimmed, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+}
+
+/// Checks that the directory is there in which something is to appear.
+func checkParent(of path: String) throws(StorageError) {
+  let folder = parent(of: path)
+  guard !Directory.exists(at: folder) else { return }
+  throw StorageError(
+    .notFound, file: path, remedy: "there is no directory \(folder.escapedForTerminal)")
 }
 
 /// A path beside `path` that no one else uses.

@@ -35,7 +35,33 @@ public enum Directory {
   /// Makes a directory unless it exists.
   public static func create(_ path: String) throws(StorageError) {
     guard unsafe mkdir(path, 0o777) != 0, errno != EEXIST else { return }
-    throw StorageError(call: "mkdir", errno: errno, file: path)
+    let code = errno
+    try checkParent(of: path)
+    throw StorageError(call: "mkdir", errno: code, file: path)
+  }
+
+  /// Whether two paths lead to one place, where something may stand or not.
+  public static func isSame(_ first: String, _ second: String) -> Bool {
+    func place(_ path: String) -> String {
+      let folder = parent(of: path)
+      let name = path.split(separator: "/").last ?? ""
+      return resolvedPath(path) ?? (resolvedPath(folder) ?? folder) + "/" + name
+    }
+    return place(first) == place(second)
+  }
+
+  /// The directory that holds the last component of a path.
+  public static func parent(of path: String) -> String { GraftCore.parent(of: path) }
+
+  /// Checks that a file can be made, or replaced, at a path: that its directory is there and may be written to.
+  ///
+  /// - Throws: ``StorageError`` otherwise.
+  public static func checkWritable(_ path: String) throws(StorageError) {
+    let path = try replaceableTarget(path)
+    try checkParent(of: path)
+    guard unsafe access(parent(of: path), W_OK) == 0 else {
+      throw StorageError(call: "access", errno: errno, file: path)
+    }
   }
 
   /// Removes a file, or a directory with all it holds; what can't be removed is left.

@@ -5,13 +5,16 @@ internal import Glibc
 public final class OutputFile: Sendable {
   /// The path being written.
   public let path: String
+  /// The path where the bytes will appear, which errors name.
+  public let target: String
   let descriptor: Int32
 
   /// Creates a file that must not exist yet.
-  init(creating path: String) throws(StorageError) {
+  init(creating path: String, for target: String) throws(StorageError) {
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
-    guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
+    guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: target) }
     self.path = path
+    self.target = target
     self.descriptor = descriptor
   }
 
@@ -29,7 +32,7 @@ public final class OutputFile: Sendable {
       }
       if count < 0 {
         if errno == EINTR { continue }
-        throw StorageError(call: "pwrite", errno: errno, file: path)
+        throw StorageError(call: "pwrite", errno: errno, file: target)
       }
       done += count
     }
@@ -79,16 +82,16 @@ public final class OutputFile: Sendable {
     case 0: return
     case EOPNOTSUPP, EINVAL:
       guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
-        throw StorageError(call: "ftruncate", errno: errno, file: path)
+        throw StorageError(call: "ftruncate", errno: errno, file: target)
       }
-    default: throw StorageError(call: "posix_fallocate", errno: code, file: path)
+    default: throw StorageError(call: "posix_fallocate", errno: code, file: target)
     }
   }
 
   /// Forces the bytes to the disk.
   func synchronize() throws(StorageError) {
     guard fsync(descriptor) == 0 else {
-      throw StorageError(call: "fsync", errno: errno, file: path)
+      throw StorageError(call: "fsync", errno: errno, file: target)
     }
   }
 }

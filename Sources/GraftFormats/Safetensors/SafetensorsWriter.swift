@@ -23,7 +23,7 @@ public final class SafetensorsWriter: CheckpointWriter {
     limits: FormatLimits = .standard
   ) throws(StorageError) {
     let layout = try SafetensorsLayout(
-      tensors, metadata: metadata, file: output.path, limits: limits)
+      tensors, metadata: metadata, file: output.target, limits: limits)
     self.tensors = layout.tensors
     self.starts = layout.begins.map { $0 + layout.header.count }
     self.dataByteCount = layout.dataByteCount
@@ -64,7 +64,7 @@ public final class SafetensorsWriter: CheckpointWriter {
         .mismatch(
           subject: "the tensor data given to the writer", expected: "\(dataByteCount) bytes",
           found: "\(given)"),
-        file: output.path)
+        file: output.target)
     }
   }
 }

@@ -41,7 +41,7 @@ public struct WordVectorWriter {
       let text = String(decoding: word, as: UTF8.self).escapedForTerminal
       throw StorageError(
         .notRepresentable(what: "the word '\(text)'", inFormat: format.rawValue),
-        file: output.path)
+        file: output.target)
     }
     buffer += word
     if format == .word2vecBinary { buffer.append(0x20) }

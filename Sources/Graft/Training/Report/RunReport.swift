@@ -107,11 +107,29 @@ public struct RunReport: Sendable {
   /// The HTML.
   public var html: [UInt8] { Array(("<!DOCTYPE html>\n" + page.source + "\n").utf8) }
 
-  /// Writes the HTML; the file appears whole or not at all.
+  /// Writes the HTML, which replaces no file but a page; it appears whole or not at all.
   ///
-  /// - Throws: ``StorageError`` when the system can't write.
+  /// - Throws: ``StorageError`` when something else stands there, or the system can't write.
   public func write(to path: String) throws(StorageError) {
+    try Self.checkTarget(path)
     try AtomicFile.write(html, to: path)
+  }
+
+  /// Checks that the page of a run can be written to a path.
+  ///
+  /// - Parameter run: the run's directory, if the run will make it.
+  /// - Throws: ``StorageError``.
+  public static func checkTarget(
+    _ path: String, besides run: String? = nil
+  ) throws(StorageError) {
+    if let run, !Directory.exists(at: run), Directory.isSame(Directory.parent(of: path), run) {
+      return
+    }
+    try OutputTarget(path, overwrites: false).checkReport { (file) throws(StorageError) in
+      let start = try file.bytes(at: 0, count: min(file.byteCount, 64))
+      let text = String(decoding: start, as: UTF8.self).lowercased()
+      return ["<!doctype html", "<html"].contains { text.hasPrefix($0) }
+    }
   }
 }
 
