@@ -128,17 +128,18 @@ package final class Trainer {
   /// - Throws: ``TrainingError/Reason/nonFinite(step:quantity:)`` before anything is changed.
   package func update(step number: Int, lossSum: Double, targetCount: Int) throws -> Outcome {
     let outcome = try outcome(lossSum: lossSum, targetCount: targetCount)
-    func check(_ value: Double, _ quantity: @autoclosure () -> String) throws(TrainingError) {
-      guard !value.isFinite else { return }
+    func check(_ isFinite: Bool, _ quantity: @autoclosure () -> String) throws(TrainingError) {
+      guard !isFinite else { return }
       throw TrainingError(
         .nonFinite(step: number, quantity: quantity()),
         remedy: "the state before this step is saved; lower --learning-rate, or look at the data")
     }
-    try check(outcome.loss, "loss")
-    try check(outcome.gradientNorm, nonFiniteGradient())
+    try check(outcome.loss.isFinite, "loss")
+    try check(outcome.gradientNorm.isFinite, nonFiniteGradient())
     let clip = settings.clipNorm.map { min(1, $0 / (outcome.gradientNorm + 1e-6)) } ?? 1
-    try optimizerStep.apply(
-      step: number, learningRate: settings.schedule.rate(at: number - 1), scale: clip)
+    let rate = settings.schedule.rate(at: number - 1)
+    try check(optimizerStep.isFinite(step: number, learningRate: rate), "size of the update")
+    try optimizerStep.apply(step: number, learningRate: rate, scale: clip)
     return outcome
   }
 

@@ -30,10 +30,16 @@ package struct TrainingRun {
       + (position.best != nil ? best?.tensors ?? [] : [])
   }
 
+  /// The bytes of what is saved between two steps.
+  package var stateByteCount: Int {
+    (trainer.trainable.stateTensors + (best?.tensors ?? [])).reduce(0) { $0 + $1.value.byteCount }
+  }
+
   /// Runs from a position to the last step, or to where it stops early; gives the position at the end.
   ///
   /// - Throws: ``TrainingError/Reason/interrupted(step:)`` after saving, when the observer asks to stop;
-  ///   ``TrainingError/Reason/nonFinite(step:quantity:)`` after saving what was before the step.
+  ///   ``TrainingError/Reason/nonFinite(step:quantity:)`` after saving what was before the step, or, when the step's result isn't
+  ///   finite, with the save before it.
   package func run(
     from position: TrainingPosition, _ observer: any TrainingObserver
   ) throws -> TrainingPosition {
@@ -69,7 +75,13 @@ package struct TrainingRun {
         position.validated(loss)
         if position.best?.step == number { best?.capture() }
       }
-      try observer.finished(record)
+      do {
+        try observer.finished(record)
+      } catch {
+        // What can't be told may still be saved.
+        try? save(position, observer)
+        throw error
+      }
       let stops = observer.isInterrupted
       if stops || saves(after: position) { try save(position, observer) }
       if stops, !position.isEnd(of: settings) {
@@ -92,7 +104,7 @@ package struct TrainingRun {
       position.batchesTaken += 1
       if position.batchesTaken < batches.count, observer.isInterrupted {
         guard position.lossSum.isFinite else { break }
-        try observer.save(stateTensors(at: position), at: position)
+        try saveState(position, observer)
         try observer.writeResult()
         throw TrainingError(.interrupted(step: position.step))
       }
@@ -117,7 +129,7 @@ package struct TrainingRun {
 
   /// Saves the state, then what is trained: at the end the best if asked, else what it is now.
   private func save(_ position: TrainingPosition, _ observer: any TrainingObserver) throws {
-    try observer.save(stateTensors(at: position), at: position)
+    try saveState(position, observer)
     if let count = settings.keepLast, position.step > 0 {
       try observer.keepSnapshot(step: position.step, last: count)
     }
@@ -126,6 +138,19 @@ package struct TrainingRun {
     } else {
       try observer.writeResult()
     }
+  }
+
+  /// Saves the state, unless a value of it is NaN or infinite: the save before then stays.
+  private func saveState(
+    _ position: TrainingPosition, _ observer: any TrainingObserver
+  ) throws {
+    let tensors = stateTensors(at: position)
+    if let broken = tensors.first(where: { !$0.value.isFinite }) {
+      throw TrainingError(
+        .nonFinite(step: position.step, quantity: "result for \(broken.name)"),
+        remedy: "what was saved before stays; lower --learning-rate, or look at the data")
+    }
+    try observer.save(tensors, at: position)
   }
 
   private func validates(after step: Int) -> Bool {

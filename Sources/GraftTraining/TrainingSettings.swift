@@ -129,10 +129,18 @@ public struct TrainingSettings: Sendable, Equatable {
     guard learningRate > 0, learningRate.isFinite else {
       throw invalid("learning-rate", "a positive number", "\(learningRate)")
     }
+    guard Float(learningRate).isFinite else {
+      throw invalid("learning-rate", "a number that f32 holds", "\(learningRate)")
+    }
     try schedule.validate()
     try optimizer.validate()
     guard loraPlusRatio > 0, loraPlusRatio.isFinite else {
       throw invalid("lora-plus-ratio", "a positive number", "\(loraPlusRatio)")
+    }
+    guard Float(learningRate * loraPlusRatio).isFinite else {
+      throw invalid(
+        "lora-plus-ratio", "a learning rate of B that f32 holds",
+        "\(learningRate) · \(loraPlusRatio)")
     }
     if let clipNorm, !(clipNorm > 0) {
       throw invalid("clip-norm", "a positive number", "\(clipNorm)")

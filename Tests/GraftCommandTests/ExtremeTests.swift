@@ -25,6 +25,11 @@ struct ExtremeTests {
       "9223372036854775807",
     ],
     ["train", "model", "--data", "text/gospels.txt", "--out", "never", "--clip-norm", "nan"],
+    ["train", "model", "--data", "text/gospels.txt", "--out", "never", "--learning-rate", "1e40"],
+    [
+      "train", "model", "--data", "text/gospels.txt", "--out", "never", "--lora-plus-ratio",
+      "1e300",
+    ],
   ])
   func `a number out of range is wrong usage`(arguments: [String]) throws {
     let outcome = try Graft.run(arguments)

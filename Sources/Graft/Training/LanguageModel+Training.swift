@@ -17,6 +17,7 @@ extension LanguageModel {
     step: @escaping (StepRecord) -> Void = { _ in },
     isInterrupted: @escaping () -> Bool = { false }
   ) throws -> TrainingOutcome {
+    let held = try TrainingDirectory.lock(request.output)
     try TrainingDirectory.check(request.output, resumes: request.resumes)
     let run = try prepare(request)
     let best = run.settings.keepsBest ? try BestValues(of: run.trainer.trainable) : nil
@@ -28,7 +29,10 @@ extension LanguageModel {
     let position = saved?.position ?? .start
     try saved?.restore(loop.stateTensors(at: position), fingerprint: fingerprint)
     try position.check(against: run.settings, file: request.output)
-    let directory = try TrainingDirectory.open(request.output, atStep: position.step)
+    try TrainingDirectory.checkRoom(
+      request.output, state: loop.stateByteCount, product: run.subject.product.byteCount,
+      run.settings)
+    let directory = try TrainingDirectory.open(request.output, atStep: position.step, held)
     try directory.write(try RunFacts(of: run, request, on: self))
     starting(summary(of: run, from: position))
     let recorder = TrainingRecorder(

@@ -1,15 +1,16 @@
 internal import Foundation
 internal import GraftFormats
-internal import Synchronization
 
 /// The directory of a run: the adapter or model that it trains, `training_run.json`, `training_log.jsonl`,
 /// `training_state/`.
 ///
 /// A save writes the state first, as a directory that appears whole; only it is trusted when resuming. The product's files
-/// follow, each appearing whole. The log grows a line a step and is cut back to the state's step on resuming.
+/// follow, each appearing whole. The log grows a line a step and is cut back to the state's step on resuming. One run at a
+/// time has the directory.
 final class TrainingDirectory: Sendable {
   let path: String
-  private let log: Mutex<FileHandle>
+  private let log: AppendedFile
+  private let lock: DirectoryLock
 
   static let stateName = "training_state"
   static let snapshotsName = "snapshots"
@@ -17,12 +18,26 @@ final class TrainingDirectory: Sendable {
   /// What belongs to the run and not to what it made.
   static let recordNames: Set<String> = [stateName, snapshotsName, logName, RunFacts.fileName]
 
-  private init(path: String, log: FileHandle) {
+  private init(path: String, log: AppendedFile, lock: DirectoryLock) {
     self.path = path
-    self.log = Mutex(log)
+    self.log = log
+    self.lock = lock
   }
 
-  /// Checks that a run may begin in a directory, or go on in it.
+  /// Takes hold of a run's directory; nil when it isn't there yet.
+  ///
+  /// - Throws: ``TrainingError/Reason/outputExists`` while another run goes on in it.
+  static func lock(_ path: String) throws -> DirectoryLock? {
+    guard Directory.exists(at: path) else { return nil }
+    guard let lock = try DirectoryLock(path) else {
+      throw TrainingError(
+        .outputExists(found: "directory belongs to a run that is going on"), file: path,
+        remedy: "wait for its end, or choose another --out")
+    }
+    return lock
+  }
+
+  /// Checks that a run may begin in a directory, or go on in it; to be asked while the directory is held.
   ///
   /// - Throws: ``TrainingError/Reason/outputExists`` when a fresh run would replace something,
   ///   ``TrainingError/Reason/noState`` when no run was begun that could go on.
@@ -40,6 +55,27 @@ final class TrainingDirectory: Sendable {
       throw TrainingError(
         .outputExists(found: "directory holds " + (isRun ? "another run" : "other files")),
         file: path, remedy: "choose another --out" + (isRun ? ", or go on with --resume" : ""))
+    } else if !Directory.exists(at: path) {
+      try Directory.checkWritable(path)
+    }
+  }
+
+  /// Checks that there is room for what a run will save, beside what it has saved.
+  ///
+  /// - Throws: ``StorageError/Reason/noSpace(neededBytes:availableBytes:)``.
+  static func checkRoom(
+    _ path: String, state: Int, product: Int, _ settings: TrainingSettings
+  ) throws(StorageError) {
+    let saves = settings.saveEvery.map { (settings.steps + $0 - 1) / $0 } ?? 1
+    let kept = Double(product) * Double(min(settings.keepLast ?? 0, saves))
+    // A save stands beside the one before until it is whole.
+    let replaced = Double(max(state, product))
+    let first = Double(state + product) + kept + (saves > 1 ? replaced : 0)
+    let needed = Int(min(hasState(path) ? replaced : first, 1e18))
+    if let available = Directory.availableBytes(at: path), available < needed {
+      throw StorageError(
+        .noSpace(neededBytes: needed, availableBytes: available), file: path,
+        remedy: "free that much, or choose another --out")
     }
   }
 
@@ -48,15 +84,25 @@ final class TrainingDirectory: Sendable {
     hasState(path) ? try TrainingState(reading: path + "/" + stateName) : nil
   }
 
-  /// Opens the directory of a run, which is made if need be; the log is cut back to a step, and what a killed process was
-  /// still writing is removed.
-  static func open(_ path: String, atStep step: Int) throws -> TrainingDirectory {
-    try Directory.create(path)
+  /// Opens the directory of a run, which is made if there is no hold on it yet; the log is cut back to a step, and what a killed
+  /// process was still writing is removed.
+  static func open(
+    _ path: String, atStep step: Int, _ held: DirectoryLock?
+  ) throws -> TrainingDirectory {
+    let lock = try held ?? claim(path)
     for name in try Directory.entries(of: path) where isUnfinished(name) {
       Directory.remove(path + "/" + name)
     }
     return TrainingDirectory(
-      path: path, log: try openLog(path, keeping: try keptLines(path, upTo: step)))
+      path: path, log: try openLog(path, keeping: try keptLines(path, upTo: step)), lock: lock)
+  }
+
+  /// Makes the directory of a fresh run and takes hold of it, unless another run was quicker.
+  private static func claim(_ path: String) throws -> DirectoryLock {
+    try Directory.create(path)
+    guard let lock = try lock(path) else { throw StorageError(.notFound, file: path) }
+    try check(path, resumes: false)
+    return lock
   }
 
   private static func hasState(_ path: String) -> Bool {
@@ -82,14 +128,13 @@ final class TrainingDirectory: Sendable {
   }
 
   /// Appends a step to the log.
-  func append(_ record: StepRecord) throws {
-    let line = record.json.serialized(indent: nil) + "\n"
-    try log.withLock { try $0.write(contentsOf: Data(line.utf8)) }
+  func append(_ record: StepRecord) throws(StorageError) {
+    try log.append(Array((record.json.serialized(indent: nil) + "\n").utf8))
   }
 
   /// Saves the state.
   func save(_ state: TrainingState) throws {
-    try log.withLock { try $0.synchronize() }
+    try log.synchronize()
     try state.write(to: path + "/" + Self.stateName)
   }
 
@@ -129,14 +174,10 @@ final class TrainingDirectory: Sendable {
     }
   }
 
-  private static func openLog(_ path: String, keeping lines: [String]) throws -> FileHandle {
+  private static func openLog(_ path: String, keeping lines: [String]) throws -> AppendedFile {
     let name = path + "/" + logName
     try AtomicFile.write(Array(lines.map { $0 + "\n" }.joined().utf8), to: name)
-    guard let handle = FileHandle(forWritingAtPath: name) else {
-      throw StorageError(.notFound, file: name)
-    }
-    try handle.seekToEnd()
-    return handle
+    return try AppendedFile(path: name)
   }
 }
 

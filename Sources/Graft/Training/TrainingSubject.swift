@@ -11,6 +11,15 @@ package struct TrainingSubject {
     /// A model directory.
     case model(TrainedModel)
 
+    /// The bytes of the tensors that are written.
+    var byteCount: Int {
+      switch self {
+      case .adapter(let adapter):
+        adapter.checkpointTensors.reduce(0) { $0 + $1.value.byteCount }
+      case .model(let model): model.base.reader.tensors.reduce(0) { $0 + $1.byteCount }
+      }
+    }
+
     /// Writes the files, each whole or not at all.
     package func write(into directory: String) throws(StorageError) {
       switch self {

@@ -64,6 +64,25 @@ extension MemorySlice {
     withExtendedLifetime(memory) {}
   }
 
+  /// Whether no element of an f32 slice is NaN or infinite.
+  ///
+  /// - Precondition: the dtype is f32.
+  public var isFinite: Bool {
+    precondition(dtype == .f32, "32-bit floats")
+    let source = bytes
+    let width = MemoryLayout<SIMD16<Float>>.size
+    let whole = byteCount / width * width
+    // Only what is finite gives zero when multiplied with zero. Safety: as below.
+    var products = SIMD16<Float>.zero
+    for at in stride(from: 0, to: whole, by: width) {
+      products += unsafe source.unsafeLoadUnaligned(fromByteOffset: at, as: SIMD16<Float>.self) * 0
+    }
+    for at in stride(from: whole, to: byteCount, by: 4) {
+      products[0] += unsafe source.unsafeLoadUnaligned(fromByteOffset: at, as: Float.self) * 0
+    }
+    return products == .zero
+  }
+
   /// The elements of an f32 slice, for small ones such as losses and norms.
   ///
   /// - Precondition: the dtype is f32.

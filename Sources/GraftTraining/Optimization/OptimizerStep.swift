@@ -52,6 +52,14 @@ package final class OptimizerStep {
     return Double(norm.output(squares).floats()[0]).squareRoot()
   }
 
+  /// Whether the scalars of a step's update are finite in f32.
+  package func isFinite(step: Int, learningRate: Double) -> Bool {
+    scalars.allSatisfy { group, _ in
+      group.rule.scalars(learningRate: learningRate * group.rateFactor, step: step)
+        .allSatisfy(\.isFinite)
+    }
+  }
+
   /// Changes the trained tensors and their state by the accumulated gradients times `scale`, and clears the gradients.
   package func apply(step: Int, learningRate: Double, scale: Double = 1) throws {
     gradientScale.replaceElements([Float(scale)])

@@ -100,6 +100,31 @@ struct RunControlTests {
     }
   }
 
+  @Test(arguments: [false, true])
+  func `one run at a time has a directory`(resumes: Bool) throws {
+    let workspace = Workspace()
+    let model = try Self.model()
+    var second = Self.request(workspace("run"))
+    second.resumes = resumes
+    var names: [[String]] = []
+    func entries() throws -> [String] { try workspace.names(in: workspace("run")) }
+    try model.train(
+      Self.request(workspace("run"), steps: 2),
+      step: { _ in
+        do {
+          let before = try entries()
+          let error = #expect(throws: TrainingError.self) { try model.train(second) }
+          #expect(
+            error?.reason == .outputExists(found: "directory belongs to a run that is going on"))
+          #expect(try entries() == before)
+          names.append(before)
+        } catch {
+          Issue.record(error)
+        }
+      })
+    #expect(names.count == 2)
+  }
+
   @Test func `of the saves, the last ones are kept`() throws {
     let workspace = Workspace()
     try Self.model().train(Self.request(workspace("run")) { $0.keepLast = 2 })
@@ -152,6 +177,36 @@ struct RunControlTests {
     }
     try model.train(request)
     #expect(try Self.bytes(output) == expected)
+  }
+
+  @Test func `an update that isn't finite in f32 isn't made`() throws {
+    let workspace = Workspace()
+    // Adam's first step divides by 1 − beta1.
+    let request = Self.request(workspace("run")) { $0.learningRate = 3e38 }
+    let error = #expect(throws: TrainingError.self) { try Self.model().train(request) }
+    #expect(error?.reason == .nonFinite(step: 1, quantity: "size of the update"))
+    let state = try OpenedCheckpoint(path: workspace("run/training_state/state.safetensors"))
+    #expect(try verify(state.path).isSound)
+    #expect(try verify(workspace("run")).isSound)
+  }
+
+  @Test func `a result that isn't finite takes the place of no save`() throws {
+    let workspace = Workspace()
+    var request = Self.request(workspace("run"), steps: 2) {
+      // The first step has a rate of 0, and the second takes values near 1 beyond f32.
+      $0.optimizer = .adamW(AdamW(beta1: 0, weightDecay: 3.3))
+      $0.learningRate = 1e38
+      $0.warmupSteps = 1
+    }
+    request.trainedModules = ["norm"]
+    let error = #expect(throws: TrainingError.self) { try Self.model().train(request) }
+    #expect(error?.reason == .nonFinite(step: 2, quantity: "result for model.norm.weight"))
+    let path = workspace("run/training_state/")
+    #expect(try verify(path + "state.safetensors").isSound)
+    #expect(try verify(workspace("run")).isSound)
+    let json = try JSONValue.parse(
+      try InputFile.contents(of: path + "state.json", atMost: 1 << 20), file: "state.json")
+    #expect(json["step"]?.int == 1)
   }
 
   @Test func `a loss that isn't finite leaves the state before its step`() throws {
