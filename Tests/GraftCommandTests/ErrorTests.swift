@@ -83,6 +83,71 @@ import Testing
     }
   }
 
+  @Test(arguments: ["-1", "0-", "1,-3", "--1", "1,,2", "3-1", "1-2-3", "a", "0x1", "+1"])
+  func `layers that are no numbers and ranges are 2`(layers: String) throws {
+    let outcome = try Graft.run(
+      "train", "model", "--data", "text/gospels.txt", "--out", scratch("out"), "--layers=\(layers)")
+    #expect(outcome.status == 2)
+    #expect(outcome.error.hasPrefix("error: --layers takes numbers and ranges such as 0,1,8-11"))
+    #expect(outcome.error.contains("in '\(layers)'\n"))
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test(arguments: [("99", "99"), ("5-99", "6 in 5-99"), ("0,6", "6 in 0,6")])
+  func `layers that the model lacks are 2`(layers: String, found: String) throws {
+    expect(
+      try Graft.run(
+        "train", "model", "--data", "text/gospels.txt", "--out", scratch("out"), "--layers", layers),
+      status: 2,
+      error: """
+        error: layers is out of range
+          expected 0 to 5, which the model has, found \(found)
+
+        """)
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test func `a target in a directory that isn't there is 4, by the user's name`() throws {
+    let base = "golden/families/llama-tied"
+    let calls = [
+      ["convert", base, "nowhere/out", "--quiet"], ["convert", base, "nowhere/out.h5", "--quiet"],
+      ["convert", base, "nowhere/out.safetensors", "--quiet"],
+      ["merge", base, "golden/lora/llama-tied", "--out", "nowhere/out", "--quiet"],
+      ["train", "model", "--data", "text/gospels.txt", "--out", "nowhere/out", "--quiet"],
+      [
+        "train", "model", "--data", "text/gospels.txt", "--out", scratch("out"), "--report",
+        "nowhere/out.html", "--quiet",
+      ],
+      [
+        "warm-start", "model", "--vectors", "vectors/newtestament.bin", "--out", scratch("out"),
+        "--report", "nowhere/out.json", "--quiet",
+      ],
+    ]
+    for call in calls {
+      let path = try #require(call.first { $0.hasPrefix("nowhere/") })
+      expect(
+        try Graft.run(call), status: 4,
+        error: """
+          error: no such file or directory
+            \(path)
+            there is no directory nowhere
+
+          """)
+      #expect(scratch.names.isEmpty)
+    }
+  }
+
+  @Test func `a run that the disk has no room for is 4 before its first step`() throws {
+    let outcome = try Graft.run(
+      "train", "model", "--data", "text/gospels.txt", "--out", scratch("out"), "--batch-size", "1",
+      "--sequence-length", "16", "--steps", "1000000000", "--save-every", "1", "--keep-last",
+      "1000000000", "--quiet")
+    #expect(outcome.status == 4)
+    #expect(outcome.error.hasPrefix("error: not enough space: "))
+    #expect(outcome.error.contains("\n  \(scratch("out"))\n"))
+    #expect(scratch.names.isEmpty)
+  }
+
   @Test func `something of no known format is 3`() throws {
     try Data("hello, world\n".utf8).write(to: scratch.url("text"))
     let path = scratch("text")

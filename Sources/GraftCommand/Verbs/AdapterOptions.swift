@@ -67,8 +67,16 @@ struct AdapterOptions: ParsableArguments {
 
   /// Settles what the options leave open: the adapter of --from decides, else the architecture.
   ///
-  /// - Throws: ``TrainingError/Reason/adapterMismatch(option:expected:found:)`` for an option that contradicts that adapter.
+  /// - Throws: ``TrainingError/Reason/adapterMismatch(option:expected:found:)`` for an option that contradicts that adapter,
+  ///   ``TrainingError/Reason/invalidSetting(name:expected:found:)`` for layers that the model doesn't have.
   func settle(_ request: inout TrainingRequest, for model: LanguageModel) throws {
+    let last = model.configuration.layerCount - 1
+    if let layers, let beyond = try layerNumbers()?.first(where: { $0 > last }) {
+      throw TrainingError(
+        .invalidSetting(
+          name: "layers", expected: "0 to \(last), which the model has",
+          found: layers == "\(beyond)" ? layers : "\(beyond) in \(layers)"))
+    }
     if let from {
       try checkContinued(from: from, model)
     } else if targetModules == nil {
@@ -110,11 +118,15 @@ struct AdapterOptions: ParsableArguments {
 
   private func layerNumbers() throws -> [Int]? {
     guard let layers else { return nil }
-    return try layers.split(separator: ",").flatMap { part in
-      let ends = part.split(separator: "-").map { Int($0) }
-      guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2,
-        first <= last, first >= 0, last < 4096
-      else { throw ValidationError("--layers takes numbers and ranges, found \(part)") }
+    return try layers.split(separator: ",", omittingEmptySubsequences: false).flatMap { part in
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false)
+        .map { $0.allSatisfy(\.isNumber) ? Int($0) : nil }
+      guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1],
+        first <= last, last < 4096
+      else {
+        throw ValidationError(
+          "--layers takes numbers and ranges such as 0,1,8-11, found '\(part)' in '\(layers)'")
+      }
       return Array(first...last)
     }
   }
