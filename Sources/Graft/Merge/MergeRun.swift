@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import GraftAdapters
 internal import GraftCore
 internal import GraftKernels
@@ -77,22 +76,9 @@ struct MergeRun {
   private func forEachTile(
     _ body: @Sendable (_ tile: Int, _ worker: inout MergeWorker) throws -> Void
   ) throws {
-    let next = Atomic<Int>(0)
-    let failure = Mutex<(any Error)?>(nil)
-    let (plan, count) = (plan, tiles.count)
-    DispatchQueue.concurrentPerform(iterations: min(threadCount, max(count, 1))) { _ in
-      do {
-        var worker = try MergeWorker(plan)
-        while failure.withLock({ $0 == nil }) {
-          let tile = next.add(1, ordering: .relaxed).oldValue
-          guard tile < count else { return }
-          try body(tile, &worker)
-        }
-      } catch {
-        failure.withLock { $0 = $0 ?? error }
-      }
-    }
-    if let error = failure.withLock({ $0 }) { throw error }
+    let plan = plan
+    try shareOut(
+      tiles.count, threadCount: threadCount, worker: { try MergeWorker(plan) }, body)
   }
 }
 

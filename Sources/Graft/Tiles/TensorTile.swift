@@ -1,5 +1,5 @@
-internal import Dispatch
 internal import GraftCore
+internal import GraftKernels
 internal import Synchronization
 
 /// A run of a tensor's elements, small enough for memory.
@@ -39,7 +39,9 @@ func shareOut<Worker>(
 ) throws {
   let next = Atomic<Int>(0)
   let failure = Mutex<(any Error)?>(nil)
-  DispatchQueue.concurrentPerform(iterations: max(1, min(threadCount, count))) { _ in
+  let workers = max(1, min(threadCount, count))
+  // Where the system gives fewer threads, each shares out again until nothing is left.
+  ThreadPool(threadCount: workers).run(count: workers) { _, _ in
     do {
       var worker = try make()
       while failure.withLock({ $0 == nil }) {

@@ -14,9 +14,15 @@ enum Interruption {
   /// Whether a verb watches ``isRequested``; otherwise the first request ends the process.
   static func stopGracefully(_ graceful: Bool) { isGraceful.store(graceful, ordering: .relaxed) }
 
+  /// What the queue's threads take: their stacks, and some more.
+  private static let room = 32 << 20
+
   /// Begins to listen, on a queue of its own.
+  ///
+  /// Where there is no room for its threads, which the queue would wait for without end, a signal ends the process at once.
   static func watch() {
     signal(SIGPIPE, SIG_DFL)
+    guard (try? Memory.checkRoom(room)) != nil else { return }
     let queue = DispatchQueue(label: "interruption")
     for number in [SIGINT, SIGTERM] {
       signal(number, SIG_IGN)
