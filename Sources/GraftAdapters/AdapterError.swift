@@ -39,6 +39,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     case quantizedBase(tensor: TensorName, dtype: DType)
     /// An element of a tensor of the adapter is NaN or infinite.
     case nonFinite(tensor: TensorName, element: Int)
+    /// Finite values of the base become NaN or infinite where an update is added.
+    case overflow(tensor: TensorName, count: Int)
     /// The tensor's dtype isn't a float that arithmetic is done on.
     case notFloat(tensor: TensorName, dtype: DType)
   }
@@ -62,7 +64,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .invalidPattern, .targetNotFound, .untrainableHead: file == nil ? .usage : .badInput
     case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
       .missingHalf, .rankMismatch, .unexpectedRank, .empty, .moduleNotInBase, .shapeMismatch,
-      .quantizedBase, .nonFinite, .notFloat:
+      .quantizedBase, .nonFinite, .overflow, .notFloat:
       .badInput
     }
   }
@@ -90,6 +92,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .shapeMismatch(let tensor, _, _): "the adapter doesn't fit \(tensor)"
     case .quantizedBase(let tensor, _): "\(tensor) of the base is quantized"
     case .nonFinite(let tensor, _): "\(tensor) of the adapter has NaN or infinite values"
+    case .overflow(let tensor, _): "the update takes values of \(tensor) to NaN or infinity"
     case .notFloat(let tensor, _): "\(tensor) isn't a floating-point tensor"
     }
   }
@@ -106,6 +109,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .shapeMismatch(_, let expected, let found): "base: \(expected), update: \(found)"
     case .quantizedBase(_, let dtype), .notFloat(_, let dtype): "found \(dtype)"
     case .nonFinite(_, let element): "the first is element \(element)"
+    case .overflow(_, let count): "\(count) values, finite in the base"
     case .targetNotFound, .unexpectedTensor, .duplicateTensor, .missingHalf, .empty,
       .moduleNotInBase, .untrainableHead:
       nil
@@ -122,6 +126,7 @@ public struct AdapterError: DiagnosableError, Equatable {
       "leave it out of --target-modules, or train it whole: --train-modules \(module)"
     case .shapeMismatch: "is this the base that the adapter was trained on?"
     case .quantizedBase: "convert the base to f32, f16 or bf16 first"
+    case .overflow: "look at the adapter's alpha, and at the weight and the dtype of the merge"
     case .nonFinite: "graft verify lists all such tensors"
     case .malformedConfiguration, .unsupportedOption, .invalidPattern, .unexpectedTensor,
       .duplicateTensor, .missingHalf, .rankMismatch, .unexpectedRank, .empty, .notFloat:

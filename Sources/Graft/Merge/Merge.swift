@@ -12,7 +12,7 @@ internal import GraftHDF5
 ///   - output: A directory, or an `.h5` file, which appears complete or not at all.
 ///   - progress: Told of bytes written.
 /// - Returns: What happened to every tensor.
-/// - Throws: ``AdapterError`` when an adapter doesn't fit the base or has NaN or infinite values, ``StorageError`` when files can't be read or written.
+/// - Throws: ``AdapterError`` when an adapter doesn't fit the base or has NaN or infinite values or leads to them, ``StorageError`` when files can't be read or written.
 public func merge(
   base: OpenedCheckpoint, adapters: [WeightedAdapter], output path: String,
   options: MergeOptions = MergeOptions(), progress: Progress = .none
@@ -26,6 +26,7 @@ public func merge(
     overwrites: options.overwrites)
   var run = MergeRun(plan, threadCount: form.isOrdered ? 1 : options.threadCount)
   try run.write(to: output.writer, progress)
+  try run.checkFinite()
   try output.commit()
   var receipt = MergeReceipt(plan, run.sums)
   if options.verifies {

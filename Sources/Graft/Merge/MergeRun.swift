@@ -42,6 +42,15 @@ struct MergeRun {
     }
   }
 
+  /// Checks that no finite value became NaN or infinite.
+  ///
+  /// - Throws: ``AdapterError/Reason/overflow(tensor:count:)``.
+  func checkFinite() throws(AdapterError) {
+    for (planned, sums) in zip(plan.tensors, sums) where sums.notFiniteCount > 0 {
+      throw AdapterError(.overflow(tensor: planned.info.name, count: sums.notFiniteCount))
+    }
+  }
+
   /// Computes all touched tiles once more and compares them with what was written.
   ///
   /// - Returns: The bytes compared.

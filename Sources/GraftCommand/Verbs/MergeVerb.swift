@@ -77,17 +77,14 @@ struct MergeVerb: ParsableCommand {
     let elements = entries.reduce(0) { $0 + $1.elementCount }
     var lines = [
       "\(out): \(Quantity.of(entries.count, "tensor")) merged, \(Quantity.count(receipt.untouchedCount)) copied, \(Quantity.bytes(receipt.byteCount))",
-      String(
-        format: "update: ‖ΔW‖/‖W‖ %.3g, %.2f %% of ΔW survived rounding",
-        ratio(update, base).squareRoot(),
-        100 * ratio(survived, update)),
+      base.isFinite
+        ? String(
+          format: "update: ‖ΔW‖/‖W‖ %.3g, %.2f %% of ΔW survived rounding",
+          ratio(update, base).squareRoot(), 100 * ratio(survived, update))
+        : "warning: the base has values that are NaN or infinite; graft verify lists them",
       "changed: \(Quantity.count(changed)) of \(Quantity.count(elements)) values"
         + String(format: " (%.2f %%)", 100 * ratio(Double(changed), Double(elements))),
     ]
-    let broken = entries.reduce(0) { $0 + $1.notFiniteCount }
-    if broken > 0 {
-      lines.append("warning: \(Quantity.count(broken)) values became NaN or infinite")
-    }
     if let verified = receipt.verifiedByteCount {
       lines.append("verified: \(Quantity.bytes(verified)) read back and right")
     }

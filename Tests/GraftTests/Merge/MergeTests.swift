@@ -312,6 +312,18 @@ struct MergeTests {
     #expect(try space.names(in: space.path).count == 1)
   }
 
+  @Test func `an update that overflows is an error, and nothing is written`() throws {
+    let path = "base_model.model.model.layers.1.mlp.up_proj"
+    let made = try adapter([
+      (path + ".lora_A.weight", [1, 64], [Float](repeating: 1e30, count: 64)),
+      (path + ".lora_B.weight", [64, 1], [0, 1e10] + [Float](repeating: 0, count: 62)),
+    ])
+    let error = #expect(throws: AdapterError.self) { try merge(tied, [made], to: space("out")) }
+    #expect(
+      error?.reason == .overflow(tensor: "model.layers.1.mlp.up_proj.weight", count: 64))
+    #expect(try space.names(in: space.path).count == 1)
+  }
+
   @Test func `a directory that holds something else isn't replaced`() throws {
     try FileManager.default.createDirectory(
       atPath: space("home"), withIntermediateDirectories: true)
