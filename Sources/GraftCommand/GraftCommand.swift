@@ -22,9 +22,13 @@ enum EntryPoint {
     Interruption.watch()
     var status = ExitStatus.done.rawValue
     do {
-      let arguments = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst())).arguments
-      var command = try GraftCommand.parseAsRoot(arguments)
-      try command.run()
+      let configured = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst()))
+      do {
+        var command = try GraftCommand.parseAsRoot(configured.arguments)
+        try command.run()
+      } catch {
+        throw configured.placed(error)
+      }
     } catch {
       status = ErrorPrinter.report(error)
     }

@@ -6,6 +6,10 @@ import Testing
   private let scratch = Scratch()
 
   private func file(_ lines: String..., name: String = "train.yaml") throws -> String {
+    try file(lines, name: name)
+  }
+
+  private func file(_ lines: [String], name: String) throws -> String {
     try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: scratch.url(name))
     return scratch(name)
   }
@@ -31,6 +35,21 @@ import Testing
       "--out", scratch("line"))
     #expect(second.status == 0, "\(second.error)")
     #expect(try adapter("file") == adapter("line"))
+  }
+
+  @Test func `lists stand where the command line divides names by commas or spaces`() throws {
+    let rest = ["model: model", "data: text/gospels.txt", "steps: 1", "batch-size: 1"]
+    let listed = try file(
+      ["\u{FEFF}sequence-length: 16", "target-modules: [q_proj, up_proj]", "layers: [1, 3-4]"]
+        + rest + ["train-modules: [norm, input_layernorm]"], name: "listed.yaml")
+    let divided = try file(
+      ["sequence-length: 16", "target-modules: q_proj,up_proj", "layers: 1,3-4"] + rest
+        + ["train-modules: norm input_layernorm"], name: "divided.yaml")
+    for name in [listed, divided] {
+      let outcome = try Graft.run("train", "--config", name, "--out", name + ".out", "--quiet")
+      #expect(outcome.status == 0, "\(outcome.error)")
+    }
+    #expect(try adapter("listed.yaml.out") == adapter("divided.yaml.out"))
   }
 
   @Test func `planning takes the same file`() throws {
@@ -71,6 +90,13 @@ import Testing
       ("data: [[a]]", "data has a value of another kind", 1, nil),
       ("rank: 4\nsteps: many", "The value 'many' is invalid for '--steps <steps>'", 2, nil),
       ("rank: 0", "--rank is 1 to 65536", 1, nil),
+      ("rank: 4\nlearning_rate: 0", "learning-rate is out of range", 2, nil),
+      ("layers: [4, 9]", "layers is out of range", 1, nil),
+      (
+        "schedule: foo",
+        "The value 'foo' is invalid for '--schedule <schedule>'; it takes cosine, linear, constant, polynomial, wsd, cosine-restarts, inverse-sqrt",
+        1, nil
+      ),
       (
         "learning-rate: 1\n\nlearning_rate: 2", "the configuration has learning_rate twice", 3,
         "first in line 1"

@@ -63,12 +63,16 @@ struct CommandOptions {
       _ = try command.parse(positional + words + others)
     } catch {
       throw ConfigurationError(
-        .refused(message: command.message(for: error)), file: file, line: entry.line)
+        .refused(message: UsageMessage.line(of: command.message(for: error))), file: file,
+        line: entry.line)
     }
   }
 }
 
 extension CommandOptions.Option {
+  /// The options whose one value is a list divided by commas.
+  private static let listsInOneValue: Set<String> = ["target-modules", "layers"]
+
   /// The words that stand for an entry on a command line; none where it says nothing.
   ///
   /// - Throws: ``ConfigurationError/Reason/wrongType(key:expected:found:)``.
@@ -85,8 +89,10 @@ extension CommandOptions.Option {
     case .null: return []
     case .nested: throw wrong(isRepeating ? "a list" : "one value", "a mapping or a nested list")
     case .list(let list):
-      guard isRepeating else { throw wrong("one value", "a list") }
-      values = list
+      guard isRepeating || Self.listsInOneValue.contains(name) else {
+        throw wrong("one value", "a list")
+      }
+      values = isRepeating ? list : [list.joined(separator: ",")]
     case .scalar(let text): values = [text]
     }
     switch kind {

@@ -38,9 +38,10 @@ struct ConfigurationFile {
   init(path: String) throws {
     self.path = path
     let bytes = try InputFile.contents(of: path, atMost: Self.maximumByteCount)
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    guard var text = String(validating: bytes, as: UTF8.self) else {
       throw ConfigurationError(.notYAML(problem: "it isn't UTF-8"), file: path)
     }
+    if text.unicodeScalars.first == "\u{FEFF}" { text.unicodeScalars.removeFirst() }
     let root: Yams.Node?
     do {
       root = try Yams.compose(yaml: text)

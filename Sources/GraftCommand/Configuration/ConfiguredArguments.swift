@@ -8,6 +8,10 @@ import Graft
 struct ConfiguredArguments {
   /// The arguments to parse.
   let arguments: [String]
+  /// The file.
+  private let file: String?
+  /// The lines of the options that the file decides.
+  private let lines: [String: Int]
 
   /// Reads the file that the arguments name, if they name one.
   ///
@@ -18,12 +22,12 @@ struct ConfiguredArguments {
     guard !Self.helpFlags.contains(where: rest.contains),
       let path = Self.value(of: Self.name, in: rest)
     else {
-      arguments = given
+      self.init(arguments: given)
       return
     }
     let options = try CommandOptions(command)
     guard options.all.contains(where: { $0.name == Self.name }) else {
-      arguments = given
+      self.init(arguments: given)
       return
     }
     let file = try ConfigurationFile(path: path)
@@ -32,6 +36,7 @@ struct ConfiguredArguments {
         .map { String($0.dropFirst(2).prefix { $0 != "=" }) })
     var positional: [String] = []
     var added: [String] = []
+    var lines: [String: Int] = [:]
     for entry in file.entries {
       let option = try options.option(for: entry, in: file.path)
       let words = try option.arguments(for: entry, in: file.path)
@@ -41,11 +46,29 @@ struct ConfiguredArguments {
         positional += words
       } else if !said.contains(option.name) {
         added += words
+        lines[option.name] = entry.line
       }
     }
     // Only the parser knows whether the command line has the positional arguments.
     let lacksPositional = (try? command.parse(rest + added)) == nil
-    arguments = given[..<depth] + (lacksPositional ? positional : []) + rest + added
+    self.init(
+      arguments: given[..<depth] + (lacksPositional ? positional : []) + rest + added, file: path,
+      lines: lines)
+  }
+
+  private init(arguments: [String], file: String? = nil, lines: [String: Int] = [:]) {
+    self.arguments = arguments
+    self.file = file
+    self.lines = lines
+  }
+
+  /// An error about the value of an option, with the line that it stands in.
+  func placed(_ error: any Error) -> any Error {
+    guard var error = error as? TrainingError, error.file == nil,
+      case .invalidSetting(let name, _, _) = error.reason, let line = lines[name]
+    else { return error }
+    (error.file, error.line) = (file, line)
+    return error
   }
 
   private static let name = "config"

@@ -61,12 +61,29 @@ enum ErrorPrinter {
   /// The parser's message in the contract's form: what is wrong, then how to get help.
   private static func usageLines(_ message: String) -> String {
     let lines = message.split(separator: "\n", omittingEmptySubsequences: true).map(String.init)
-    let first = lines.first ?? "wrong usage"
-    let body = first.hasPrefix("Error: ") ? String(first.dropFirst(7)) : first
+    let body = UsageMessage.line(of: message)
     let usage = lines.first { $0.hasPrefix("Usage: ") }
     return (["error: " + body] + [usage.map { "  " + $0 }, "  see graft --help"].compactMap { $0 })
       .joined(separator: "\n")
   }
+}
+
+/// What the parser says of wrong arguments.
+enum UsageMessage {
+  /// What is wrong, in one line: the values that an option takes follow where the parser lists them.
+  static func line(of message: String) -> String {
+    let lines = message.split(separator: "\n", omittingEmptySubsequences: true).map(String.init)
+    let first = lines.first ?? "wrong usage"
+    let body = first.hasPrefix("Error: ") ? String(first.dropFirst(7)) : first
+    guard body.hasSuffix(listing) else { return body }
+    let values = lines.dropFirst().prefix { $0.hasPrefix(bullet) }.map {
+      $0.dropFirst(bullet.count)
+    }
+    return body.dropLast(listing.count) + "; it takes " + values.joined(separator: ", ")
+  }
+
+  private static let listing = ". Please provide one of the following:"
+  private static let bullet = "  - "
 }
 
 /// The standard streams.

@@ -153,12 +153,12 @@ struct TrainedOptions: ParsableArguments {
   @Flag(name: .long, help: "Train every tensor, without an adapter, and write a whole model.")
   var full = false
 
-  /// The names after `--train-modules`, which commas may divide too.
+  /// The names after `--train-modules`, which commas or spaces divide.
   var trainedModules: [String] { Self.names(trainModules) }
   /// The names after `--freeze`.
   var frozenModules: [String] { Self.names(freeze) }
 
   private static func names(_ values: [String]) -> [String] {
-    values.flatMap { $0.split(separator: ",").map(String.init) }
+    values.flatMap { $0.split { $0 == "," || $0.isWhitespace }.map(String.init) }
   }
 }
