@@ -54,7 +54,7 @@ struct ExtremeTests {
     #expect(text.hasPrefix("error: the results can't be written\n"))
   }
 
-  @Test(arguments: [SIGINT, SIGTERM])
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
   func `an interrupted conversion leaves nothing behind`(signal: Int32) throws {
     let scratch = Scratch()
     // A sparse file that takes seconds to compress.

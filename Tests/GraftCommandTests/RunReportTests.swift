@@ -177,6 +177,15 @@ import Testing
     #expect(try Data(contentsOf: scratch.url("made/training_log.jsonl")) == log)
   }
 
+  @Test func `a run that is finished says so`() throws {
+    let call = try reporting("train")
+    #expect(try Graft.run(call + [scratch("run.html")]).status == 0)
+    let again = try Graft.run(call.filter { $0 != "--quiet" } + [scratch("run.html"), "--resume"])
+    #expect(again.status == 0)
+    #expect(again.error.hasSuffix("; no step is left\n"))
+    #expect(again.output == "finished before, after 1 steps: \(scratch("made"))\n")
+  }
+
   @Test func `a run that is interrupted inside its first step has no page and ends with 130`()
     throws
   {

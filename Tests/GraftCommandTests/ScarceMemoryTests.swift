@@ -25,6 +25,15 @@ import Testing
     return false
   }
 
+  @Test(arguments: [200_000, 250_000, 400_000])
+  func `merging waits for no threads that can't be had`(kibibytes: Int) throws {
+    let (output, status) = try Shell.run(
+      "ulimit -v \(kibibytes); exec timeout -s KILL 60 graft merge golden/families/llama-tied "
+        + "golden/lora/llama-tied --threads 8 --quiet --out " + scratch("merged") + " 2>&1",
+      in: Graft.fixtures.path)
+    #expect(status == 0 || status == 5, "\(output)")
+  }
+
   @Test func `training runs or ends with 5, whatever the limit, and leaves nothing`() throws {
     // Between what the process takes before it reads a model and what the run takes.
     var (fails, works) = (0, 1 << 21)

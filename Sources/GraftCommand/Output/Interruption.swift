@@ -2,7 +2,7 @@ import Foundation
 import GraftCore
 import Synchronization
 
-/// Ctrl-C and the request to terminate: running work that stops by itself is asked to; other work ends at once, and what it
+/// Ctrl-C, the request to terminate and a terminal that is closed: running work that stops by itself is asked to; other work ends at once, and what it
 /// was still writing is removed.
 enum Interruption {
   private static let count = Atomic<Int>(0)
@@ -24,7 +24,7 @@ enum Interruption {
     signal(SIGPIPE, SIG_DFL)
     guard (try? Memory.checkRoom(room)) != nil else { return }
     let queue = DispatchQueue(label: "interruption")
-    for number in [SIGINT, SIGTERM] {
+    for number in [SIGINT, SIGTERM, SIGHUP] where number != SIGHUP || !isIgnored(number) {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler {
@@ -38,5 +38,13 @@ enum Interruption {
       }
       source.resume()
     }
+  }
+
+  /// Whether a signal is ignored already, as `nohup` wants it.
+  private static func isIgnored(_ number: Int32) -> Bool {
+    var action = sigaction()
+    guard unsafe sigaction(number, nil, &action) == 0 else { return false }
+    let handler = unsafe action.__sigaction_handler.sa_handler
+    return unsafe unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 }

@@ -33,7 +33,7 @@ final class TrainingDisplay: Sendable {
       \(summary.moduleCount > 0 ? "adapter" : "masters") and optimizer \(Quantity.bytes(summary.stateBytes)); \
       at most \(Quantity.bytes(summary.memory.peakBytes)) beside mapped weights
       data: \(Self.words(for: summary.windows)); \
-      steps \(summary.firstStep + 1) to \(summary.stepCount)
+      \(summary.firstStep < summary.stepCount ? "steps \(summary.firstStep + 1) to \(summary.stepCount)" : "no step is left")
       """)
   }
 
@@ -92,7 +92,9 @@ final class TrainingDisplay: Sendable {
       if outcome.writtenStep != outcome.lastStep {
         Standard.output("kept the best: step \(outcome.writtenStep)\n")
       }
-      guard let last = state.last else { return }
+      guard let last = state.last else {
+        return Standard.output("finished before, after \(outcome.lastStep) steps: \(output)")
+      }
       Standard.output(
         String(
           format: "%d steps, loss %.4f, %.0f tokens/s, peak %@: ", last.step, last.loss,
