@@ -107,6 +107,97 @@ import Testing
     #expect(scratch.names.isEmpty)
   }
 
+  @Test func `a value that an option doesn't take is 2, with those that it takes`() throws {
+    expect(
+      try Graft.run(
+        "train", "model", "--data", "text/gospels.txt", "--out", scratch("out"), "--schedule", "foo"
+      ),
+      status: 2,
+      error: """
+        error: The value 'foo' is invalid for '--schedule <schedule>'; it takes cosine, linear, \
+        constant, polynomial, wsd, cosine-restarts, inverse-sqrt
+          Usage: \(try usage("train"))
+          see graft --help
+
+        """)
+  }
+
+  @Test(arguments: [
+    ["--target-modules", "q_proj", "--train-modules", "q_proj"],
+    ["--target-modules", "q_proj", "--freeze", "layers"],
+    ["--target-modules", "q_proj", "--freeze", "q_proj", "v_proj"],
+  ])
+  func `targets that other options take are 2, and so named`(options: [String]) throws {
+    expect(
+      try Graft.run(
+        ["train", "model", "--data", "text/gospels.txt", "--out", scratch("out")] + options),
+      status: 2,
+      error: """
+        error: target-modules is out of range
+          expected modules that --freeze and --train-modules leave, found q_proj
+          a module has an update, is trained whole, or stays as it is
+
+        """)
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test(arguments: [
+    (["--full", "--lora-plus-ratio", "2"], "--full trains without an adapter: --lora-plus-ratio"),
+    (["--evaluate-every", "1"], "evaluate-every is out of range"),
+  ])
+  func `options without a meaning are 2`(options: [String], error: String) throws {
+    let outcome = try Graft.run(
+      ["train", "model", "--data", "text/gospels.txt", "--out", scratch("out")] + options)
+    #expect(outcome.status == 2)
+    #expect(outcome.error.hasPrefix("error: " + error))
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test(arguments: [
+    ["convert", "model"],
+    ["merge", "golden/families/llama-tied", "golden/lora/llama-tied", "--out"],
+  ])
+  func `a directory doesn't get a file's name`(call: [String]) throws {
+    let path = scratch("c.gguf")
+    expect(
+      try Graft.run(call + [path, "--quiet"]), status: 3,
+      error: """
+        error: unsupported format to write
+          \(path), found .gguf
+          name a directory, or an .h5 file
+
+        """)
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test(arguments: [
+    ["generate", "--prompt", "x"], ["evaluate", "--data", "text/revelation.txt"],
+    ["train", "--data", "text/gospels.txt", "--out", "never"], ["embed", "--text", "x"],
+  ])
+  func `GGUF is to be converted first`(call: [String]) throws {
+    let path = "golden/gguf/qwen3.gguf"
+    expect(
+      try Graft.run([call[0], path] + call.dropFirst()), status: 3,
+      error: """
+        error: unsupported format to compute with
+          \(path), found GGUF
+          make a model directory of it first: graft convert \(path) DIR
+
+        """)
+  }
+
+  @Test func `embed refuses what it can't print in a line`() throws {
+    try Data(Array("good\nb".utf8) + [0xFF, 0x0A]).write(to: scratch.url("bytes"))
+    let bytes = try Graft.run("embed", "nowhere", "--data", scratch("bytes"))
+    #expect(bytes.status == 3)
+    #expect(bytes.error.contains("\n  \(scratch("bytes")), line 2, expected UTF-8,"))
+    try Data(#"{"id": "a\tb", "text": "x"}"#.utf8).write(to: scratch.url("names"))
+    let names = try Graft.run("embed", "nowhere", "--data", scratch("names"))
+    #expect(names.status == 3)
+    #expect(names.error.hasPrefix("error: a line of results can't hold the id "))
+    #expect(try Graft.run("embed", "nowhere", "--data", scratch("names"), "--json").status == 4)
+  }
+
   @Test func `a target in a directory that isn't there is 4, by the user's name`() throws {
     let base = "golden/families/llama-tied"
     let calls = [

@@ -28,6 +28,7 @@ public final class SentenceModel: Sendable {
     _ path: String, precision: ComputePrecision? = nil, threads: Int? = nil
   ) throws {
     let opened = try OpenedCheckpoint(path: path)
+    try opened.checkComputable()
     let file = path + "/config.json"
     let found = try KnownArchitectures.configuration(try opened.json("config.json"), file: file)
     guard let configuration = found as? BERTConfiguration else {

@@ -21,7 +21,7 @@ public struct TextLines: Sendable {
 
   /// Reads a file: JSON lines where the first that isn't empty begins with a brace.
   ///
-  /// - Throws: ``StorageError`` for a line that isn't JSON, or has no `text`.
+  /// - Throws: ``StorageError`` for a line that isn't UTF-8 or isn't JSON, or has no `text`.
   public init(file: String) throws {
     let bytes = try InputFile.contents(of: file, atMost: 1 << 30)
     let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
@@ -30,7 +30,11 @@ public struct TextLines: Sendable {
     for (index, line) in lines.enumerated() where !line.allSatisfy(\.isSpace) {
       let place = "\(file), line \(index + 1)"
       guard isJSON else {
-        var text = String(decoding: line, as: UTF8.self)
+        guard var text = String(validating: line, as: UTF8.self) else {
+          throw StorageError(
+            .malformed(rule: "text lines", expected: "UTF-8", found: "other bytes"), file: place,
+            remedy: "convert the file to UTF-8")
+        }
         if text.hasSuffix("\r") { text.removeLast() }
         entries.append(Entry(id: "\(index + 1)", text: text))
         continue

@@ -34,6 +34,7 @@ public final class LanguageModel: Sendable {
     _ path: String, precision: ComputePrecision? = nil, threads: Int? = nil
   ) throws {
     let opened = try OpenedCheckpoint(path: path)
+    try opened.checkComputable()
     let kernels = Kernels(pool: ThreadPool(threadCount: threads ?? ThreadPool.processorCount))
     let precision = precision ?? (kernels.hasBF16DotProduct ? .bf16 : .f32)
     configurationFile = try opened.requiredFile("config.json")

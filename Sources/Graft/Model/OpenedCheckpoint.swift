@@ -85,6 +85,16 @@ public struct OpenedCheckpoint: Sendable {
     return try file.contents()
   }
 
+  /// Checks that the checkpoint is in a form that can be computed with.
+  ///
+  /// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` for GGUF.
+  func checkComputable() throws(StorageError) {
+    guard reader.format == .gguf else { return }
+    throw StorageError(
+      .unsupported(feature: "format to compute with", found: "GGUF"), file: path,
+      remedy: "make a model directory of it first: graft convert \(path.escapedForTerminal) DIR")
+  }
+
   /// A companion as JSON.
   func json(_ name: String) throws(StorageError) -> JSONValue {
     try JSONValue.parse(try requiredFile(name), file: path + "/" + name)

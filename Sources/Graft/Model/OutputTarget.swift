@@ -27,10 +27,16 @@ struct OutputTarget {
 
   /// Checks that a directory with some files beside its weights may take the path.
   ///
-  /// - Throws: ``StorageError/Reason/alreadyExists``.
+  /// - Throws: ``StorageError/Reason/alreadyExists``, ``StorageError/Reason/unsupported(feature:found:)`` for a name that is a file's.
   func checkDirectory(holding names: [String]) throws(StorageError) {
     guard Directory.exists(at: path) else {
       if Directory.hasFile(at: path) { throw refusal("name a directory that isn't there") }
+      let name = path.lowercased()
+      if let suffix = Self.fileSuffixes.first(where: { name.hasSuffix($0) }) {
+        throw StorageError(
+          .unsupported(feature: "format to write", found: suffix), file: path,
+          remedy: "name a directory, or an .h5 file")
+      }
       return
     }
     let present = try Directory.entries(of: path)
@@ -98,6 +104,13 @@ struct OutputTarget {
   private func refusal(_ remedy: String) -> StorageError {
     StorageError(.alreadyExists, file: path, remedy: remedy)
   }
+
+  /// The ends of names that nobody expects of a directory.
+  private static let fileSuffixes = [
+    ".gguf", ".safetensors", ".h5", ".hdf5", ".bin", ".npz", ".npy", ".pt", ".pth", ".ckpt",
+    ".keras",
+    ".onnx",
+  ]
 
   private static let wayRound = "name another target, or give --overwrite"
 

@@ -54,6 +54,7 @@ extension TrainingRequest {
     }
     for (name, isGiven) in [
       ("keep-best", settings.keepsBest), ("early-stop", settings.earlyStop != nil),
+      ("evaluate-every", settings.evaluateEvery != nil),
     ] where isGiven && validation.isEmpty {
       throw TrainingError(
         .invalidSetting(name: name, expected: "a validation text", found: "none"),

@@ -152,6 +152,7 @@ package struct TrainingSubject {
   ) throws -> Adapter {
     var configuration = configuration
     let modules = model.configuration.linearModules
+    let targeted = try configuration.targets(in: modules)
     configuration.modulesToSave += request.trainedModules
     if !request.frozenModules.isEmpty {
       configuration.excludedModules = .names(
@@ -159,6 +160,13 @@ package struct TrainingSubject {
           modules.contains { isPath($0.path, endingIn: name) }
             ? [name] : modules.map(\.path).filter { isPath($0, through: name) }
         })
+    }
+    guard targeted.contains(where: { configuration.updates($0.module) }) else {
+      throw TrainingError(
+        .invalidSetting(
+          name: "target-modules", expected: "modules that --freeze and --train-modules leave",
+          found: configuration.targetModules.text),
+        remedy: "a module has an update, is trained whole, or stays as it is")
     }
     configuration = try configuration.resolvingAllLinear(in: modules)
     configuration.baseModelName = model.path

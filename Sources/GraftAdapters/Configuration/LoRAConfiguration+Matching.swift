@@ -48,6 +48,9 @@ extension LoRAConfiguration {
     return resolved
   }
 
+  /// Whether a module of a base gets an update.
+  public func updates(_ module: LinearModule) -> Bool { isTarget(module) }
+
   // MARK: - Rules
 
   func isTarget(_ module: LinearModule) -> Bool {

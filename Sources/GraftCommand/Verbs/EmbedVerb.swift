@@ -37,7 +37,11 @@ struct EmbedVerb: ParsableCommand {
 
   func run() throws {
     var entries = text.enumerated().map { TextLines.Entry(id: "\($0 + 1)", text: $1) }
-    for file in data { entries += try TextLines(file: file).entries }
+    for file in data {
+      let lines = try TextLines(file: file).entries
+      if !json { try Self.checkNames(of: lines, file) }
+      entries += lines
+    }
     let model = try SentenceModel(
       model, precision: compute.compute.precision, threads: common.threads)
     let total = entries.reduce(0) { $0 + model.tokens(of: $1.text).count }
@@ -46,6 +50,19 @@ struct EmbedVerb: ParsableCommand {
     display.finish()
     for (entry, vector) in zip(entries, vectors) {
       Standard.output(json ? Self.json(entry, vector) : Self.line(entry, vector))
+    }
+  }
+
+  /// A name with a tab or a line feed would break the lines that are printed.
+  private static func checkNames(
+    of entries: [TextLines.Entry], _ file: String
+  ) throws(StorageError) {
+    let controls = CharacterSet.controlCharacters
+    for entry in entries where entry.id.unicodeScalars.contains(where: controls.contains) {
+      throw StorageError(
+        .notRepresentable(
+          what: "the id \(entry.id.escapedForTerminal)", inFormat: "a line of results"),
+        file: file, remedy: "with --json any id is printed")
     }
   }
 

@@ -49,8 +49,8 @@ struct OptimizerOptions: ParsableArguments {
   @Option(name: .long, help: "Weight decay; part of the gradient in sgd, apart from it elsewhere.")
   var weightDecay = 0.0
 
-  @Option(name: .long, help: "Learning rate of B by that of A (LoRA+).")
-  var loraPlusRatio = 1.0
+  @Option(name: .long, help: "Learning rate of B by that of A (LoRA+; default: 1).")
+  var loraPlusRatio: Double?
 
   /// The optimizer that the options describe.
   ///

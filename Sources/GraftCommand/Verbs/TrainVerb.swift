@@ -75,7 +75,8 @@ struct TrainVerb: ParsableCommand {
   var common: CommonOptions
 
   func validate() throws {
-    if trained.full, let option = adapter.given {
+    let given = adapter.given ?? optimizer.loraPlusRatio.map { _ in "--lora-plus-ratio" }
+    if trained.full, let option = given {
       throw ValidationError("--full trains without an adapter: \(option) has no meaning there")
     }
   }
@@ -125,7 +126,7 @@ struct TrainVerb: ParsableCommand {
       sequenceLength: schedule.sequenceLength, accumulation: schedule.accumulate,
       learningRate: schedule.learningRate, decay: schedule.schedule.decay,
       warmupSteps: schedule.warmup.steps, optimizer: try optimizer.chosen(),
-      loraPlusRatio: optimizer.loraPlusRatio,
+      loraPlusRatio: optimizer.loraPlusRatio ?? 1,
       clipNorm: schedule.clipNorm > 0 ? schedule.clipNorm : nil, seed: seed,
       data: dataOptions.settings,
       shuffles: !noShuffle, recompute: memory.recompute.policy, memory: memory.memory?.byteCount,
