@@ -6,9 +6,8 @@ import Testing
   private let scratch = Scratch()
 
   private func train(kibibytes: Int) throws -> (output: String, status: Int32) {
-    // A thread of OpenBLAS's own, which nobody uses, takes 128 MiB when it finds them, at any moment.
     try Shell.run(
-      "ulimit -v \(kibibytes); OPENBLAS_NUM_THREADS=1 exec graft train model --data text/gospels.txt --steps 1 "
+      "ulimit -v \(kibibytes); exec graft train model --data text/gospels.txt --steps 1 "
         + "--batch-size 8 --sequence-length 512 --full --threads 2 --quiet --out "
         + scratch("run") + " 2>&1",
       in: Graft.fixtures.path)
