@@ -96,7 +96,8 @@ struct GGUFReaderTests {
     let start = clock.now
     #expect(try GGUFReader(path: path)["k999999"]?.int == 999_999)
     let time = clock.now - start
-    #expect(time < .seconds(5))
+    // Quadratic time would be hours; a busy machine may take some seconds.
+    #expect(time < .seconds(60))
   }
 
   @Test(arguments: [1, 2, 3])

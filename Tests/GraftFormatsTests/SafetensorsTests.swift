@@ -168,6 +168,7 @@ struct SafetensorsTests {
     let start = clock.now
     let error = try #require(throws: StorageError.self) { try SafetensorsReader(path: path) }
     #expect(error.citation == "safetensors S-12")
-    #expect(start.duration(to: clock.now) < .seconds(5))
+    // Comparing all pairs would take minutes; a busy machine may take some seconds.
+    #expect(start.duration(to: clock.now) < .seconds(30))
   }
 }

@@ -2,7 +2,6 @@
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 
@@ -48,8 +47,8 @@ def transformers_speeds():
 
 
 def lines():
-    ours, llama, peer = (statistics.median(measured) for measured in (graft_speeds(), llama_speeds(), transformers_speeds()))
-    yield f"### Generation: {TOKENS} tokens after one prompt, bf16 weights: the median of {ROUNDS}"
+    ours, llama, peer = (max(measured) for measured in (graft_speeds(), llama_speeds(), transformers_speeds()))
+    yield f"### Generation: {TOKENS} tokens after one prompt, bf16 weights: the fastest of {ROUNDS}"
     yield ""
     yield "| | tokens/s | Graft's speed to it | goal |"
     yield "|---|---:|---:|---:|"

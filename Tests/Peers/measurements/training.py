@@ -1,14 +1,17 @@
-"""Training SmolLM2 beside PyTorch and PEFT: tokens per second, time to the first step, peak memory."""
+"""Training SmolLM2 beside PyTorch and PEFT: tokens per second, time to the first step, peak memory.
+
+Other machines' work slows a shared machine down for seconds or minutes. So the fastest step counts, for all alike, and what needs no
+minutes of compilation runs twice, before and after what does.
+"""
 
 import dataclasses
 import functools
 import json
 import pathlib
-import statistics
 
 from workspace import THREADS, Measured, benchmarks, graft, king_james, model, reference, scratch, tokens, training_log
 
-STEPS, PEER_STEPS, WARM_UP = 8, 6, 2
+STEPS, PEER_STEPS, WARM_UP = 8, 8, 2
 RATE = 1e-3
 # A schedule of a whole run's length, of which only the first steps are made.
 SCHEDULE_STEPS = 48
@@ -51,8 +54,8 @@ HEADER = ["| | tokens/s | first step begins after | first step ends after | peak
 
 
 def speed(run: Measured, work: Workload, steps: list[float]) -> Speed:
-    """The median of the steps after the first ones; the time to the first step is what the steps leave over."""
-    return Speed(work.tokens / statistics.median(steps[WARM_UP:]), run.seconds - sum(steps), run.seconds - sum(steps[1:]), run.peak_bytes)
+    """The fastest of the steps after the first ones; the time to the first step is what the steps leave over."""
+    return Speed(work.tokens / min(steps[WARM_UP:]), run.seconds - sum(steps), run.seconds - sum(steps[1:]), run.peak_bytes)
 
 
 def graft_speed(work: Workload, compute: str, *options, directory: pathlib.Path | None = None, output: pathlib.Path | None = None, steps: int = STEPS) -> Speed:
@@ -86,49 +89,54 @@ def adapter() -> pathlib.Path:
 
 def lines():
     work = Workload()
-    ours = {
-        "bf16": lambda: graft_speed(work, "bf16"),
-        "bf16, op by op (`--no-fusion`)": lambda: graft_speed(work, "bf16", "--no-fusion"),
-        "bf16, `--recompute auto`": lambda: graft_speed(work, "bf16", "--recompute", "auto"),
-        "f32": lambda: graft_speed(work, "f32"),
+    quick = {
+        "Graft, bf16": lambda: graft_speed(work, "bf16"),
+        "PyTorch + PEFT, bf16, eager": lambda: peer_speed(work, "bf16"),
+        "Graft, bf16, op by op (`--no-fusion`)": lambda: graft_speed(work, "bf16", "--no-fusion"),
+        "Graft, bf16, `--recompute auto`": lambda: graft_speed(work, "bf16", "--recompute", "auto"),
+        "Graft, f32": lambda: graft_speed(work, "f32"),
+        "PyTorch + PEFT, f32, eager": lambda: peer_speed(work, "f32"),
     }
-    peers = {
-        "bf16, torch.compile": lambda: peer_speed(work, "bf16", compiles=True),
-        "bf16, torch.compile, gradient checkpointing": lambda: peer_speed(work, "bf16", compiles=True, checkpointing=True),
-        "bf16, eager": lambda: peer_speed(work, "bf16"),
-        "f32, torch.compile": lambda: peer_speed(work, "f32", compiles=True),
-        "f32, eager": lambda: peer_speed(work, "f32"),
+    compiled = {
+        "PyTorch + PEFT, bf16, torch.compile": lambda: peer_speed(work, "bf16", compiles=True),
+        "PyTorch + PEFT, bf16, torch.compile, gradient checkpointing": lambda: peer_speed(work, "bf16", compiles=True, checkpointing=True),
+        "PyTorch + PEFT, f32, torch.compile": lambda: peer_speed(work, "f32", compiles=True),
     }
+    rows: dict[str, Speed] = {}
+    product_seconds = []
+    for measured in (quick, compiled, quick):
+        product_seconds.append(json.loads(benchmarks("products", model("bf16"), work.batch, work.length).output)["seconds"])
+        for name, measure in measured.items():
+            row = measure()
+            if name not in rows or row.tokens_per_second > rows[name].tokens_per_second:
+                rows[name] = row
     yield f"### Training: r = {work.rank} on q_proj and v_proj, {work.batch} × {work.length} tokens a step"
     yield ""
     yield from HEADER
-    rows: dict[str, Speed] = {}
-    for maker, measured in (("Graft", ours), ("PyTorch + PEFT", peers)):
-        for name, measure in measured.items():
-            rows[name if maker == "Graft" else f"peer {name}"] = row = measure()
-            yield f"| {maker}, {name} | {row} |"
-    products = json.loads(benchmarks("products", model("bf16"), work.batch, work.length).output)
+    for name in sorted(rows):
+        yield f"| {name} | {rows[name]} |"
     yield ""
-    yield from summary(work, rows, products["seconds"])
+    yield from summary(work, rows, min(product_seconds))
 
 
 def summary(work: Workload, rows: dict[str, Speed], product_seconds: float):
     """The ratios that the project holds itself to."""
 
     def faster(ours: str, theirs: str) -> float:
-        return rows[ours].tokens_per_second / rows[theirs].tokens_per_second
+        return rows[f"Graft, {ours}"].tokens_per_second / rows[theirs].tokens_per_second
 
     def smaller(ours: str, theirs: str) -> float:
-        return rows[ours].peak_bytes / rows[theirs].peak_bytes
+        return rows[f"Graft, {ours}"].peak_bytes / rows[theirs].peak_bytes
 
+    fast, checkpointed = (f"PyTorch + PEFT, bf16, torch.compile{rest}" for rest in ("", ", gradient checkpointing"))
     yield "| ratio | measured | goal |"
     yield "|---|---:|---:|"
-    yield f"| bf16 speed to torch.compile | {faster('bf16', 'peer bf16, torch.compile'):.2f} | ≥ 1.6 |"
-    yield f"| bf16 speed to eager | {faster('bf16', 'peer bf16, eager'):.2f} | ≥ 2 |"
-    yield f"| f32 speed to torch.compile | {faster('f32', 'peer f32, torch.compile'):.2f} | ≥ 1.5 |"
-    share = product_seconds * rows["bf16"].tokens_per_second / work.tokens
+    yield f"| bf16 speed to torch.compile | {faster('bf16', fast):.2f} | ≥ 1.6 |"
+    yield f"| bf16 speed to eager | {faster('bf16', 'PyTorch + PEFT, bf16, eager'):.2f} | ≥ 2 |"
+    yield f"| f32 speed to torch.compile | {faster('f32', 'PyTorch + PEFT, f32, torch.compile'):.2f} | ≥ 1.5 |"
+    share = product_seconds * rows["Graft, bf16"].tokens_per_second / work.tokens
     yield f"| the step's matrix products alone ({product_seconds:.2f} s) to the bf16 step | {share:.2f} | ≥ 0.7 |"
-    yield f"| fused to `--no-fusion` | {faster('bf16', 'bf16, op by op (`--no-fusion`)'):.2f} | ≥ 1.25 |"
-    yield f"| peak memory to torch.compile's | {smaller('bf16', 'peer bf16, torch.compile'):.2f} | ≤ 0.4 |"
-    yield f"| peak memory of `--recompute auto` to torch.compile's with gradient checkpointing | {smaller('bf16, `--recompute auto`', 'peer bf16, torch.compile, gradient checkpointing'):.2f} | ≤ 0.27 |"
-    yield f"| speed of `--recompute auto` to that of no recompute | {faster('bf16, `--recompute auto`', 'bf16'):.2f} | ≥ 0.77 |"
+    yield f"| fused to `--no-fusion` | {faster('bf16', 'Graft, bf16, op by op (`--no-fusion`)'):.2f} | ≥ 1.25 |"
+    yield f"| peak memory to torch.compile's | {smaller('bf16', fast):.2f} | ≤ 0.4 |"
+    yield f"| peak memory of `--recompute auto` to torch.compile's with gradient checkpointing | {smaller('bf16, `--recompute auto`', checkpointed):.2f} | ≤ 0.27 |"
+    yield f"| speed of `--recompute auto` to that of no recompute | {faster('bf16, `--recompute auto`', 'Graft, bf16'):.2f} | ≥ 0.77 |"
