@@ -65,7 +65,7 @@
 #undef VECTORIZE
 #endif
 
-// The compilation for units of one f32 that fits the level.
+// The compilations that fit the level: for units of one f32, of two bf16, and for either.
 #if defined(__x86_64__)
 #define CALL_SINGLES(name, ...)                                               \
   switch (level) {                                                            \

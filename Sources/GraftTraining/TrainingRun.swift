@@ -103,7 +103,9 @@ package struct TrainingRun {
       position.lossSum += try trainer.add(batch, number: number, targetCount: predicted)
       position.batchesTaken += 1
       if position.batchesTaken < batches.count, observer.isInterrupted {
-        guard position.lossSum.isFinite else { break }
+        let isFinite =
+          position.lossSum.isFinite && stateTensors(at: position).allSatisfy { $0.value.isFinite }
+        guard isFinite else { break }  // the update tells
         try saveState(position, observer)
         try observer.writeResult()
         throw TrainingError(.interrupted(step: position.step))
@@ -148,7 +150,8 @@ package struct TrainingRun {
     if let broken = tensors.first(where: { !$0.value.isFinite }) {
       throw TrainingError(
         .nonFinite(step: position.step, quantity: "result for \(broken.name)"),
-        remedy: "what was saved before stays; lower --learning-rate, or look at the data")
+        remedy:
+          "it isn't saved, and what was before stays; lower --learning-rate, or look at the data")
     }
     try observer.save(tensors, at: position)
   }

@@ -183,27 +183,55 @@ import Testing
     let again = try Graft.run(call.filter { $0 != "--quiet" } + [scratch("run.html"), "--resume"])
     #expect(again.status == 0)
     #expect(again.error.hasSuffix("; no step is left\n"))
-    #expect(again.output == "finished before, after 1 steps: \(scratch("made"))\n")
+    #expect(again.output == "finished before, after 1 step: \(scratch("made"))\n")
   }
 
-  @Test func `a run that is interrupted inside its first step has no page and ends with 130`()
-    throws
-  {
+  /// A run that won't end, once it has begun; a shell may set up signals before it.
+  private func endless(after setup: String = "") throws -> (process: Process, errors: Pipe) {
     let process = Process()
-    process.executableURL = try #require(Graft.executable)
+    process.executableURL = URL(filePath: "/bin/sh")
+    let call = try reporting("train") + [scratch("run.html"), "--accumulate", "20000"]
     process.arguments =
-      try reporting("train") + [scratch("run.html"), "--accumulate", "20000"]
+      ["-c", setup + "exec \"$0\" \"$@\"", try #require(Graft.executable).path] + call
     process.currentDirectoryURL = Graft.fixtures
     let errors = Pipe()
     process.standardError = errors
     try process.run()
     while process.isRunning, !scratch.names.contains("made") { usleep(10_000) }
-    kill(process.processIdentifier, SIGINT)
+    return (process, errors)
+  }
+
+  private func checkInterrupted(_ process: Process, _ errors: Pipe) {
     let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     #expect(text == "error: interrupted after step 0; the state is saved\n")
     #expect(process.terminationStatus == 130)
     #expect(scratch.names == ["made"])
+  }
+
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+  func `a run that is interrupted inside its first step has no page and ends with 130`(
+    signal: Int32
+  ) throws {
+    let (process, errors) = try endless()
+    kill(process.processIdentifier, signal)
+    checkInterrupted(process, errors)
+  }
+
+  @Test func `where a closed terminal is to be ignored, a run goes on`() throws {
+    let (process, errors) = try endless(after: "trap '' HUP; ")
+    kill(process.processIdentifier, SIGHUP)
+    usleep(300_000)
+    #expect(process.isRunning)
+    kill(process.processIdentifier, SIGINT)
+    checkInterrupted(process, errors)
+  }
+
+  @Test(arguments: ["made", "made/training_log.jsonl", "made/adapter_model.safetensors"])
+  func `no page takes the place of the run, or of its files`(name: String) throws {
+    let outcome = try Graft.run(try reporting("train") + [scratch(name)])
+    #expect(outcome.status == 4)
+    #expect(scratch.names.isEmpty)
   }
 
   @Test func `a log that can't be read is 3, with the line; a last line cut off is left out`()

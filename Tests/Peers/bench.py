@@ -8,6 +8,7 @@ with the date and commit of its run: within a section, all figures are from one 
 
 import datetime
 import importlib
+import itertools
 import os
 import platform
 import re
@@ -33,8 +34,13 @@ def machine():
 
 
 def provenance(topic: str) -> str:
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    return f"`make bench BENCH={topic}`, {datetime.date.today().isoformat()}, commit {commit or 'unknown'}."
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    # Sections that were measured before this one change the page.
+    others = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{PAGE.relative_to(ROOT)}")
+    commit = (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if others else "")
+    return f"`make bench BENCH={topic}`, {datetime.date.today().isoformat()}, commit {commit}."
 
 
 def publish(section: str, text: str):
@@ -57,7 +63,7 @@ def main() -> int:
     publish("machine", "\n".join(machine()))
     for topic in chosen:
         text = []
-        for line in [*importlib.import_module(f"measurements.{topic}").lines(), "", provenance(topic)]:
+        for line in itertools.chain(importlib.import_module(f"measurements.{topic}").lines(), ["", provenance(topic)]):
             print(line, flush=True)
             text.append(line)
         publish(topic, "\n".join(text))

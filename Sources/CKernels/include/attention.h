@@ -2,7 +2,7 @@
 #include <stdint.h>
 
 /// The leaves of tiled attention. Products read 32-bit units along the axis that they sum over: an f32, or (`pairs`) two
-/// neighbouring bf16, which only CPUs with `graft_has_bf16_dot` multiply fast; levels below AVX-512 emulate it.
+/// neighbouring bf16, which GRAFT_AVX512_BF16 multiplies fast and the other levels emulate.
 ///
 /// The right side of a product stands in panels of 16 columns: [panel][unit][16]. `units` is the number of units along
 /// the summed axis: its extent, or half of it, rounded up.

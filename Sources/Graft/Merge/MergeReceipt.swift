@@ -25,8 +25,6 @@ public struct MergeReceipt: Sendable {
     public let survivedFraction: Double?
     /// The elements whose stored value is another one.
     public let changedCount: Int
-    /// The elements that became NaN or infinite.
-    public let notFiniteCount: Int
   }
 
   /// The touched tensors, in the order of the base.
@@ -48,7 +46,7 @@ public struct MergeReceipt: Sendable {
         updateNorm: sums.updateSquared.squareRoot(),
         roundingError: sums.roundingSquared.squareRoot(),
         survivedFraction: sums.updateSquared > 0 ? sums.survived / sums.updateSquared : nil,
-        changedCount: sums.changedCount, notFiniteCount: sums.notFiniteCount)
+        changedCount: sums.changedCount)
     }
     untouchedCount = plan.tensors.count - entries.count
     byteCount = plan.tensors.reduce(0) { $0 + $1.info.byteCount }
@@ -79,7 +77,6 @@ extension MergeReceipt.Entry {
       "roundingError": JSONValue(roundingError),
       "survivedFraction": survivedFraction.map { JSONValue($0) } ?? .null,
       "changedCount": JSONValue(changedCount),
-      "notFiniteCount": JSONValue(notFiniteCount),
     ]
   }
 }

@@ -44,10 +44,17 @@ struct MergeRun {
 
   /// Checks that no finite value became NaN or infinite.
   ///
-  /// - Throws: ``AdapterError/Reason/overflow(tensor:count:)``.
-  func checkFinite() throws(AdapterError) {
+  /// - Throws: ``AdapterError/Reason/overflow(tensor:count:)``; where a tensor only changes its dtype,
+  ///   ``StorageError/Reason/notRepresentable(what:inFormat:)``.
+  func checkFinite() throws {
     for (planned, sums) in zip(plan.tensors, sums) where sums.notFiniteCount > 0 {
-      throw AdapterError(.overflow(tensor: planned.info.name, count: sums.notFiniteCount))
+      guard planned.isUntouched else {
+        throw AdapterError(.overflow(tensor: planned.info.name, count: sums.notFiniteCount))
+      }
+      throw StorageError(
+        .notRepresentable(
+          what: "\(sums.notFiniteCount) values of the base", inFormat: planned.info.dtype.rawValue),
+        file: plan.base.path, tensor: planned.info.name, remedy: "choose another --dtype")
     }
   }
 

@@ -107,9 +107,8 @@ struct OutputTarget {
 
   /// The ends of names that nobody expects of a directory.
   private static let fileSuffixes = [
-    ".gguf", ".safetensors", ".h5", ".hdf5", ".bin", ".npz", ".npy", ".pt", ".pth", ".ckpt",
-    ".keras",
-    ".onnx",
+    ".gguf", ".safetensors", ".h5", ".hdf5", ".keras", ".bin", ".pt", ".pth", ".ckpt", ".npy",
+    ".npz", ".onnx",
   ]
 
   private static let wayRound = "name another target, or give --overwrite"

@@ -46,6 +46,8 @@ package struct TrainedModel {
   static let weightsName = "model.safetensors"
 
   /// Rounds a master once, to the dtype of the base.
+  ///
+  /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)`` when the dtype has no number for a value.
   private func write(
     _ master: MemorySlice, as tensor: TensorInfo, at index: Int, to writer: SafetensorsWriter
   ) throws(StorageError) {
@@ -57,7 +59,14 @@ package struct TrainedModel {
       let part = MemorySlice(
         master.memory, at: master.byteOffset + start * 4, dtype: .f32, shape: [1, count])
       let rounded = MemorySlice(tile.memory, dtype: tensor.dtype, shape: [1, count])
-      _ = LowRankUpdate.add([], to: part, into: rounded)
+      let sums = LowRankUpdate.add([], to: part, into: rounded)
+      guard sums.notFiniteCount == 0 else {
+        throw StorageError(
+          .notRepresentable(
+            what: "\(sums.notFiniteCount) trained values", inFormat: tensor.dtype.rawValue),
+          file: base.path, tensor: tensor.name,
+          remedy: "the state is saved; train from a base in F32 or BF16")
+      }
       try writer.write(rounded.bytes, of: index, at: start * width)
     }
   }

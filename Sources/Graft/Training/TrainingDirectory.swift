@@ -67,11 +67,13 @@ final class TrainingDirectory: Sendable {
     _ path: String, state: Int, product: Int, _ settings: TrainingSettings
   ) throws(StorageError) {
     let saves = settings.saveEvery.map { (settings.steps + $0 - 1) / $0 } ?? 1
-    let kept = Double(product) * Double(min(settings.keepLast ?? 0, saves))
+    let snapshots = path + "/" + snapshotsName
+    let present = Directory.exists(at: snapshots) ? try Directory.entries(of: snapshots).count : 0
+    let kept = Double(product) * Double(max(0, min(settings.keepLast ?? 0, saves) - present))
     // A save stands beside the one before until it is whole.
     let replaced = Double(max(state, product))
-    let first = Double(state + product) + kept + (saves > 1 ? replaced : 0)
-    let needed = Int(min(hasState(path) ? replaced : first, 1e18))
+    let first = Double(state + product) + (saves > 1 ? replaced : 0)
+    let needed = Int(min(kept + (hasState(path) ? replaced : first), 1e18))
     if let available = Directory.availableBytes(at: path), available < needed {
       throw StorageError(
         .noSpace(neededBytes: needed, availableBytes: available), file: path,

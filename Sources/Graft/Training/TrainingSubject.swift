@@ -161,7 +161,7 @@ package struct TrainingSubject {
             ? [name] : modules.map(\.path).filter { isPath($0, through: name) }
         })
     }
-    guard targeted.contains(where: { configuration.updates($0.module) }) else {
+    guard targeted.contains(where: { configuration.isTarget($0.module) }) else {
       throw TrainingError(
         .invalidSetting(
           name: "target-modules", expected: "modules that --freeze and --train-modules leave",

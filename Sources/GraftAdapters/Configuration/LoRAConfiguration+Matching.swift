@@ -48,12 +48,10 @@ extension LoRAConfiguration {
     return resolved
   }
 
-  /// Whether a module of a base gets an update.
-  public func updates(_ module: LinearModule) -> Bool { isTarget(module) }
-
   // MARK: - Rules
 
-  func isTarget(_ module: LinearModule) -> Bool {
+  /// Whether a module of a base gets an update.
+  public func isTarget(_ module: LinearModule) -> Bool {
     let path = module.path
     if excludedModules?.contains(path) == true { return false }
     if modulesToSave.contains(where: { isPath(path, through: $0) }) { return false }

@@ -60,10 +60,10 @@ enum ErrorPrinter {
 
   /// The parser's message in the contract's form: what is wrong, then how to get help.
   private static func usageLines(_ message: String) -> String {
-    let lines = message.split(separator: "\n", omittingEmptySubsequences: true).map(String.init)
-    let body = UsageMessage.line(of: message)
-    let usage = lines.first { $0.hasPrefix("Usage: ") }
-    return (["error: " + body] + [usage.map { "  " + $0 }, "  see graft --help"].compactMap { $0 })
+    let usage = message.split(separator: "\n").first { $0.hasPrefix("Usage: ") }
+    return
+      (["error: " + UsageMessage.line(of: message)]
+      + [usage.map { "  " + $0 }, "  see graft --help"].compactMap { $0 })
       .joined(separator: "\n")
   }
 }

@@ -93,7 +93,8 @@ final class TrainingDisplay: Sendable {
         Standard.output("kept the best: step \(outcome.writtenStep)\n")
       }
       guard let last = state.last else {
-        return Standard.output("finished before, after \(outcome.lastStep) steps: \(output)")
+        return Standard.output(
+          "finished before, after \(Quantity.of(outcome.lastStep, "step")): \(output)")
       }
       Standard.output(
         String(

@@ -57,8 +57,8 @@ struct EmbedVerb: ParsableCommand {
   private static func checkNames(
     of entries: [TextLines.Entry], _ file: String
   ) throws(StorageError) {
-    let controls = CharacterSet.controlCharacters
-    for entry in entries where entry.id.unicodeScalars.contains(where: controls.contains) {
+    let breaks: Set<Unicode.Scalar> = ["\t", "\n", "\r"]
+    for entry in entries where entry.id.unicodeScalars.contains(where: breaks.contains) {
       throw StorageError(
         .notRepresentable(
           what: "the id \(entry.id.escapedForTerminal)", inFormat: "a line of results"),

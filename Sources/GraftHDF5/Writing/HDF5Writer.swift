@@ -41,7 +41,7 @@ public final class HDF5Writer: CheckpointWriter {
     files: [HDF5Attachment] = [], shards: [HDF5Attachment] = [], vocabulary: [[UInt8]]? = nil,
     compression: HDF5Compression = .none
   ) throws(StorageError) {
-    let status = HDF5Status(file: output.path, purpose: .writing)
+    let status = HDF5Status(file: output.target, purpose: .writing)
     var isCompressed = false
     var level: Int32 = 0
     if case .zstd(let chosen) = compression {
@@ -51,7 +51,7 @@ public final class HDF5Writer: CheckpointWriter {
       metadata: metadata, files: files, shards: shards, vocabulary: vocabulary, status)
     let plan = try TreeBuilder.datasets(for: tensors, status) + attachments.map(\.dataset)
     (self.file, self.places) = try HDF5Library.enter { () throws(StorageError) in
-      var builder = try TreeBuilder(status, level: isCompressed ? level : nil)
+      var builder = try TreeBuilder(output.path, status, level: isCompressed ? level : nil)
       let places = try plan.map { dataset throws(StorageError) in try builder.add(dataset) }
       return (builder.file, places)
     }
@@ -94,10 +94,11 @@ public final class HDF5Writer: CheckpointWriter {
       throw StorageError(
         .truncated(
           part: "tensor being written", expectedBytes: missing.expected, foundBytes: missing.found),
-        file: output.path, tensor: missing.place < tensors.count ? tensors[missing.place].name : nil
+        file: output.target,
+        tensor: missing.place < tensors.count ? tensors[missing.place].name : nil
       )
     }
-    try file.close(HDF5Status(file: output.path, purpose: .writing))
+    try file.close(HDF5Status(file: output.target, purpose: .writing))
   }
 
   // MARK: - Bytes
@@ -138,10 +139,10 @@ public final class HDF5Writer: CheckpointWriter {
   private func store(
     _ chunk: [UInt8], at origin: [Int], of grid: ChunkGrid, in dataset: hid_t
   ) throws(StorageError) {
-    let status = HDF5Status(file: output.path, purpose: .writing)
+    let status = HDF5Status(file: output.target, purpose: .writing)
     guard let encoded = Filter.encode(chunk, elementBytes: grid.elementBytes, level: level) else {
       throw StorageError(
-        .unsupported(feature: "zstd level", found: "\(level)"), file: output.path)
+        .unsupported(feature: "zstd level", found: "\(level)"), file: output.target)
     }
     let corner = origin.map { hsize_t($0) }
     try HDF5Library.enter { () throws(StorageError) in

@@ -34,8 +34,8 @@ struct TreeBuilder {
   /// Where every dataset's bytes begin: at a multiple of a cache line.
   private static let alignment: hsize_t = 64
 
-  /// Creates the file over an empty one.
-  init(_ status: HDF5Status, level: Int32?) throws(StorageError) {
+  /// Creates the file at a path, over an empty one; errors name the status's.
+  init(_ path: String, _ status: HDF5Status, level: Int32?) throws(StorageError) {
     self.status = status
     self.level = level
     let access = try makeAccessProperties(status)
@@ -45,7 +45,7 @@ struct TreeBuilder {
     try status.done(H5Pset_alignment(access.id, 1, Self.alignment), "H5Pset_alignment")
     try status.done(H5Pset_small_data_block_size(access.id, 0), "H5Pset_small_data_block_size")
     let creation = try Self.properties(graft_h5p_file_create(), status)
-    let id = unsafe H5Fcreate(status.file, graft_h5f_truncate(), creation.id, access.id)
+    let id = unsafe H5Fcreate(path, graft_h5f_truncate(), creation.id, access.id)
     guard id >= 0 else { throw status.failure("H5Fcreate") }
     file = OpenFile(id)
     try attach(Reserved.version, [1], to: id, isScalar: true)

@@ -44,16 +44,21 @@ def trained(directory, *options) -> tuple[int, float, list[float], bytes]:
 
 
 def tenth(directory, *options) -> str:
-    """How much longer a step takes when intermediate values have a tenth of the room that they take without recompute."""
+    """How much longer a step takes when intermediate values have a tenth of the room that they take without recompute, or the least there is."""
     plan = forecast(directory, *options)
     arena = plan["arena"]["byteCount"]
-    budget = plan["memory"]["peakBytes"] - arena + arena // 10
-    less = forecast(directory, *options, "--memory", budget)
-    while less["arena"]["byteCount"] * 10 > arena:
-        budget -= 1 << 20
-        less = forecast(directory, *options, "--memory", budget)
+    smaller = ["--recompute", "auto"]
+    less = forecast(directory, *options, *smaller)
+    if less["arena"]["byteCount"] * 10 <= arena:
+        budget = plan["memory"]["peakBytes"] - arena + arena // 10
+        smaller = ["--memory", budget]
+        less = forecast(directory, *options, *smaller)
+        while less["arena"]["byteCount"] * 10 > arena:
+            budget -= 1 << 20
+            smaller = ["--memory", budget]
+            less = forecast(directory, *options, *smaller)
     _, seconds, losses, _ = trained(directory, *options)
-    _, longer, same, _ = trained(directory, *options, "--memory", budget)
+    _, longer, same, _ = trained(directory, *options, *smaller)
     assert losses == same, "another plan, other losses"
     ratio = arena / less["arena"]["byteCount"]
     return f"{arena / 1e6:.0f} | {less['arena']['byteCount'] / 1e6:.0f} | {ratio:.1f} × | {seconds:.2f} | {longer:.2f} | {longer / seconds - 1:+.0%}"

@@ -117,13 +117,22 @@ public struct RunReport: Sendable {
 
   /// Checks that the page of a run can be written to a path.
   ///
-  /// - Parameter run: the run's directory, if the run will make it.
+  /// - Parameter run: the run's directory, if the run will make it; a page inside of it is called `….html`, as nothing else there.
   /// - Throws: ``StorageError``.
   public static func checkTarget(
     _ path: String, besides run: String? = nil
   ) throws(StorageError) {
-    if let run, !Directory.exists(at: run), Directory.isSame(Directory.parent(of: path), run) {
-      return
+    if let run, Directory.isSame(path, run) {
+      throw StorageError(
+        .alreadyExists, file: path, remedy: "the run goes there; name another file")
+    }
+    if let run, Directory.isSame(Directory.parent(of: path), run) {
+      guard path.hasSuffix(".html") else {
+        throw StorageError(
+          .alreadyExists, file: path,
+          remedy: "the run's own files go there; name the page something.html")
+      }
+      guard Directory.exists(at: run) else { return }
     }
     try OutputTarget(path, overwrites: false).checkReport { (file) throws(StorageError) in
       let start = try file.bytes(at: 0, count: min(file.byteCount, 64))
