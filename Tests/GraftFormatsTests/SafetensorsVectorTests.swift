@@ -50,8 +50,8 @@ struct SafetensorsVectorTests {
 struct TemporaryFolderOfHeaders {
   let folder = try? TemporaryFolder()
 
-  func header(_ text: [UInt8], data: [UInt8] = []) throws -> String {
+  func header(_ text: [UInt8], data: [UInt8] = [], as name: String = "file") throws -> String {
     let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) }
-    return try #require(folder).write(length + text + data)
+    return try #require(folder).write(length + text + data, as: name)
   }
 }
