@@ -3,7 +3,7 @@
     bench.py [TOPIC…]
 
 A topic is a file of `measurements/`; without one, all run. Only the sections of the topics that ran are written anew, each
-with the date and commit of its run: within a section, all figures are from one run.
+with the date, commit and processor of its run: within a section, all figures are from one run.
 """
 
 import datetime
@@ -23,14 +23,18 @@ TOPICS = ["training", "workloads", "recompute", "kernels", "attention", "generat
 PACKAGES = ["torch", "transformers", "peft", "tokenizers"]
 
 
-def machine():
+def processor() -> str:
+    information = open("/proc/cpuinfo").read()
+    name = next(line.split(":")[1].strip() for line in information.splitlines() if line.startswith("model name"))
+    features = [feature for feature in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if feature in information]
+    return f"{name} ({', '.join(features)})"
+
+
+def programs() -> str:
     from importlib.metadata import version
 
-    processor = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
-    features = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in open("/proc/cpuinfo").read()]
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    yield f"{processor} ({', '.join(features)}), {THREADS} threads for all. {graft('--version').output.strip()}; Python {platform.python_version()}, {versions}."
-    yield f"Model: SmolLM2-135M-Instruct, converted from {workspace.GGUF.name}."
+    return f"{THREADS} threads for all. {graft('--version').output.strip()}; Python {platform.python_version()}, {versions}."
 
 
 def provenance(topic: str) -> str:
@@ -40,7 +44,7 @@ def provenance(topic: str) -> str:
     # Sections that were measured before this one change the page.
     others = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{PAGE.relative_to(ROOT)}")
     commit = (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if others else "")
-    return f"`make bench BENCH={topic}`, {datetime.date.today().isoformat()}, commit {commit}."
+    return f"`make bench BENCH={topic}`, {datetime.date.today().isoformat()}, commit {commit}, {processor()}."
 
 
 def publish(section: str, text: str):
@@ -60,7 +64,7 @@ def main() -> int:
         return 2
     # A cache of earlier compilations would hide the time that they take.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch() / "inductor")
-    publish("machine", "\n".join(machine()))
+    publish("programs", f"{programs()}\nModel: SmolLM2-135M-Instruct, converted from {workspace.GGUF.name}.")
     for topic in chosen:
         text = []
         for line in itertools.chain(importlib.import_module(f"measurements.{topic}").lines(), ["", provenance(topic)]):
