@@ -16,4 +16,8 @@ long graft_copy_file_range(
   return copy_file_range(source, &from, target, &to, count, 0);
 }
 
+void graft_start_writeback(int file, long offset, long count) {
+  (void)sync_file_range(file, offset, count, SYNC_FILE_RANGE_WRITE);
+}
+
 void graft_release_free_memory(void) { malloc_trim(0); }

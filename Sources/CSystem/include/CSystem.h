@@ -11,5 +11,8 @@ int graft_exchange_paths(const char *first, const char *second);
 /// Same reason. Returns the bytes copied, 0 at the end of `source`, or -1 with errno set.
 long graft_copy_file_range(int source, long source_offset, int target, long target_offset, unsigned long count);
 
+/// Has the system begin to write a range of a file to the disk (Linux sync_file_range); nothing is waited for, no error told.
+void graft_start_writeback(int file, long offset, long count);
+
 /// Gives the pages that malloc holds free back to the system (glibc's malloc_trim). <malloc.h> isn't in the overlay.
 void graft_release_free_memory(void);
