@@ -3,6 +3,8 @@
     blocks.safetensors    for each type T: T.blocks u8 (random and awkward blocks), T.values f32 as `gguf.quants` has them
     FAMILY.gguf           the model of `golden/families/FAMILY` in f32, with a little tokenizer: SentencePiece's kind for
                           the llama architecture, byte-level for the others
+    quantized.safetensors values f32 of many kinds; for each simple type T: T.blocks as `gguf.quants` quantizes them; for
+                          each K type T: T.errors, the relative error that `libgguf` (the reference's C code) makes of each kind
     merges.json           the merges that `transformers` makes of the SentencePiece kind's scores
 
 `--vectors` writes `Formats/gguf/accept`, `Formats/gguf/reject` and `Formats/gguf/vectors.json` (no packages needed).
@@ -79,10 +81,12 @@ def accepted():
         pairs = [pair("general.alignment", U32, alignment)]
         yield f"alignment-{alignment}", ["G-10"], file(pairs, [ONE], ONE_DATA, alignment=alignment), [a]
     quantized = [(2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (6, "Q5_0", 32, 22), (7, "Q5_1", 32, 24), (8, "Q8_0", 32, 34), (10, "Q2_K", 256, 84),
-                 (11, "Q3_K", 256, 110), (12, "Q4_K", 256, 144), (13, "Q5_K", 256, 176), (14, "Q6_K", 256, 210)]
+                 (11, "Q3_K", 256, 110), (12, "Q4_K", 256, 144), (13, "Q5_K", 256, 176), (14, "Q6_K", 256, 210), (20, "IQ4_NL", 32, 18), (23, "IQ4_XS", 256, 136), (39, "MXFP4", 32, 17)]
+    passed = [(16, "IQ2_XXS", 256, 66), (17, "IQ2_XS", 256, 74), (18, "IQ3_XXS", 256, 98), (19, "IQ1_S", 256, 50), (21, "IQ3_S", 256, 110), (22, "IQ2_S", 256, 82),
+              (29, "IQ1_M", 256, 56), (34, "TQ1_0", 256, 54), (35, "TQ2_0", 256, 66), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18)]
     plain = [(0, "F32", 1, 4), (1, "F16", 1, 2), (30, "BF16", 1, 2), (24, "I8", 1, 1), (25, "I16", 1, 2), (26, "I32", 1, 4), (27, "I64", 1, 8), (28, "F64", 1, 8)]
     tensors, data, expected = [], b"", []
-    for kind, name, values, size in plain + quantized:
+    for kind, name, values, size in plain + quantized + passed:
         tensors.append(tensor(name, [values, 2], kind, len(data)))
         expected.append((name, name, [2, values]))
         data += bytes(2 * size)
@@ -145,7 +149,7 @@ def rejected():
     yield "two-of-almost-2-63", ["G-16"], tensors(tensor("a", [BIG], 24, 0), tensor("b", [BIG], 24, BIG)), "overflow", None
     yield "row-of-33-q4-0", ["G-15"], tensors(tensor("a", [33], 2, 0)), "malformed", 45
     yield "row-of-128-q4-k", ["G-15"], tensors(tensor("a", [128, 2], 12, 0)), "malformed", None
-    for kind in [4, 5, 9, 15, 16, 31, 33, 36, 38, 39, 40, 41, 42, 2**32 - 1]:
+    for kind in [4, 5, 9, 15, 31, 33, 36, 38, 42, 2**32 - 1]:
         yield f"type-{kind}", ["G-15"], tensors(tensor("a", [256], kind, 0), data=bytes(512)), "unsupported", 45
     yield "offset-minus-one", ["G-16"], tensors(tensor("a", [8], 0, 2**64 - 1)), "malformed", 49
     yield "offset-unaligned", ["G-16"], tensors(tensor("a", [4], 0, 8)), "malformed", 49
@@ -184,7 +188,7 @@ def blocks():
 
     random = np.random.default_rng(20)
     places = {"F16": [0], "BF16": [], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2],
-              "Q5_K": [0, 2], "Q6_K": [208]}
+              "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0], "MXFP4": []}
     awkward = [0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00, 0xFE00, 0x7C01, 0xFD55, 0x3C00]
     golden = {}
     for name, scales in places.items():
@@ -217,6 +221,64 @@ def blocks():
     golden["round.bf16"] = floats.to(torch.bfloat16).view(torch.int16).numpy()
     golden["round.f16"] = floats.to(torch.float16).view(torch.int16).numpy()
     save_file(golden, GOLDEN / "blocks.safetensors")
+
+
+KINDS = 256 * 12
+
+
+def kinds():
+    """Values of many kinds, each a run of `KINDS`: name, values."""
+    import numpy as np
+
+    random = np.random.default_rng(21)
+    normal = lambda scale=1.0: (random.standard_normal(KINDS) * scale).astype(np.float32)
+    yield "normal", normal(0.02)
+    yield "laplace", (random.laplace(size=KINDS) * 0.02).astype(np.float32)
+    yield "heavy tails", (random.standard_t(3, KINDS) * 0.02).astype(np.float32)
+    yield "positive", np.abs(normal())
+    yield "negative", -np.abs(normal(100))
+    yield "shifted", normal(0.1) + np.float32(1)
+    yield "uniform", random.uniform(-1, 1, KINDS).astype(np.float32)
+    yield "sparse", np.where(random.random(KINDS) < 0.4, 0, normal(0.02)).astype(np.float32)
+    yield "bf16", (normal(0.02).view(np.uint32) & 0xFFFF0000).view(np.float32)
+    yield "steps", (np.round(normal(3)) / 8).astype(np.float32)
+    awkward = np.zeros((KINDS // 32, 32), np.float32)
+    awkward[1] = -0.0
+    awkward[2] = 0.25
+    awkward[3] = -0.25
+    awkward[4, 7] = 3
+    awkward[5, 31] = -3
+    awkward[6, 3], awkward[6, 9] = 2, -2
+    awkward[7, 3], awkward[7, 9] = -2, 2
+    awkward[8] = np.arange(32) - 15.5
+    awkward[9] = (np.arange(32) % 9 - 4) / 2
+    awkward[10] = 1e-7 * np.arange(32)
+    awkward[11] = 60000 - np.arange(32)
+    awkward[12] = -8 + np.arange(32) / 2
+    awkward[13, :] = 1e-30
+    awkward[14:] = random.standard_normal((KINDS // 32 - 14, 32)) * 10.0 ** random.integers(-4, 4, (KINDS // 32 - 14, 1))
+    yield "awkward", awkward.reshape(-1)
+
+
+def quantized():
+    import libgguf._libgguf as reference
+    import numpy as np
+    from gguf import GGMLQuantizationType as T
+    from gguf.quants import dequantize, quantize
+    from safetensors.numpy import save_file
+
+    rows = [values for _, values in kinds()]
+    golden = {"values": np.stack(rows)}
+    for name in ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]:
+        golden[f"{name}.blocks"] = np.ascontiguousarray(quantize(golden["values"], T[name]))
+    for name in ["Q4_K", "Q5_K", "Q6_K"]:
+        errors = []
+        for values in rows:
+            blocks = np.frombuffer(reference.quantize_rows_raw(int(T[name]), values, 1, values.size, None), np.uint8)
+            error = dequantize(blocks.reshape(1, -1), T[name]).reshape(-1).astype(np.float64) - values
+            errors.append(np.linalg.norm(error) / np.linalg.norm(values.astype(np.float64)))
+        golden[f"{name}.errors"] = np.array(errors)
+    save_file(golden, GOLDEN / "quantized.safetensors")
 
 
 FAMILIES = {"llama-llama3-rope": "llama", "llama-untied-linear-rope": "llama", "llama-head-dim": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
@@ -326,6 +388,7 @@ def main():
     if "--vectors" in sys.argv:
         return vectors()
     blocks()
+    quantized()
     tiny()
 
 

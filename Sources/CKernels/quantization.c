@@ -4,33 +4,11 @@
 // they agree to the last bit.
 #include "quantization.h"
 
-#include <string.h>
+#include "blocks.h"
 
 #pragma STDC FP_CONTRACT OFF
 
-#define RUN static inline __attribute__((always_inline))
-
-RUN float float_of(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, 4);
-  return value;
-}
-
-RUN uint32_t bits_of(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  return bits;
-}
-
 RUN uint16_t u16_at(const uint8_t *bytes) { return (uint16_t)(bytes[0] | bytes[1] << 8); }
-
-// f16 to f32: the exponent is rebased by a multiplication, which makes subnormals right as well.
-RUN float half_of(uint16_t half) {
-  uint32_t magnitude = (uint32_t)(half & 0x7FFF) << 13;
-  uint32_t finite = bits_of(float_of(magnitude) * 0x1p112f);
-  uint32_t bits = (half & 0x7C00) == 0x7C00 ? (magnitude | 0x7F800000) : finite;
-  return float_of(bits | (uint32_t)(half & 0x8000) << 16);
-}
 
 RUN float half_at(const uint8_t *bytes) { return half_of(u16_at(bytes)); }
 
@@ -229,24 +207,60 @@ RUN void q6_k_block(const uint8_t *restrict b, float *restrict v) {
   }
 }
 
+// MARK: - Blocks whose steps stand in a table
+
+// IQ4_NL: f16 d, 16 bytes of nibbles; d times the step that the nibble names.
+static const int8_t steps_nl[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+static float iq4_nl_value(const uint8_t *b, int i) {
+  int q = i < 16 ? b[2 + i] & 15 : b[2 + i - 16] >> 4;
+  return half_at(b) * (float)steps_nl[q];
+}
+RUN void iq4_nl_block(const uint8_t *restrict b, float *restrict v) {
+  float d = half_at(b);
+  uint8_t q[32];
+  nibbles(b + 2, q);
+  for (int i = 0; i < 32; i++) v[i] = d * (float)steps_nl[q[i]];
+}
+
+// IQ4_XS: f16 d, 2 bytes with the top bits of eight 6-bit scales, 4 bytes with their nibbles, 128 bytes of nibbles, 16 bytes
+// for a group of 32; (d (s - 32)) times the step.
+RUN int iq4_xs_scale(const uint8_t *b, int group) {
+  int low = b[4 + group / 2] >> (group % 2 * 4) & 15, high = u16_at(b + 2) >> 2 * group & 3;
+  return (low | high << 4) - 32;
+}
+static float iq4_xs_value(const uint8_t *b, int i) {
+  int packed = b[8 + i / 32 * 16 + i % 16], q = i % 32 < 16 ? packed & 15 : packed >> 4;
+  return half_at(b) * (float)iq4_xs_scale(b, i / 32) * (float)steps_nl[q];
+}
+RUN void iq4_xs_block(const uint8_t *restrict b, float *restrict v) {
+  for (int group = 0; group < 8; group++) {
+    float s = half_at(b) * (float)iq4_xs_scale(b, group);
+    uint8_t q[32];
+    nibbles(b + 8 + 16 * group, q);
+    for (int i = 0; i < 32; i++) v[32 * group + i] = s * (float)steps_nl[q[i]];
+  }
+}
+
+// MXFP4: a byte e, 16 bytes of nibbles; 2^(e - 128) times twice the 4-bit float (OCP MX 1.0: E8M0 and E2M1).
+static const int8_t steps_e2m1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+RUN float half_power(uint8_t e) { return float_of(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23); }
+static float mxfp4_value(const uint8_t *b, int i) {
+  int q = i < 16 ? b[1 + i] & 15 : b[1 + i - 16] >> 4;
+  return half_power(b[0]) * (float)steps_e2m1[q];
+}
+RUN void mxfp4_block(const uint8_t *restrict b, float *restrict v) {
+  float d = half_power(b[0]);
+  uint8_t q[32];
+  nibbles(b + 1, q);
+  for (int i = 0; i < 32; i++) v[i] = d * (float)steps_e2m1[q[i]];
+}
+
 // MARK: - Rounding
 
 RUN uint16_t bf16_of(float value) {
   uint32_t bits = bits_of(value);
   if ((bits & 0x7FFFFFFF) > 0x7F800000) return (uint16_t)(bits >> 16 | 0x40);
   return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-
-// f32 to f16. Adding a power of two whose last place is the subnormal's rounds those; the others round by
-// integer arithmetic on the bits.
-RUN uint16_t f16_of(float value) {
-  uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
-  uint32_t subnormal = bits_of(float_of(magnitude) + 0.5f) - 0x3F000000;
-  uint32_t normal = (magnitude - 0x38000000 + 0xFFF + (magnitude >> 13 & 1)) >> 13;
-  uint32_t half = magnitude < 0x38800000 ? subnormal : normal;
-  half = magnitude >= 0x477FF000 ? 0x7C00 : half;
-  half = magnitude > 0x7F800000 ? (0x7E00 | (magnitude >> 13 & 0x3FF)) : half;
-  return (uint16_t)(half | sign);
 }
 
 // MARK: - The table
@@ -264,6 +278,8 @@ static const struct {
     [GRAFT_BLOCKS_Q8_0] = {q8_0_value, 32, 34},  [GRAFT_BLOCKS_Q2_K] = {q2_k_value, 256, 84},
     [GRAFT_BLOCKS_Q3_K] = {q3_k_value, 256, 110}, [GRAFT_BLOCKS_Q4_K] = {q4_k_value, 256, 144},
     [GRAFT_BLOCKS_Q5_K] = {q5_k_value, 256, 176}, [GRAFT_BLOCKS_Q6_K] = {q6_k_value, 256, 210},
+    [GRAFT_BLOCKS_IQ4_NL] = {iq4_nl_value, 32, 18}, [GRAFT_BLOCKS_IQ4_XS] = {iq4_xs_value, 256, 136},
+    [GRAFT_BLOCKS_MXFP4] = {mxfp4_value, 32, 17},
 };
 
 static void dequantize_scalar(graft_blocks_type type, const uint8_t *blocks, size_t count, float *values) {
@@ -293,6 +309,9 @@ static void dequantize_scalar(graft_blocks_type type, const uint8_t *blocks, siz
   BLOCKS(q4_k, 256, 144, SET, target_set)                                                         \
   BLOCKS(q5_k, 256, 176, SET, target_set)                                                         \
   BLOCKS(q6_k, 256, 210, SET, target_set)                                                         \
+  BLOCKS(iq4_nl, 32, 18, SET, target_set)                                                         \
+  BLOCKS(iq4_xs, 256, 136, SET, target_set)                                                       \
+  BLOCKS(mxfp4, 32, 17, SET, target_set)                                                          \
   static blocks_function *const blocks_##SET[] = {                                                \
       [GRAFT_BLOCKS_F16] = f16_##SET,   [GRAFT_BLOCKS_BF16] = bf16_##SET,                         \
       [GRAFT_BLOCKS_Q4_0] = q4_0_##SET, [GRAFT_BLOCKS_Q4_1] = q4_1_##SET,                         \
@@ -300,6 +319,8 @@ static void dequantize_scalar(graft_blocks_type type, const uint8_t *blocks, siz
       [GRAFT_BLOCKS_Q8_0] = q8_0_##SET, [GRAFT_BLOCKS_Q2_K] = q2_k_##SET,                         \
       [GRAFT_BLOCKS_Q3_K] = q3_k_##SET, [GRAFT_BLOCKS_Q4_K] = q4_k_##SET,                         \
       [GRAFT_BLOCKS_Q5_K] = q5_k_##SET, [GRAFT_BLOCKS_Q6_K] = q6_k_##SET,                         \
+      [GRAFT_BLOCKS_IQ4_NL] = iq4_nl_##SET, [GRAFT_BLOCKS_IQ4_XS] = iq4_xs_##SET,                 \
+      [GRAFT_BLOCKS_MXFP4] = mxfp4_##SET,                                                         \
   };                                                                                              \
   __attribute__((target(target_set))) static void narrow_bf16_##SET(                             \
       const float *restrict values, size_t count, uint16_t *restrict narrow) {                    \

@@ -11,8 +11,8 @@ enum Documentation {
     "inspect", "verify", "diff", "convert", "warm-start", "train", "report", "evaluate", "generate",
     "embed", "merge", "plan",
   ]
-  /// The pages that go on from there.
-  static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" }
+  /// The pages that go on from there: a verb each, and formats.
+  static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" } + ["Manual/gguf.md"]
   /// Pages without console blocks.
   static let otherPages = [
     "Manual/Architecture.md", "Manual/Benchmarks.md", "CHANGELOG.md", "Formats/README.md",

@@ -104,6 +104,26 @@ import Testing
     #expect(Array(table.vectors.floats()[row * width..<(row + 1) * width]) == expected)
   }
 
+  @Test func `what the target has no place for is named and needs the flag`() throws {
+    let model = try OpenedCheckpoint(path: fixture("model"))
+    let names = model.files.map(\.name)
+    let error = #expect(throws: StorageError.self) {
+      try convert(model, to: workspace("weights.safetensors"))
+    }
+    let what = names.prefix(4).joined(separator: ", ") + ", 1 more"
+    #expect(error?.reason == .notRepresentable(what: what, inFormat: "one safetensors file"))
+    #expect(error?.remedy?.contains("--allow-loss") == true)
+    #expect(try workspace.names(in: workspace("")).isEmpty)
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(model, to: workspace("weights.safetensors"), options: options)
+    #expect(report.losses.map(\.what) == names)
+    #expect(report.json["losses"]?.array?.map(\.string) == names)
+    #expect(try open("weights.safetensors").reader.tensors.count == 56)
+    // A file without others beside it loses nothing.
+    _ = try convert(open("weights.safetensors"), to: workspace("again.safetensors"))
+  }
+
   @Test func `refuses to replace a directory that holds something else`() throws {
     let other = workspace("photos")
     try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: true)

@@ -10,6 +10,8 @@ public enum ConversionForm: Sendable, Equatable {
   case safetensorsFile
   /// One HDF5 file with everything inside.
   case hdf5(HDF5Compression = .none)
+  /// One GGUF file, or above the limit several beside each other; nil leaves each tensor its type.
+  case gguf(GGUFMixture? = nil, maximumShardByteCount: Int? = nil)
   /// A table of vectors with its words.
   case wordVectors(WordVectorFormat)
 
@@ -20,8 +22,23 @@ public enum ConversionForm: Sendable, Equatable {
       self = .hdf5()
     } else if name.hasSuffix(".safetensors") {
       self = .safetensorsFile
+    } else if name.hasSuffix(".gguf") {
+      self = .gguf()
     } else {
       self = .directory()
+    }
+  }
+}
+
+extension ConversionForm: CustomStringConvertible {
+  /// What the form is called in messages.
+  public var description: String {
+    switch self {
+    case .directory: "a model directory"
+    case .safetensorsFile: "one safetensors file"
+    case .hdf5: "HDF5"
+    case .gguf: "GGUF"
+    case .wordVectors: "a table of word vectors"
     }
   }
 }
@@ -34,6 +51,8 @@ public struct ConversionOptions: Sendable {
   public var dtype: DType?
   /// Whether a checkpoint of another kind, or with other files, may be replaced.
   public var overwrites = false
+  /// Whether what the target has no place for may be left out.
+  public var allowsLoss = false
   /// The threads that work on tiles.
   public var threadCount: Int
 

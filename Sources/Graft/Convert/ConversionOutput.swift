@@ -15,6 +15,7 @@ struct ConversionOutput {
   private enum Target {
     case directory(AtomicDirectory)
     case file(AtomicFile)
+    case files([AtomicFile])
   }
 
   /// Lays the target out and writes everything but the tensors.
@@ -57,6 +58,23 @@ struct ConversionOutput {
         files: plan.files.map(\.content), shards: plan.keepsDTypes ? plan.shards : [],
         vocabulary: plan.vocabulary, compression: compression)
       (fileNames, isOrdered, target) = ([], compression != .none, .file(file))
+    case .gguf(_, let limit):
+      let entries = plan.gguf?.entries ?? []
+      let shards = ShardPlan(plan.tensors, maximumByteCount: limit ?? .max)
+      if let paths = SplitGGUFWriter.paths(for: shards, at: path) {
+        try existing.checkParts(paths)
+        var files: [AtomicFile] = []
+        for path in paths { files.append(try AtomicFile(path: path)) }
+        writer = try SplitGGUFWriter(
+          plan.tensors, entries: entries, plan: shards, to: files.map(\.output))
+        fileNames = paths.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
+        (isOrdered, target) = (false, .files(files))
+      } else {
+        try existing.checkFile(holding: plan.kind)
+        let file = try AtomicFile(path: path)
+        writer = try GGUFWriter(plan.tensors, entries: entries, to: file.output)
+        (fileNames, isOrdered, target) = ([], false, .file(file))
+      }
     case .wordVectors:
       preconditionFailure("tables of words have a writer of their own")
     }
@@ -68,6 +86,10 @@ struct ConversionOutput {
     switch target {
     case .directory(let directory): try directory.commit()
     case .file(let file): try file.commit()
+    case .files(let files):
+      // The first one last: without it nobody opens the others.
+      for file in files.dropFirst() { try file.commit() }
+      try files.first?.commit()
     }
   }
 }

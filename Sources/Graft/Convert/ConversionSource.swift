@@ -18,14 +18,43 @@ struct ConversionSource {
   let tensors: [TensorInfo]
   /// The name of a single weight file, without its suffix.
   let stem: String
+  /// What is written, for the question what it may replace.
+  let kind: OutputTarget.Kind
+  /// The result in GGUF's words, where that is the form.
+  let gguf: GGUFPlan?
 
   /// Plans the result.
   ///
-  /// - Throws: ``StorageError`` for a GGUF model without a counterpart, or a file that can't be read.
-  init(_ checkpoint: OpenedCheckpoint, dtype: DType?) throws(StorageError) {
+  /// - Throws: ``StorageError`` for a GGUF model without a counterpart, or a file that can't be read; ``ModelError`` for
+  ///   a model without a counterpart in GGUF.
+  init(_ checkpoint: OpenedCheckpoint, form: ConversionForm, dtype: DType?) throws {
+    if case .gguf(let mixture, _) = form {
+      self.init(try GGUFPlan(checkpoint, mixture))
+    } else {
+      try self.init(checkpoint, dtype: dtype)
+    }
+  }
+
+  private init(_ plan: GGUFPlan) {
+    reader = plan.reader
+    tensors = plan.tensors
+    (files, metadata, shards, vocabulary) = ([], [], [], nil)
+    stem = "model"
+    kind = .model
+    gguf = plan
+  }
+
+  private init(_ checkpoint: OpenedCheckpoint, dtype: DType?) throws(StorageError) {
+    gguf = nil
     stem = checkpoint.kind == .adapter ? "adapter_model" : "model"
     vocabulary = checkpoint.vocabulary
-    if let source = checkpoint.reader as? GGUFReader {
+    if let source = checkpoint.reader as? GGUFReader, source["general.architecture"] == nil {
+      // No model, but tensors under names of their own.
+      reader = source
+      files = []
+      metadata = GGUFOrigin.metadata(of: source.entries)
+      shards = []
+    } else if let source = checkpoint.reader as? GGUFReader {
       let model = try Self.model(source, as: dtype)
       reader = model.reader
       files = model.files
@@ -40,15 +69,29 @@ struct ConversionSource {
     }
     var planned: [TensorInfo] = []
     for tensor in reader.tensors {
-      let target = tensor.dtype.isComputableFloat ? dtype ?? tensor.dtype : tensor.dtype
+      let target = try Self.dtype(of: tensor, asked: dtype, in: reader.path)
       planned.append(
         try TensorInfo(name: tensor.name, dtype: target, shape: tensor.shape, in: reader.path))
     }
     tensors = planned
+    kind = OutputTarget.Kind(of: files.map(\.name))
   }
 
-  /// What is written.
-  var kind: OutputTarget.Kind { OutputTarget.Kind(of: files.map(\.name)) }
+  /// The dtype that a tensor gets where blocks have no place.
+  private static func dtype(
+    of tensor: TensorInfo, asked dtype: DType?, in file: String
+  ) throws(StorageError) -> DType {
+    guard tensor.dtype.isBlockQuantized else {
+      return tensor.dtype.isComputableFloat ? dtype ?? tensor.dtype : tensor.dtype
+    }
+    guard tensor.dtype.hasValues else {
+      throw StorageError(
+        .unsupported(feature: "values of type", found: tensor.dtype.description), file: file,
+        tensor: tensor.name,
+        remedy: "GGUF keeps such tensors as they are: name a target that ends in .gguf")
+    }
+    return dtype ?? .bf16
+  }
 
   /// Whether every tensor keeps its dtype.
   var keepsDTypes: Bool { reader.tensors == tensors }

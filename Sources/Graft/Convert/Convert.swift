@@ -11,6 +11,8 @@ public struct ConversionReport: Sendable {
   public let convertedCount: Int
   /// The other files written.
   public let fileNames: [String]
+  /// What the target has no place for, and was left out.
+  public let losses: [ConversionLoss]
 
   /// The bytes of all tensors.
   public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
@@ -22,6 +24,7 @@ public struct ConversionReport: Sendable {
       "convertedCount": JSONValue(convertedCount),
       "byteCount": JSONValue(byteCount),
       "files": .array(fileNames.map { .string($0) }),
+      "losses": .array(losses.map { .string($0.what) }),
     ]
   }
 }
@@ -30,7 +33,8 @@ public struct ConversionReport: Sendable {
 ///
 /// A model directory travels whole; one that went through HDF5 comes back bit for bit. A GGUF model becomes a model
 /// directory with the names, row order, configuration and tokenizer of the model that it was made from. Tensors are streamed by
-/// tiles; those that don't change are copied inside the kernel. Source and target may be the same path.
+/// tiles; those that don't change are copied inside the kernel. Source and target may be the same path. What the target has no place for
+/// is named, and left out only when the options allow it.
 /// - Parameter path: What is written, complete or not at all.
 /// - Throws: ``StorageError`` when files can't be read or written, or the target can't hold the source.
 public func convert(
@@ -38,11 +42,13 @@ public func convert(
   progress: Progress = .none
 ) throws -> ConversionReport {
   let form = options.form ?? ConversionForm(for: path)
-  let plan = try ConversionSource(source, dtype: options.dtype)
+  let plan = try ConversionSource(source, form: form, dtype: options.dtype)
   if case .wordVectors(let format) = form {
     try OutputTarget(path, overwrites: options.overwrites).checkFile(holding: .tensors)
     return try exportVectors(source, plan, to: path, format, progress)
   }
+  let losses = plan.losses(in: form)
+  try options.check(losses, writing: form, of: source.path)
   let output = try ConversionOutput(
     path: path, form: form, plan, overwrites: options.overwrites)
   try transfer(
@@ -50,8 +56,14 @@ public func convert(
   try output.commit()
   return ConversionReport(
     tensors: plan.tensors,
-    convertedCount: zip(plan.tensors, source.reader.tensors).count { $0.dtype != $1.dtype },
-    fileNames: output.fileNames)
+    convertedCount: convertedCount(plan, source),
+    fileNames: output.fileNames, losses: losses)
+}
+
+/// How many tensors of the source have another dtype in the result.
+private func convertedCount(_ plan: ConversionSource, _ source: OpenedCheckpoint) -> Int {
+  let before = plan.gguf == nil ? source.reader.tensors : plan.reader.tensors
+  return zip(plan.tensors, before).count { $0.dtype != $1.dtype }
 }
 
 // MARK: - Tensors
@@ -97,10 +109,12 @@ private func transfer(
 private struct TileConverter {
   private let kernels = Kernels(pool: ThreadPool(threadCount: 1))
   private let stored: Memory
+  private let floats: Memory
   private let converted: Memory
 
   init() throws(StorageError) {
     stored = try Memory(byteCount: TensorTile.elementCount * 8)
+    floats = try Memory(byteCount: TensorTile.elementCount * 4)
     converted = try Memory(byteCount: TensorTile.elementCount * 8)
   }
 
@@ -114,8 +128,45 @@ private struct TileConverter {
     try reader.read(tile.tensor, at: range.lowerBound, into: bytes)
     guard from != dtype else { return bytes }
     let shape: Shape = [tile.elements.count]
+    var source = MemorySlice(stored, dtype: from, shape: shape)
+    if from.isBlockQuantized {
+      let values = MemorySlice(floats, dtype: .f32, shape: shape)
+      floats.withMutableBytes { whole in
+        var part = whole._mutatingExtracting(0..<values.byteCount)
+        Quantization.dequantize(bytes.bytes, from, into: &part)
+      }
+      source = values
+    }
+    if dtype.isBlockQuantized { return try quantize(source, to: dtype, tile, of: reader) }
+    guard source.dtype != dtype else { return source }
     let result = MemorySlice(converted, dtype: dtype, shape: shape)
-    kernels.convert(MemorySlice(stored, dtype: from, shape: shape), to: result)
+    kernels.convert(source, to: result)
+    return result
+  }
+
+  /// A tile of floats in blocks; good until the next one.
+  ///
+  /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)`` for values that a block can't hold.
+  private func quantize(
+    _ source: MemorySlice, to dtype: DType, _ tile: TensorTile, of reader: any CheckpointReader
+  ) throws(StorageError) -> MemorySlice {
+    var values = source
+    if source.dtype != .f32 {
+      values = MemorySlice(floats, dtype: .f32, shape: source.shape)
+      kernels.convert(source, to: values)
+    }
+    let byteCount = tile.bytes(in: dtype).count
+    let result = MemorySlice(converted, dtype: .u8, shape: [byteCount])
+    let isHeld = converted.withMutableBytes { whole in
+      var part = whole._mutatingExtracting(0..<byteCount)
+      return Quantization.quantize(values.bytes, to: dtype, into: &part)
+    }
+    guard isHeld else {
+      throw StorageError(
+        .notRepresentable(what: "NaN, infinity or values this large", inFormat: "\(dtype)"),
+        file: reader.path, tensor: reader.tensors[tile.tensor].name,
+        remedy: "keep the type of the tensors, or write bf16 or f32: --dtype bf16")
+    }
     return result
   }
 }

@@ -39,7 +39,8 @@ func exportVectors(
   let written = try TensorInfo(
     name: info.name, dtype: .f32, shape: [rows.count, columns], in: path)
   return ConversionReport(
-    tensors: [written], convertedCount: info.dtype == .f32 ? 0 : 1, fileNames: [])
+    tensors: [written], convertedCount: info.dtype == .f32 ? 0 : 1, fileNames: [],
+    losses: [])
 }
 
 /// The matrix whose rows are tokens.

@@ -49,7 +49,9 @@ extension DType {
     case .f64: "float64"
     case .bool, .f4, .f6E2M3, .f6E3M2, .u8, .i8, .f8E5M2, .f8E4M3, .f8E8M0, .f8E4M3FNUZ,
       .f8E5M2FNUZ, .i16, .u16, .i32, .u32, .c64, .i64, .u64, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0,
-      .q2K, .q3K, .q4K, .q5K, .q6K:
+      .q2K, .q3K, .q4K, .q5K, .q6K,
+      .iq4NL, .iq4XS, .mxfp4, .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS, .iq3S, .tq1_0, .tq2_0,
+      .nvfp4, .q1_0:
       nil
     }
   }

@@ -102,7 +102,8 @@ public struct OpenedCheckpoint: Sendable {
 
   /// A companion as JSON; nil without it.
   func json(ifPresent name: String) throws(StorageError) -> JSONValue? {
-    file(name) == nil ? nil : try json(name)
+    // A bare nil would be JSON's null.
+    file(name) == nil ? JSONValue?.none : try json(name)
   }
 
   /// The configuration of an adapter.

@@ -68,6 +68,17 @@ struct OutputTarget {
     try check(Kind(of: present), against: [kind, .tensors])
   }
 
+  /// Checks that the files of a split checkpoint may be written, which can't replace others in one step.
+  ///
+  /// - Throws: ``StorageError/Reason/alreadyExists`` where any stands already.
+  func checkParts(_ paths: [String]) throws(StorageError) {
+    for path in paths where Directory.hasFile(at: path) || Directory.exists(at: path) {
+      throw StorageError(
+        .alreadyExists, file: path,
+        remedy: "files of a split checkpoint aren't replaced: remove them, or name another target")
+    }
+  }
+
   /// Checks that a report may take the path, where nothing may stand but a file that is known as such a report, or is empty.
   ///
   /// - Throws: ``StorageError``; also where the file couldn't be written.

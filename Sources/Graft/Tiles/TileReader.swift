@@ -70,10 +70,12 @@ extension DType {
   /// Whether elements stand for numbers that are decoded here.
   var hasValues: Bool {
     switch self {
-    case .f4, .f6E2M3, .f6E3M2, .c64: false
+    case .f4, .f6E2M3, .f6E3M2, .c64,
+      .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS, .iq3S, .tq1_0, .tq2_0, .nvfp4, .q1_0:
+      false
     case .bool, .u8, .i8, .f8E5M2, .f8E4M3, .f8E8M0, .f8E4M3FNUZ, .f8E5M2FNUZ, .i16, .u16, .f16,
       .bf16, .i32, .u32, .f32, .f64, .i64, .u64, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q2K, .q3K,
-      .q4K, .q5K, .q6K:
+      .q4K, .q5K, .q6K, .iq4NL, .iq4XS, .mxfp4:
       true
     }
   }

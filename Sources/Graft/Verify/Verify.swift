@@ -153,7 +153,7 @@ extension Verification {
       // A tensor that can't be read is one defect, however many tiles it has.
       guard failures.withLock({ $0[tile.tensor] == nil }) else { return }
       do {
-        let isQuantized = dtype.isBlockQuantized
+        let isQuantized = dtype.isBlockQuantized && dtype.hasValues
         let slice =
           isQuantized ? try worker.dequantized(tile, reader) : try worker.bytes(of: tile, reader)
         let count = NonFiniteCount(

@@ -6,16 +6,16 @@ struct ConvertVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert", abstract: "Write a checkpoint in another format, sharding or dtype.",
     discussion: """
-      Without --to the suffix of the target decides: .h5 and .hdf5 are HDF5, .safetensors is one \
-      file of tensors, anything else a directory. A model travels with its configuration and \
+      Without --to the suffix of the target decides: .h5 and .hdf5 are HDF5, .gguf is GGUF, \
+      .safetensors is one file of tensors, anything else a directory. A model travels with its configuration and \
       tokenizer; one that went to HDF5 comes back bit for bit. GGUF models become directories with \
-      the names and layout of the model that they were made from; quantized ones become bf16 \
-      unless --dtype says otherwise. Source and target may be the same path.
+      the names and layout of the model that they were made from, and directories GGUF models that \
+      llama.cpp loads; quantized ones become bf16 unless --dtype says otherwise. Source and target may be the same path.
       """)
 
   /// What `--to` takes.
   enum Form: String, ExpressibleByArgument, CaseIterable {
-    case safetensors, hdf5, word2vec, glove
+    case safetensors, hdf5, gguf, word2vec, glove
   }
 
   @Argument(help: "What to convert: a directory, a shard index, or one file.")
@@ -30,6 +30,11 @@ struct ConvertVerb: ParsableCommand {
       "The format of the target; word2vec and glove write an embedding table with its words (word2vec is text for .txt and .vec, else binary)."
   )
   var to: Form?
+
+  @Flag(
+    name: .long,
+    help: "Leave out what the target has no place for, such as files beside the weights.")
+  var allowLoss = false
 
   @Flag(name: .long, help: "Print one JSON object.")
   var json = false
@@ -46,9 +51,11 @@ struct ConvertVerb: ParsableCommand {
     let opened = try OpenedCheckpoint(path: source)
     let display = ProgressDisplay(
       "converting", total: opened.byteCount, unit: .bytes, isQuiet: common.quiet)
-    var options = ConversionOptions(
-      form: try form(), dtype: output.dtype.dtype, threadCount: common.workerCount)
+    let form = try form()
+    var options = ConversionOptions(form: form, threadCount: common.workerCount)
+    if case .gguf = form {} else { options.dtype = try output.floats() }
     options.overwrites = output.overwrite
+    options.allowsLoss = allowLoss
     let report = try convert(opened, to: target, options: options, progress: display.progress)
     display.finish()
     guard !json else { return Standard.output(report.json.serialized()) }
@@ -56,6 +63,7 @@ struct ConvertVerb: ParsableCommand {
     Standard.output(
       "\(target): \(Quantity.of(report.tensors.count, "tensor")), \(Quantity.bytes(report.byteCount))"
         + (changed > 0 ? ", \(Quantity.count(changed)) with another dtype" : ""))
+    for loss in report.losses { Standard.output("  left out: \(loss.what.escapedForTerminal)") }
   }
 
   /// The form that the options ask for.
@@ -65,16 +73,21 @@ struct ConvertVerb: ParsableCommand {
     switch to {
     case .safetensors where form != .safetensorsFile: form = .directory()
     case .hdf5: form = .hdf5()
+    case .gguf: form = .gguf()
     case .word2vec: form = .wordVectors(isText ? .word2vecText : .word2vecBinary)
     case .glove: form = .wordVectors(.glove)
     case .safetensors, nil: break
     }
-    if let limit = output.maxShardSize {
-      guard case .directory = form else {
-        throw ValidationError("--max-shard-size is for directories of safetensors")
+    let limit = output.maxShardSize?.byteCount
+    switch form {
+    case .gguf: form = .gguf(output.dtype.mixture, maximumShardByteCount: limit)
+    case .directory: form = .directory(maximumShardByteCount: limit)
+    case .safetensorsFile, .hdf5, .wordVectors:
+      guard limit == nil else {
+        throw ValidationError("--max-shard-size is for directories of safetensors, and GGUF")
       }
-      form = .directory(maximumShardByteCount: limit.byteCount)
     }
+    if case .gguf = form {} else { _ = try output.floats() }
     if output.compress.value != .none {
       guard case .hdf5 = form else { throw ValidationError("--compress is for HDF5") }
       form = .hdf5(output.compress.value)

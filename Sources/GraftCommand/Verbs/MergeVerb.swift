@@ -43,6 +43,7 @@ struct MergeVerb: ParsableCommand {
 
   func validate() throws {
     if adapters.isEmpty { throw ValidationError("name at least one adapter") }
+    _ = try output.floats()
     _ = try form()
   }
 
@@ -52,7 +53,7 @@ struct MergeVerb: ParsableCommand {
     let display = ProgressDisplay(
       "merging", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
     var options = MergeOptions(
-      dtype: output.dtype.dtype, form: try form(), verifies: verify,
+      dtype: try output.floats(), form: try form(), verifies: verify,
       threadCount: common.workerCount)
     options.overwrites = output.overwrite
     let receipt = try merge(

@@ -4,25 +4,37 @@ import Graft
 /// Options of the verbs that write checkpoints.
 struct OutputOptions: ParsableArguments {
   /// What `--dtype` takes.
-  enum Float: String, ExpressibleByArgument, CaseIterable {
+  enum Stored: String, ExpressibleByArgument, CaseIterable {
     case keep, f32, f16, bf16
+    case q8_0, q4_0, q4_1, q5_0, q5_1
+    case q4_k_s, q4_k_m, q5_k_s, q5_k_m, q6_k
 
-    var dtype: DType? {
-      switch self {
-      case .keep: nil
-      case .f32: .f32
-      case .f16: .f16
-      case .bf16: .bf16
-      }
-    }
+    /// What the name means for GGUF; nil for keep.
+    var mixture: GGUFMixture? { GGUFMixture(rawValue: rawValue) }
   }
 
   @Option(
-    name: .long, help: "The dtype of all floating-point tensors; keep leaves each as it is.")
-  var dtype = Float.keep
+    name: .long,
+    help: """
+      The dtype of all floating-point tensors; keep leaves each as it is. The types from q8_0 on are for GGUF, \
+      and there the matrices' type.
+      """)
+  var dtype = Stored.keep
+
+  /// The dtype of floats.
+  ///
+  /// - Throws: `ValidationError` for a type that only GGUF has.
+  func floats() throws -> DType? {
+    guard let dtype = dtype.mixture?.dtype else { return nil }
+    guard dtype.isComputableFloat else {
+      throw ValidationError("--dtype \(self.dtype.rawValue) is for GGUF")
+    }
+    return dtype
+  }
 
   @Option(
-    name: .long, help: "The most tensor data in one safetensors file, for example 5GB or 500MiB.")
+    name: .long,
+    help: "The most tensor data in one safetensors or GGUF file, for example 5GB or 500MiB.")
   var maxShardSize: ByteSize?
 
   @Flag(name: .long, help: Self.overwriteHelp)

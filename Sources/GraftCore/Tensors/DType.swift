@@ -35,6 +35,20 @@ public enum DType: String, CaseIterable, Sendable, Hashable {
   case q4K = "Q4_K"
   case q5K = "Q5_K"
   case q6K = "Q6_K"
+  case iq4NL = "IQ4_NL"
+  case iq4XS = "IQ4_XS"
+  case mxfp4 = "MXFP4"
+  case iq1S = "IQ1_S"
+  case iq1M = "IQ1_M"
+  case iq2XXS = "IQ2_XXS"
+  case iq2XS = "IQ2_XS"
+  case iq2S = "IQ2_S"
+  case iq3XXS = "IQ3_XXS"
+  case iq3S = "IQ3_S"
+  case tq1_0 = "TQ1_0"
+  case tq2_0 = "TQ2_0"
+  case nvfp4 = "NVFP4"
+  case q1_0 = "Q1_0"
 
   /// How elements are packed into bytes: `elements` of them share `bytes` bytes.
   public var layout: BlockLayout {
@@ -56,6 +70,20 @@ public enum DType: String, CaseIterable, Sendable, Hashable {
     case .q4K: BlockLayout(elements: 256, bytes: 144)
     case .q5K: BlockLayout(elements: 256, bytes: 176)
     case .q6K: BlockLayout(elements: 256, bytes: 210)
+    case .iq4NL: BlockLayout(elements: 32, bytes: 18)
+    case .iq4XS: BlockLayout(elements: 256, bytes: 136)
+    case .mxfp4: BlockLayout(elements: 32, bytes: 17)
+    case .iq1S: BlockLayout(elements: 256, bytes: 50)
+    case .iq1M: BlockLayout(elements: 256, bytes: 56)
+    case .iq2XXS: BlockLayout(elements: 256, bytes: 66)
+    case .iq2XS: BlockLayout(elements: 256, bytes: 74)
+    case .iq2S: BlockLayout(elements: 256, bytes: 82)
+    case .iq3XXS: BlockLayout(elements: 256, bytes: 98)
+    case .iq3S: BlockLayout(elements: 256, bytes: 110)
+    case .tq1_0: BlockLayout(elements: 256, bytes: 54)
+    case .tq2_0: BlockLayout(elements: 256, bytes: 66)
+    case .nvfp4: BlockLayout(elements: 64, bytes: 36)
+    case .q1_0: BlockLayout(elements: 128, bytes: 18)
     }
   }
 
@@ -68,7 +96,9 @@ public enum DType: String, CaseIterable, Sendable, Hashable {
     case .f16, .bf16, .f32, .f64: true
     case .bool, .f4, .f6E2M3, .f6E3M2, .u8, .i8, .f8E5M2, .f8E4M3, .f8E8M0, .f8E4M3FNUZ,
       .f8E5M2FNUZ, .i16, .u16, .i32, .u32, .c64, .i64, .u64, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0,
-      .q2K, .q3K, .q4K, .q5K, .q6K:
+      .q2K, .q3K, .q4K, .q5K, .q6K,
+      .iq4NL, .iq4XS, .mxfp4, .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS, .iq3S, .tq1_0, .tq2_0,
+      .nvfp4, .q1_0:
       false
     }
   }

@@ -77,7 +77,8 @@ enum GGUFSplit {
     }
   }
 
-  private static func suffix(_ number: Int, of count: Int) -> String {
+  /// The end of the name of a file, counted from 0.
+  static func suffix(_ number: Int, of count: Int) -> String {
     func digits(_ number: Int) -> String {
       let text = String(number)
       return String(repeating: "0", count: max(0, 5 - text.count)) + text

@@ -126,7 +126,10 @@ extension DType {
     case .f64: 19
     case .i64: 20
     case .u64: 21
-    case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q2K, .q3K, .q4K, .q5K, .q6K: -1
+    case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q2K, .q3K, .q4K, .q5K, .q6K,
+      .iq4NL, .iq4XS, .mxfp4, .iq1S, .iq1M, .iq2XXS, .iq2XS, .iq2S, .iq3XXS, .iq3S, .tq1_0, .tq2_0,
+      .nvfp4, .q1_0:
+      -1
     }
   }
 }

@@ -1,9 +1,10 @@
 public import GraftCore
+internal import GraftKernels
 
 /// A GGUF model shown as the Hugging Face model that it was made from.
 ///
 /// The tensors have that model's names, shapes, row order and one dtype; reading them dequantizes. ``files`` are the
-/// configuration and the tokenizer, rebuilt from the metadata. Architectures: llama (with Mistral), qwen2, qwen3.
+/// configuration and the tokenizer, rebuilt from the metadata. Architectures: llama (with Mistral), qwen2, qwen3, gemma3, gpt2.
 public struct GGUFModel: CheckpointReader {
   /// The checkpoint underneath.
   public let source: GGUFReader
@@ -20,8 +21,8 @@ public struct GGUFModel: CheckpointReader {
   public struct Place: Sendable {
     /// The tensor's index in the source.
     public let source: Int
-    /// How its rows were reordered, if they were.
-    public let order: HeadRowOrder?
+    /// What else than the name is different.
+    package let arrangement: GGUFArrangement
   }
 
   /// A small file of a model directory.
@@ -51,14 +52,21 @@ public struct GGUFModel: CheckpointReader {
           tensor: tensor.source)
       }
       let info = source.tensors[index]
-      guard info.shape == tensor.shape else {
+      let stored = tensor.arrangement.stored(tensor.shape)
+      guard info.shape == stored else {
         throw StorageError(
           .malformed(
-            rule: "gguf M-3", expected: "shape \(tensor.shape)", found: info.shape.description),
+            rule: "gguf M-3", expected: "shape \(stored)", found: info.shape.description),
           file: source.path, tensor: tensor.source)
       }
+      guard Quantization.supports(info.dtype) else {
+        throw StorageError(
+          .unsupported(feature: "values of type", found: info.dtype.description),
+          file: source.path, tensor: info.name,
+          remedy: "GGUF keeps such tensors as they are: name a target that ends in .gguf")
+      }
       used.insert(tensor.source)
-      places.append(Place(source: index, order: tensor.order))
+      places.append(Place(source: index, arrangement: tensor.arrangement))
       do {
         tensors.append(try TensorInfo(name: tensor.name, dtype: dtype, shape: tensor.shape))
       } catch {
@@ -86,7 +94,11 @@ public struct GGUFModel: CheckpointReader {
   public var path: String { source.path }
 
   /// What safetensors files of such models say of themselves.
-  public var metadata: [MetadataEntry] { [MetadataEntry(key: "format", value: "pt")] }
+  ///
+  /// Beside it stands what the file says of its origin: `general.name`, `general.license` and their like.
+  public var metadata: [MetadataEntry] {
+    [MetadataEntry(key: "format", value: "pt")] + GGUFOrigin.metadata(of: source.entries)
+  }
 
   /// Fills `buffer` with dequantized values, rounded once, rows in the model's order.
   ///
@@ -99,45 +111,38 @@ public struct GGUFModel: CheckpointReader {
     let width = info.dtype.layout.bytes
     let start = byteOffset / width
     let elements = start..<start + buffer.byteCount / width
-    guard let order = place.order else {
-      return try source.readValues(place.source, elements, as: info.dtype, into: &buffer)
-    }
-    let columns = info.shape.rank > 1 ? info.shape.columns : 1
-    var next = elements.lowerBound
-    while next < elements.upperBound {
-      let row = next / columns
-      let end = min(elements.upperBound, (row + 1) * columns)
-      let shift = (order.storedRow(of: row) - row) * columns
-      let place = next - elements.lowerBound
-      var part = buffer._mutatingExtracting(place * width..<(place + end - next) * width)
-      try source.readValues(
-        places[tensor].source, next + shift..<end + shift, as: info.dtype, into: &part)
-      next = end
+    switch place.arrangement {
+    case .same:
+      try source.readValues(place.source, elements, as: info.dtype, into: &buffer)
+    case .headRows(let order):
+      try GGUFArrangement.reorder(
+        info.shape, headWidth: order.headWidth, elements, width: width, into: &buffer,
+        place: order.storedRow
+      ) { range, bytes throws(StorageError) in
+        try source.readValues(place.source, range, as: info.dtype, into: &bytes)
+      }
+    case .transposed:
+      try GGUFArrangement.transpose(info.shape, elements, width: width, into: &buffer) {
+        range, bytes throws(StorageError) in
+        try source.readValues(place.source, range, as: info.dtype, into: &bytes)
+      }
+    case .plusOne:
+      var values = [Float](repeating: 0, count: elements.count)
+      try values.withMutableRawBytes { (bytes: inout MutableRawSpan) throws(StorageError) in
+        try source.readValues(place.source, elements, as: .f32, into: &bytes)
+      }
+      for index in values.indices { values[index] -= 1 }
+      Quantization.narrow(values.rawBytes, to: info.dtype, into: &buffer)
     }
   }
 
   /// Where the bytes lie, for tensors that are stored just as they are shown.
   public func extent(of tensor: Int) -> FileExtent? {
     let place = places[tensor]
-    guard place.order == nil, source.tensors[place.source].dtype == tensors[tensor].dtype else {
+    guard place.arrangement == .same, source.tensors[place.source].dtype == tensors[tensor].dtype
+    else {
       return nil
     }
     return source.extent(of: place.source)
-  }
-}
-
-/// How the llama architecture stores the rows of query and key projections.
-///
-/// Rotary embedding turns pairs of a head's rows. The model pairs row i with row i + width/2; GGUF stores the two
-/// beside each other.
-public struct HeadRowOrder: Sendable, Hashable {
-  /// The rows of a head.
-  public let headWidth: Int
-
-  /// The stored row that is a row of the model.
-  public func storedRow(of row: Int) -> Int {
-    let inHead = row % headWidth
-    let half = headWidth / 2
-    return row - inHead + inHead % half * 2 + inHead / half
   }
 }

@@ -6,6 +6,7 @@ struct GGUFModelFiles {
   let tokenizer: GGUFTokenizer?
   let dtype: DType
   let ids: [(key: String, value: JSONValue)]
+  let sampling: [(key: String, value: JSONValue)]
 
   init(
     _ source: GGUFReader, _ parameters: GGUFParameters, _ tokenizer: GGUFTokenizer?, dtype: DType
@@ -29,6 +30,7 @@ struct GGUFModelFiles {
       ids.append((name, JSONValue(id)))
     }
     self.ids = ids
+    sampling = GGUFSampling.members(of: source)
   }
 
   var files: [GGUFModel.File] {
@@ -59,41 +61,62 @@ struct GGUFModelFiles {
         JSONValue(turn) != member.value
       else { return member }
       return (member.key, [member.value, JSONValue(turn)])
-    }
+    } + sampling
   }
 
   private var config: JSONValue {
-    let isMistral = parameters.architecture == .llama && parameters.slidingWindow != nil
-    let (type, name) =
-      switch parameters.architecture {
-      case .llama: isMistral ? ("mistral", "Mistral") : ("llama", "Llama")
-      case .qwen2: ("qwen2", "Qwen2")
-      case .qwen3: ("qwen3", "Qwen3")
-      }
+    switch parameters.architecture {
+    case .llama, .qwen2, .qwen3: llama
+    case .gemma3: gemma3
+    case .gpt2: gpt2
+    }
+  }
+
+  private func document(
+    _ name: String, _ type: String, _ members: [(key: String, value: JSONValue)]
+  ) -> JSONValue {
     let torch =
       switch dtype {
       case .f16: "float16"
       case .bf16: "bfloat16"
       default: "float32"
       }
-    var members: [(key: String, value: JSONValue)] = [
-      ("architectures", [.string(name + "ForCausalLM")]),
-      ("model_type", .string(type)),
+    let first: [(key: String, value: JSONValue)] = [
+      ("architectures", [.string(name)]), ("model_type", .string(type)),
+    ]
+    let last: [(key: String, value: JSONValue)] = [
+      ("tie_word_embeddings", .bool(parameters.isTied)), ("torch_dtype", .string(torch)),
+    ]
+    return .object(JSONObject(members: first + members + last + ids))
+  }
+
+  /// What the members of the Llama family and Gemma say alike.
+  private var sizes: [(key: String, value: JSONValue)] {
+    [
       ("hidden_size", JSONValue(parameters.hidden)),
       ("intermediate_size", JSONValue(parameters.intermediate)),
       ("num_hidden_layers", JSONValue(parameters.layers)),
       ("num_attention_heads", JSONValue(parameters.heads)),
       ("num_key_value_heads", JSONValue(parameters.keyValueHeads)),
       ("head_dim", JSONValue(parameters.headWidth)),
-      ("hidden_act", "silu"),
       ("vocab_size", JSONValue(parameters.vocabulary)),
       ("max_position_embeddings", JSONValue(parameters.context)),
       ("rms_norm_eps", JSONValue(parameters.normEpsilon)),
       ("rope_theta", JSONValue(parameters.ropeTheta)),
-      ("rope_scaling", parameters.ropeScaling ?? .null),
-      ("tie_word_embeddings", .bool(parameters.isTied)),
-      ("torch_dtype", .string(torch)),
+      ("rope_scaling", parameters.ropeScaling.json ?? .null),
     ]
+  }
+
+  private var llama: JSONValue {
+    let isMistral = parameters.architecture == .llama && parameters.slidingWindow != nil
+    let (type, name) =
+      switch parameters.architecture {
+      case .qwen2: ("qwen2", "Qwen2")
+      case .qwen3: ("qwen3", "Qwen3")
+      case .llama, .gemma3, .gpt2: isMistral ? ("mistral", "Mistral") : ("llama", "Llama")
+      }
+    var members = sizes
+    members.append(("hidden_act", "silu"))
     if parameters.architecture != .qwen2, !isMistral {
       members.append(("attention_bias", .bool(parameters.hasAttentionBias)))
     }
@@ -103,6 +126,41 @@ struct GGUFModelFiles {
     if isMistral {
       members.append(("sliding_window", parameters.slidingWindow.map { JSONValue($0) } ?? .null))
     }
-    return .object(JSONObject(members: members + ids))
+    return document(name + "ForCausalLM", type, members)
   }
+
+  private var gemma3: JSONValue {
+    let sliding = parameters.slidingLayers ?? []
+    let layers: [JSONValue] = sliding.map {
+      .string($0 ? "sliding_attention" : "full_attention")
+    }
+    return document(
+      "Gemma3ForCausalLM", "gemma3_text",
+      sizes + [
+        ("hidden_activation", "gelu_pytorch_tanh"),
+        ("query_pre_attn_scalar", JSONValue(parameters.gemmaQueryScalar)),
+        ("rope_local_base_freq", JSONValue(parameters.localRopeTheta)),
+        ("sliding_window", JSONValue(parameters.slidingWindow ?? parameters.context)),
+        ("layer_types", .array(layers)), ("attention_bias", false),
+      ])
+  }
+
+  private var gpt2: JSONValue {
+    document(
+      "GPT2LMHeadModel", "gpt2",
+      [
+        ("n_embd", JSONValue(parameters.hidden)), ("n_inner", JSONValue(parameters.intermediate)),
+        ("n_layer", JSONValue(parameters.layers)), ("n_head", JSONValue(parameters.heads)),
+        ("n_positions", JSONValue(parameters.context)),
+        ("vocab_size", JSONValue(parameters.vocabulary)),
+        ("layer_norm_epsilon", JSONValue(parameters.normEpsilon)),
+        ("activation_function", "gelu_new"),
+      ])
+  }
+}
+
+extension GGUFParameters {
+  /// What GGUF's readers divide Gemma 3's scores by the root of: a head's width, but for the model of 27 billion
+  /// parameters, which they tell by its 62 layers.
+  package var gemmaQueryScalar: Int { layers == 62 ? hidden / heads : headWidth }
 }

@@ -1,37 +1,65 @@
 internal import GraftCore
 
-/// The numbers that describe a model, read from the metadata and checked.
-struct GGUFParameters {
-  enum Architecture: String {
-    case llama, qwen2, qwen3
+/// The numbers that describe a model, read from the metadata and checked, or from a configuration.
+package struct GGUFParameters: Sendable {
+  package enum Architecture: String, Sendable {
+    case llama, qwen2, qwen3, gemma3, gpt2
+
+    /// The files' names for all that convert.
+    static let names = "llama, qwen2, qwen3, gemma3, gpt2"
   }
 
-  let architecture: Architecture
-  let hidden: Int
-  let intermediate: Int
-  let layers: Int
-  let heads: Int
-  let keyValueHeads: Int
-  let headWidth: Int
-  let vocabulary: Int
-  let context: Int
-  let normEpsilon: Float
-  let ropeTheta: Float
-  let slidingWindow: Int?
-  let ropeScaling: JSONValue?
-  let isTied: Bool
-  let hasAttentionBias: Bool
-  let hasFeedForwardBias: Bool
+  package var architecture: Architecture
+  package var hidden: Int
+  package var intermediate: Int
+  package var layers: Int
+  package var heads: Int
+  package var keyValueHeads: Int
+  package var headWidth: Int
+  package var vocabulary: Int
+  package var context: Int
+  package var normEpsilon: Float
+  package var ropeTheta: Float
+  package var ropeScaling = GGUFRope.none
+  /// The window of Mistral's layers, or of those that ``slidingLayers`` says.
+  package var slidingWindow: Int?
+  /// For each layer of Gemma 3 whether it has the window.
+  package var slidingLayers: [Bool]?
+  /// The base of the frequencies of Gemma 3's layers with a window.
+  package var localRopeTheta: Float = 10000
+  package var isTied: Bool
+  package var hasAttentionBias = false
+  package var hasFeedForwardBias = false
 
   /// As many blocks as llama.cpp takes.
-  static let maximumLayers = 512
+  package static let maximumLayers = 512
+
+  /// Takes over what a configuration says.
+  package init(
+    _ architecture: Architecture, hidden: Int, intermediate: Int, layers: Int, heads: Int,
+    keyValueHeads: Int, headWidth: Int, vocabulary: Int, context: Int, normEpsilon: Float,
+    ropeTheta: Float, isTied: Bool
+  ) {
+    self.architecture = architecture
+    self.hidden = hidden
+    self.intermediate = intermediate
+    self.layers = layers
+    self.heads = heads
+    self.keyValueHeads = keyValueHeads
+    self.headWidth = headWidth
+    self.vocabulary = vocabulary
+    self.context = context
+    self.normEpsilon = normEpsilon
+    self.ropeTheta = ropeTheta
+    self.isTied = isTied
+  }
 
   init(_ source: GGUFReader) throws(StorageError) {
     let name = source["general.architecture"]?.string ?? "none"
     guard let architecture = Architecture(rawValue: name) else {
       throw StorageError(
         .unsupported(feature: "architecture (gguf M-1)", found: name), file: source.path,
-        remedy: "architectures that convert: llama, qwen2, qwen3")
+        remedy: "architectures that convert: " + Architecture.names)
     }
     let metadata = GGUFArchitectureKeys(source: source, prefix: name + ".")
     let names = Set(source.tensors.map(\.name))
@@ -45,8 +73,11 @@ struct GGUFParameters {
     let rotated = try metadata.integer(
       "rope.dimension_count", in: 2...1 << 16, else: hidden / heads)
     headWidth = try metadata.integer("attention.key_length", in: 2...1 << 16, else: rotated)
-    normEpsilon = try metadata.float("attention.layer_norm_rms_epsilon", else: nil)
-    ropeTheta = try metadata.float("rope.freq_base", else: 10000)
+    normEpsilon = try metadata.float(
+      architecture == .gpt2 ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+      else: nil)
+    ropeTheta = try metadata.float("rope.freq_base", else: architecture == .gemma3 ? 1e6 : 10000)
+    localRopeTheta = try metadata.float("rope.freq_base_swa", else: 10000)
     slidingWindow =
       metadata["attention.sliding_window"] == nil
       ? nil : try metadata.integer("attention.sliding_window", in: 0...1 << 40)
@@ -73,9 +104,32 @@ struct GGUFParameters {
     }
     vocabulary = source.tensors[embedding].shape.rows
     isTied = !names.contains("output.weight")
-    hasAttentionBias = names.contains("blk.0.attn_q.bias")
+    slidingLayers =
+      architecture == .gemma3 ? try Self.slidingLayers(metadata, count: layers) : nil
+    hasAttentionBias = architecture != .gpt2 && names.contains("blk.0.attn_q.bias")
     hasFeedForwardBias = architecture == .llama && names.contains("blk.0.ffn_gate.bias")
-    ropeScaling = try GGUFRope.scaling(source, metadata, theta: ropeTheta, headWidth: headWidth)
+    ropeScaling =
+      architecture == .gpt2
+      ? .none : try GGUFRope(source, metadata, theta: ropeTheta, headWidth: headWidth)
+  }
+
+  /// Which layers of Gemma 3 have a window: a flag for each, or every one but each n-th.
+  private static func slidingLayers(
+    _ metadata: GGUFArchitectureKeys, count: Int
+  ) throws(StorageError) -> [Bool] {
+    let key = "attention.sliding_window_pattern"
+    if case .array(.bools(let flags)) = metadata[key] {
+      guard flags.count >= count else {
+        throw metadata.violation(
+          key, expected: "a flag for each of \(count) layers", found: "\(flags.count)")
+      }
+      return Array(flags.prefix(count))
+    }
+    let period = try metadata.integer(key, in: 1...1 << 16, else: 6)
+    guard metadata["attention.sliding_window"] != nil else {
+      return [Bool](repeating: false, count: count)
+    }
+    return (1...count).map { $0 % period != 0 }
   }
 }
 

@@ -18,6 +18,35 @@ struct GGUFTextSplit {
   let addsBegin: Bool
   private let composes: Bool
 
+  /// The name of the way that a `tokenizer.json` splits text; nil for one that GGUF has no name for.
+  static func name(splitting tokenizer: JSONValue) -> String? {
+    let steps = Self.steps(tokenizer["pre_tokenizer"] ?? .null)
+    let composes = tokenizer["normalizer"]?["type"]?.string == "NFC"
+    guard composes || (tokenizer["normalizer"] ?? .null).isNull else { return nil }
+    let ignoresMerges = tokenizer["model"]?["ignore_merges"]?.bool ?? false
+    return ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken"].first { name in
+      guard let split = named(name) else { return false }
+      return Self.steps(split.json) == steps && split.composes == composes
+        && split.ignoresMerges == ignoresMerges
+    }
+  }
+
+  /// The steps of a pre-tokenizer by what they do; names and members without effect left out.
+  private static func steps(_ json: JSONValue) -> [JSONValue] {
+    switch json["type"]?.string {
+    case "Sequence": (json["pretokenizers"]?.array ?? []).flatMap(steps)
+    case "ByteLevel":
+      [
+        [
+          "bytes": .bool(json["use_regex"]?.bool ?? true),
+          "prefix": .bool(json["add_prefix_space"]?.bool ?? true),
+        ]
+      ]
+    case "Digits": [["digits": .bool(json["individual_digits"]?.bool ?? false)]]
+    default: [json]
+    }
+  }
+
   /// The split of a name; nil for a name that isn't known, since a wrong split gives wrong ids in silence.
   static func named(_ name: String) -> GGUFTextSplit? {
     switch name {

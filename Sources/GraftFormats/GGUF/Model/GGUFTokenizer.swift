@@ -11,9 +11,13 @@ struct GGUFTokenizer {
 
   /// What kind of token it is, in SentencePiece's numbers.
   enum TokenType {
+    static let normal: Int64 = 1
     static let unknown: Int64 = 2
     static let control: Int64 = 3
     static let userDefined: Int64 = 4
+    /// A row of the embedding table without a token.
+    static let unused: Int64 = 5
+    static let byte: Int64 = 6
   }
 
   let model: Model
@@ -206,7 +210,9 @@ extension GGUFTokenizer {
       "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": .bool(fuse),
       "byte_fallback": .bool(byteFallback), "ignore_merges": .bool(ignoreMerges),
       "vocab": .object(
-        JSONObject(members: tokens.enumerated().map { ($1, JSONValue($0)) })),
+        JSONObject(
+          members: tokens.enumerated().filter { types[$0.offset] != TokenType.unused }
+            .map { ($1, JSONValue($0)) })),
       "merges": .array(merges.map { [.string($0), .string($1)] }),
     ]
   }

@@ -1,0 +1,41 @@
+internal import GraftCore
+
+/// Something of a source that the target of a conversion has no place for.
+///
+/// A conversion names what it leaves out, and does so only when ``ConversionOptions/allowsLoss`` says that it may.
+public struct ConversionLoss: Sendable, Hashable {
+  /// What is left out, for example `README.md`, or `the sliding window of layers 0, 2 and 4`.
+  public let what: String
+
+  /// Names a loss.
+  public init(_ what: String) { self.what = what }
+}
+
+extension ConversionOptions {
+  /// Checks that a form may be written that can't hold everything.
+  ///
+  /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)`` that names what would be lost, unless that is allowed.
+  func check(_ losses: [ConversionLoss], writing form: ConversionForm, of source: String)
+    throws(StorageError)
+  {
+    guard !losses.isEmpty, !allowsLoss else { return }
+    let shown = losses.prefix(4).map(\.what.escapedForTerminal)
+    let rest = losses.count > 4 ? [Quantity.count(losses.count - 4) + " more"] : []
+    let what = (shown + rest).joined(separator: ", ")
+    throw StorageError(
+      .notRepresentable(what: what, inFormat: form.description), file: source,
+      remedy: "name a target of another form, or give --allow-loss to leave it out")
+  }
+}
+
+extension ConversionSource {
+  /// What a form has no place for.
+  func losses(in form: ConversionForm) -> [ConversionLoss] {
+    switch form {
+    case .safetensorsFile: files.map { ConversionLoss($0.name) }
+    case .gguf: gguf?.losses ?? []
+    // A table of words is all that was asked for.
+    case .directory, .hdf5, .wordVectors: []
+    }
+  }
+}

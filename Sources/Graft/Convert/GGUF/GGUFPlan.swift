@@ -1,0 +1,147 @@
+internal import GraftCore
+internal import GraftFormats
+internal import GraftModels
+
+/// What a checkpoint becomes in GGUF.
+///
+/// A model directory becomes what llama.cpp loads. A GGUF file stays what it is but for the types of its tensors. Tensors of which nothing
+/// more is known keep their names.
+struct GGUFPlan {
+  /// The tensors to read, under the names that they get.
+  let reader: any CheckpointReader
+  /// The tensors as they will be written.
+  let tensors: [TensorInfo]
+  /// The keys and values.
+  let entries: [(key: String, value: GGUFValue)]
+  /// What GGUF has no place for.
+  let losses: [ConversionLoss]
+
+  /// Plans the result.
+  ///
+  /// - Throws: ``StorageError`` and ``ModelError`` for a source without a counterpart.
+  init(_ checkpoint: OpenedCheckpoint, _ mixture: GGUFMixture?) throws {
+    if let source = checkpoint.reader as? GGUFReader {
+      self = try GGUFPlan(copying: source, mixture)
+      return
+    }
+    switch checkpoint.kind {
+    case .model: self = try GGUFPlan(exporting: checkpoint, mixture)
+    case .adapter:
+      throw StorageError(
+        .unsupported(feature: "conversion to GGUF", found: "an adapter"), file: checkpoint.path,
+        remedy: "merge it into its base: graft merge MODEL ADAPTER --out DIR")
+    case .embeddings, .tensors: self = try GGUFPlan(wrapping: checkpoint, mixture)
+    }
+  }
+
+  private init(
+    _ reader: any CheckpointReader, entries: [(key: String, value: GGUFValue)],
+    losses: [ConversionLoss], _ mixture: GGUFMixture?, _ dtype: (TensorInfo) -> DType
+  ) throws(StorageError) {
+    var tensors: [TensorInfo] = []
+    for tensor in reader.tensors {
+      let target = dtype(tensor)
+      if target != tensor.dtype, tensor.dtype.isBlockQuantized, !tensor.dtype.hasValues {
+        throw StorageError(
+          .unsupported(feature: "values of type", found: tensor.dtype.description),
+          file: reader.path, tensor: tensor.name,
+          remedy: "leave --dtype away: GGUF keeps the tensor as it is")
+      }
+      tensors.append(
+        try TensorInfo(name: tensor.name, dtype: target, shape: tensor.shape, in: reader.path))
+    }
+    self.reader = reader
+    self.tensors = tensors
+    self.losses = losses
+    self.entries = GGUFMixture.entries(entries, changedTo: mixture, for: tensors)
+  }
+}
+
+// MARK: - The three kinds of sources
+
+extension GGUFPlan {
+  private init(copying source: GGUFReader, _ mixture: GGUFMixture?) throws(StorageError) {
+    let entries = source.entries.filter {
+      !$0.key.hasPrefix("split.") && $0.key != "general.alignment"
+    }
+    guard let mixture else {
+      self.init(asItIs: source, entries: entries)
+      return
+    }
+    let architecture = source["general.architecture"]?.string ?? ""
+    let model = GGUFMixture.Model(
+      architecture: architecture, layers: source[architecture + ".block_count"]?.int ?? 0,
+      isTied: source.index(of: "output.weight") == nil)
+    try self.init(source, entries: entries, losses: [], mixture) {
+      mixture.dtype(of: $0, in: model)
+    }
+  }
+
+  private init(asItIs source: GGUFReader, entries: [(key: String, value: GGUFValue)]) {
+    reader = source
+    tensors = source.tensors
+    losses = []
+    self.entries = entries
+  }
+
+  private init(wrapping checkpoint: OpenedCheckpoint, _ mixture: GGUFMixture?)
+    throws(StorageError)
+  {
+    var losses = checkpoint.files.map { ConversionLoss($0.name) }
+    if checkpoint.vocabulary != nil { losses.append(ConversionLoss("the words of the table")) }
+    let isTable = checkpoint.reader is EmbeddingCheckpoint
+    try self.init(
+      checkpoint.reader, entries: GGUFOrigin.entries(of: isTable ? [] : checkpoint.reader.metadata),
+      losses: losses, mixture
+    ) { mixture?.dtype(ofPlain: $0) ?? $0.dtype }
+  }
+
+  private init(exporting checkpoint: OpenedCheckpoint, _ mixture: GGUFMixture?) throws {
+    let file = checkpoint.path + "/config.json"
+    let configuration = try KnownArchitectures.decoder(
+      try checkpoint.json("config.json"), file: file)
+    let parameters = try GGUFParameters(configuration, file: file)
+    var words = GGUFTokenizerEntries.Files()
+    words.tokenizer = try checkpoint.json(ifPresent: "tokenizer.json")
+    words.settings = try checkpoint.json(ifPresent: "tokenizer_config.json") ?? .null
+    words.configuration = try checkpoint.json("config.json")
+    words.generation = try checkpoint.json(ifPresent: "generation_config.json") ?? .null
+    if let template = checkpoint.file("chat_template.jinja") {
+      words.template = String(decoding: try template.contents(), as: UTF8.self)
+    }
+    let name = checkpoint.path.split(separator: "/").last.map(String.init) ?? "model"
+    let export = try GGUFExport(
+      checkpoint.reader, parameters, name: name, tokenizer: words, path: checkpoint.path
+    ) { Self.storedNames(of: $0, configuration) }
+    let losses =
+      checkpoint.files.filter { !Self.isHeld($0.name, words) }.map { ConversionLoss($0.name) }
+      + export.reader.surplus.map { ConversionLoss("tensor \($0)") }
+    try self.init(export.reader, entries: export.entries, losses: losses, mixture) {
+      mixture?.dtype(of: $0, in: export.model) ?? GGUFMixture.keptDType(of: $0)
+    }
+  }
+
+  /// The names that a checkpoint may have for a tensor; those of a text model within a larger one begin otherwise.
+  private static func storedNames(
+    of name: TensorName, _ configuration: any DecoderArchitecture
+  ) -> [TensorName] {
+    guard (configuration as? Gemma3Configuration)?.isPartOfLarger == true,
+      name.hasPrefix("model.")
+    else { return configuration.storedNames(of: name) }
+    let inner = TensorName("model.language_model." + name.text.dropFirst("model.".count))
+    return configuration.storedNames(of: inner)
+  }
+
+  /// Whether GGUF says in its own words what a file says, or what other programs keep there.
+  private static func isHeld(_ name: String, _ words: GGUFTokenizerEntries.Files) -> Bool {
+    let always: Set<String> = [
+      "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+      "special_tokens_map.json", "chat_template.jinja",
+    ]
+    // What `tokenizer.json` says too.
+    let tokens: Set<String> = [
+      "vocab.json", "merges.txt", "added_tokens.json", "tokenizer.model", "spiece.model",
+    ]
+    return always.contains(name) || words.tokenizer != nil && tokens.contains(name)
+  }
+}

@@ -1,0 +1,356 @@
+import Foundation
+import Graft
+import GraftFormats
+import Testing
+
+/// Model directories made into GGUF, and back.
+@Suite struct `Writing GGUF` {
+  private let workspace = Workspace()
+
+  private func export(
+    _ source: String, to name: String = "model.gguf", _ mixture: GGUFMixture? = nil,
+    limit: Int? = nil, threads: Int = 2, allowsLoss: Bool = true
+  ) throws -> ConversionReport {
+    var options = ConversionOptions(
+      form: .gguf(mixture, maximumShardByteCount: limit), threadCount: threads)
+    options.allowsLoss = allowsLoss
+    return try convert(OpenedCheckpoint(path: source), to: workspace(name), options: options)
+  }
+
+  private func json(_ opened: OpenedCheckpoint, _ name: String) throws -> JSONValue {
+    try JSONValue.parse(opened.requiredFile(name), file: name)
+  }
+
+  /// A family's golden model; what its fixture has that GGUF can't say made what it can.
+  private func model(_ family: String) throws -> String {
+    let path = try workspace.copy(golden("families/" + family), to: family)
+    try? FileManager.default.removeItem(atPath: path + "/golden.safetensors")
+    let file = URL(filePath: path + "/config.json")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    try text.replacing(#""query_pre_attn_scalar": 10"#, with: #""query_pre_attn_scalar": 12"#)
+      .write(to: file, atomically: true, encoding: .utf8)
+    return path
+  }
+
+  @Test(arguments: [
+    "llama-bf16", "llama-head-dim", "llama-llama3-rope", "llama-tied", "llama-untied-linear-rope",
+    "mistral", "mistral-window", "qwen2", "qwen3", "gemma3", "gpt2",
+  ])
+  func `a model comes back with its names, shapes, bits and configuration`(family: String) throws {
+    let source = try OpenedCheckpoint(path: try model(family))
+    _ = try export(source.path)
+    _ = try convert(OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("back"))
+    let back = try OpenedCheckpoint(path: workspace("back"))
+    #expect(Set(back.reader.tensors.map(\.name)) == Set(source.reader.tensors.map(\.name)))
+    for tensor in source.reader.tensors {
+      let index = try #require(back.reader.index(of: tensor.name))
+      let other = back.reader.tensors[index]
+      #expect(other.shape == tensor.shape, "\(tensor.name)")
+      let isShifted = family == "gemma3" && tensor.name.text.hasSuffix("norm.weight")
+      if other.dtype == tensor.dtype, !isShifted {
+        let same = try back.reader.bytes(tensor.name) == source.reader.bytes(tensor.name)
+        #expect(same, "\(tensor.name)")
+      } else if other.dtype == .f32, tensor.dtype == .bf16 {
+        // Vectors are f32 in GGUF: the same values.
+        let wide = try source.reader.bits(tensor.name, as: UInt16.self).map { UInt32($0) << 16 }
+        #expect(try back.reader.bits(tensor.name, as: UInt32.self) == wide, "\(tensor.name)")
+      } else {
+        // 1 + w rounds to f32, and w comes back from that.
+        let values = try zip(
+          back.reader.bits(tensor.name, as: UInt32.self),
+          source.reader.bits(tensor.name, as: UInt32.self)
+        ).map { (Float(bitPattern: $0), Float(bitPattern: $1)) }
+        #expect(isShifted && values.allSatisfy { $0 == ($1 + 1) - 1 }, "\(tensor.name)")
+      }
+    }
+    let (before, after) = (try json(source, "config.json"), try json(back, "config.json"))
+    for key in [
+      "architectures", "model_type", "hidden_size", "intermediate_size", "num_hidden_layers",
+      "num_attention_heads", "num_key_value_heads", "vocab_size", "max_position_embeddings",
+      "tie_word_embeddings", "sliding_window", "layer_types", "n_embd", "n_head", "n_layer",
+      "n_positions", "bos_token_id", "eos_token_id",
+    ] where before[key] != nil && after[key] != nil {
+      // Mistral without a window is Llama, and GGUF knows no other name.
+      let expected: JSONValue? =
+        family != "mistral"
+        ? before[key]
+        : key == "model_type"
+          ? "llama" : key == "architectures" ? ["LlamaForCausalLM"] : before[key]
+      #expect(after[key] == expected, "\(key)")
+    }
+    // What both compute with is the same, key by key.
+    let first = try KnownArchitectures.configuration(before, file: "before")
+    let second = try KnownArchitectures.configuration(after, file: "after")
+    let spelled =
+      family == "mistral"
+      ? "\(first)".replacing("Member.mistral", with: "Member.llama") : "\(first)"
+    #expect(spelled == "\(second)")
+  }
+
+  @Test(arguments: [
+    "llama-llama3-rope", "llama-untied-linear-rope", "llama-head-dim", "qwen2", "qwen3",
+  ])
+  func `tensors and numbers are those of the gguf package's file`(family: String) throws {
+    _ = try export(golden("families/" + family))
+    let ours = try GGUFReader(path: workspace("model.gguf"))
+    let theirs = try GGUFReader(path: golden("gguf/\(family).gguf"))
+    #expect(Set(ours.tensors) == Set(theirs.tensors))
+    for tensor in theirs.tensors where tensor.name != "rope_freqs.weight" {
+      #expect(try ours.bytes(tensor.name) == theirs.bytes(tensor.name), "\(tensor.name)")
+    }
+    let architecture = try #require(theirs["general.architecture"]?.string)
+    for (key, value) in theirs.entries where key.hasPrefix(architecture + ".") {
+      #expect(ours[key] == value, "\(key)")
+    }
+  }
+
+  @Test func `a real tokenizer, its template and its metadata come back`() throws {
+    let report = try export(fixture("model"))
+    #expect(report.losses.map(\.what) == ["training_log.txt"])
+    let file = try GGUFReader(path: workspace("model.gguf"))
+    #expect(file["tokenizer.ggml.pre"] == .string("gpt-2"))
+    #expect(file["tokenizer.ggml.eos_token_id"] == .unsigned(0, bits: 32))
+    #expect(file["general.file_type"] == .unsigned(32, bits: 32))
+    #expect(file["general.name"] == .string("model"))
+    _ = try convert(OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("back"))
+    let (source, back) = (
+      try OpenedCheckpoint(path: fixture("model")), try OpenedCheckpoint(path: workspace("back"))
+    )
+    let (before, after) = (try json(source, "tokenizer.json"), try json(back, "tokenizer.json"))
+    for key in ["model", "pre_tokenizer", "added_tokens", "normalizer"] {
+      #expect(before[key]?["vocab"] == after[key]?["vocab"])
+      #expect(before[key]?["merges"] == after[key]?["merges"])
+      if key != "model" { #expect(before[key] == after[key], "\(key)") }
+    }
+  }
+
+  /// Tokenizers of every kind on the text that the `tokenizers` package cut.
+  @Test(arguments: ["gpt2", "smollm", "llama3", "qwen2"])
+  func `ids after the way through GGUF are those before`(name: String) throws {
+    let path = try tiny(tokenizer: name)
+    _ = try export(path)
+    _ = try convert(OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("back"))
+    let text = try String(contentsOfFile: golden("tokenizers/corpus.txt"), encoding: .utf8)
+    let files = [path, workspace("back")].map { $0 + "/tokenizer.json" }
+    let ids = try files.map { file in
+      let tokenizer = try Tokenizer(
+        tokenizerJSON: Array(Data(contentsOf: URL(filePath: file))), file: file)
+      return text.split(separator: "\n").map { tokenizer.encode(String($0)) }
+    }
+    #expect(ids[0].count > 20)
+    #expect(ids[0] == ids[1])
+  }
+
+  @Test func `merges come back from scores, and a tokenizer whose don't is refused`() throws {
+    let path = golden("gguf/llama-head-dim.gguf")
+    _ = try convert(OpenedCheckpoint(path: path), to: workspace("model"))
+    _ = try export(workspace("model"))
+    let (before, after) = (
+      try GGUFReader(path: path), try GGUFReader(path: workspace("model.gguf"))
+    )
+    for key in ["model", "add_bos_token", "bos_token_id", "eos_token_id"] {
+      #expect(after["tokenizer.ggml." + key] == before["tokenizer.ggml." + key], "\(key)")
+    }
+    // Rows of the embedding table without a token have one that says so.
+    guard case .array(.strings(let old)) = before["tokenizer.ggml.tokens"],
+      case .array(.strings(let new)) = after["tokenizer.ggml.tokens"],
+      case .array(.signed(let kinds, 32)) = before["tokenizer.ggml.token_type"],
+      case .array(.signed(let types, 32)) = after["tokenizer.ggml.token_type"]
+    else {
+      Issue.record("no tokens")
+      return
+    }
+    #expect(Array(new.prefix(old.count)) == old)
+    #expect(new.count == 256 && new.last == "[PAD255]")
+    #expect(types == kinds + [Int64](repeating: 5, count: 256 - old.count))
+    #expect(after["tokenizer.ggml.unknown_token_id"] == .unsigned(0, bits: 32))
+    _ = try convert(OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("again"))
+    let files = ["model", "again"].map { workspace($0) + "/tokenizer.json" }
+    let same =
+      try Data(contentsOf: URL(filePath: files[0]))
+      == Data(contentsOf: URL(filePath: files[1]))
+    #expect(same)
+
+    // One that was trained merge by merge: SentencePiece would join pairs that it doesn't.
+    let error = #expect(throws: StorageError.self) { try export(try tiny(tokenizer: "llama2")) }
+    #expect("\(String(describing: error?.reason))".contains("order of merges"))
+  }
+
+  @Test(arguments: ["deepseek", "o200k", "bert", "added"])
+  func `a tokenizer that GGUF has no name for is refused`(name: String) throws {
+    let path = try tiny(tokenizer: name)
+    let error = #expect(throws: StorageError.self) { try export(path) }
+    #expect("\(String(describing: error))".contains("gguf M-5"))
+    #expect(!FileManager.default.fileExists(atPath: workspace("model.gguf")))
+  }
+
+  @Test func `what would compute something else is refused`() throws {
+    for (family, what) in [
+      ("gemma3", "√10.0"), ("qwen2-window", "sliding window"),
+    ] {
+      let error = #expect(throws: StorageError.self) { try export(golden("families/" + family)) }
+      guard case .notRepresentable(let found, "GGUF") = error?.reason else {
+        Issue.record("\(String(describing: error))")
+        continue
+      }
+      #expect(found.contains(what))
+    }
+    #expect(throws: StorageError.self) { try export(golden("lora/llama-tied")) }
+    #expect(try workspace.names(in: workspace("")).isEmpty)
+  }
+
+  @Test func `files without a place need the flag, and are named`() throws {
+    let error = #expect(throws: StorageError.self) {
+      try export(fixture("model"), allowsLoss: false)
+    }
+    #expect(error?.reason == .notRepresentable(what: "training_log.txt", inFormat: "GGUF"))
+    #expect(try workspace.names(in: workspace("")).isEmpty)
+  }
+
+  @Test(arguments: GGUFMixture.allCases)
+  func `every mixture is written, the same whatever the threads`(mixture: GGUFMixture) throws {
+    let report = try export(fixture("model"), mixture)
+    let bytes = try Data(contentsOf: URL(filePath: workspace("model.gguf")))
+    for threads in [1, 3] {
+      _ = try export(fixture("model"), to: "again.gguf", mixture, threads: threads)
+      #expect(try Data(contentsOf: URL(filePath: workspace("again.gguf"))) == bytes)
+    }
+    let file = try GGUFReader(path: workspace("model.gguf"))
+    #expect(file.tensors == report.tensors)
+    let value = try #require(file["general.file_type"]?.int)
+    #expect(
+      value
+        == Int(
+          [
+            .f32: 0, .f16: 1, .bf16: 32, .q8_0: 7, .q4_0: 2, .q4_1: 3, .q5_0: 8, .q5_1: 9,
+            .q4_k_s: 14,
+            .q4_k_m: 15, .q5_k_s: 16, .q5_k_m: 17, .q6_k: 18,
+          ][mixture] ?? -1))
+    // The values are near those of the model.
+    _ = try convert(
+      OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("back"),
+      options: ConversionOptions(dtype: .f32))
+    let limit: Double =
+      switch mixture {
+      case .f32, .bf16: 0
+      case .f16: 1e-3
+      case .q8_0: 0.01
+      case .q6_k: 0.03
+      case .q5_0, .q5_1, .q5_k_s, .q5_k_m: 0.06
+      case .q4_0, .q4_1, .q4_k_s, .q4_k_m: 0.12
+      }
+    let comparison = try diff(
+      OpenedCheckpoint(path: fixture("model")), OpenedCheckpoint(path: workspace("back")))
+    #expect(comparison.tensors.count == 56)
+    for tensor in comparison.tensors {
+      #expect((tensor.values?.relativeError ?? 1) <= limit, "\(tensor.first.name)")
+    }
+  }
+
+  @Test func `a GGUF file changes its types and keeps the rest`() throws {
+    _ = try export(fixture("model"))
+    let before = try GGUFReader(path: workspace("model.gguf"))
+    let options = ConversionOptions(form: .gguf(.q8_0))
+    _ = try convert(
+      OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("small.gguf"), options: options
+    )
+    let direct = try export(fixture("model"), to: "direct.gguf", .q8_0)
+    let (small, other) = (
+      try Data(contentsOf: URL(filePath: workspace("small.gguf"))),
+      try Data(contentsOf: URL(filePath: workspace("direct.gguf")))
+    )
+    #expect(small == other)
+    #expect(direct.convertedCount > 40)
+    #expect(before["general.file_type"] == .unsigned(32, bits: 32))
+    // A copy is the same to the last byte.
+    _ = try convert(
+      OpenedCheckpoint(path: workspace("small.gguf")), to: workspace("copy.gguf"),
+      options: ConversionOptions(form: .gguf()))
+    #expect(try Data(contentsOf: URL(filePath: workspace("copy.gguf"))) == small)
+  }
+
+  @Test func `split files hold the same, and are never replaced`() throws {
+    _ = try export(fixture("model"), to: "one.gguf", .q8_0)
+    let report = try export(fixture("model"), to: "many.gguf", .q8_0, limit: 300_000)
+    #expect(report.fileNames.count > 3)
+    #expect(
+      report.fileNames == (try workspace.names(in: workspace(""))).filter { $0.hasPrefix("many-") })
+    let one = try GGUFReader(path: workspace("one.gguf"))
+    let many = try GGUFReader(path: workspace(report.fileNames[1]))
+    #expect(one.tensors == many.tensors)
+    for tensor in one.tensors {
+      #expect(try one.bytes(tensor.name) == many.bytes(tensor.name))
+    }
+    let error = #expect(throws: StorageError.self) {
+      try export(fixture("model"), to: "many.gguf", .q8_0, limit: 300_000)
+    }
+    #expect(error?.reason == .alreadyExists)
+    // Split files become one again.
+    _ = try convert(
+      OpenedCheckpoint(path: workspace(report.fileNames[2])), to: workspace("joined.gguf"),
+      options: ConversionOptions(form: .gguf()))
+    let same =
+      try Data(contentsOf: URL(filePath: workspace("joined.gguf")))
+      == Data(contentsOf: URL(filePath: workspace("one.gguf")))
+    #expect(same)
+  }
+
+  @Test func `NaN is no weight that a block could hold`() throws {
+    let path = try workspace.copy(golden("families/llama-head-dim"), to: "nan")
+    let reader = try SafetensorsReader(path: path + "/model.safetensors")
+    let index = try #require(reader.index(of: "model.layers.1.mlp.up_proj.weight"))
+    let start = try #require(reader.extent(of: index)).range.lowerBound
+    var bytes = try Data(contentsOf: URL(filePath: path + "/model.safetensors"))
+    bytes.replaceSubrange(start + 400..<start + 404, with: [0, 0, 0xC0, 0x7F])
+    try bytes.write(to: URL(filePath: path + "/model.safetensors"))
+    let error = #expect(throws: StorageError.self) { try export(path, .q8_0) }
+    #expect(error?.tensor == "blk.1.ffn_up.weight")
+    #expect(!FileManager.default.fileExists(atPath: workspace("model.gguf")))
+  }
+
+  /// A model of one small layer with a golden tokenizer.
+  private func tiny(tokenizer: String) throws -> String {
+    let path = workspace("tiny-" + tokenizer)
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(
+      atPath: golden("tokenizers/\(tokenizer).json"), toPath: path + "/tokenizer.json")
+    let json = try JSONValue.parse(
+      Array(Data(contentsOf: URL(filePath: path + "/tokenizer.json"))), file: "tokenizer.json")
+    let ids =
+      (json["model"]?["vocab"]?.object?.members ?? []).compactMap(\.value.int)
+      + (json["added_tokens"]?.array ?? []).compactMap { $0["id"]?.int }
+    // A row more than there are tokens, as models have that round their tables up.
+    let rows = (ids.max() ?? 0) + 2
+    let config: JSONValue = [
+      "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
+      "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+      "vocab_size": JSONValue(rows), "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
+    ]
+    try config.serialized().write(
+      toFile: path + "/config.json", atomically: true, encoding: .utf8)
+    var tensors = [
+      try TensorInfo(name: "model.embed_tokens.weight", dtype: .f16, shape: [rows, 8]),
+      try TensorInfo(name: "model.norm.weight", dtype: .f16, shape: [8]),
+    ]
+    for name in ["input_layernorm", "post_attention_layernorm"] {
+      tensors.append(
+        try TensorInfo(
+          name: TensorName("model.layers.0.\(name).weight"), dtype: .f16, shape: [8]))
+    }
+    for name in [
+      "self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down",
+    ] {
+      tensors.append(
+        try TensorInfo(
+          name: TensorName("model.layers.0.\(name)_proj.weight"), dtype: .f16, shape: [8, 8]))
+    }
+    let file = try AtomicFile(path: path + "/model.safetensors")
+    let writer = try SafetensorsWriter(tensors, metadata: [], to: file.output)
+    for (index, tensor) in writer.tensors.enumerated() {
+      try writer.write([UInt8](repeating: 0, count: tensor.byteCount).rawBytes, of: index, at: 0)
+    }
+    try writer.finish()
+    try file.commit()
+    return path
+  }
+}
