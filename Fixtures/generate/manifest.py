@@ -19,6 +19,8 @@ FIXTURES = pathlib.Path(__file__).resolve().parent.parent
 MANIFEST = FIXTURES / "MANIFEST.json"
 
 GENERATORS = {
+    "golden/fasttext": "generate/embedding_tables.py",
+    "golden/static-embeddings": "generate/embedding_tables.py",
     "golden/kernels": "generate/kernel_values.py",  # scripts named kernels.py and tokenizers.py would stand for the packages
     "golden/tokenizers": "generate/tokenization.py",
     "golden/safetensors": "generate/formats.py",
@@ -28,7 +30,8 @@ GENERATORS = {
     "text": "generate/text.py",
     "vectors": "generate/vectors.py",
 }
-PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "gensim", "mergekit"]
+PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "gensim", "fasttext", "model2vec", "mergekit"]
+DISTRIBUTIONS = {"fasttext": "fasttext-wheel"}  # where it isn't called like what is imported
 
 
 def generator(path: str) -> str:
@@ -49,7 +52,7 @@ def versions(script: str) -> dict[str, str]:
         if f"\nfrom {module.stem} import" in source or f"\nimport {module.stem}\n" in source:
             source += module.read_text()
     used = [name for name in PACKAGES if f"\nimport {name}" in source or f"\nfrom {name}" in source]
-    found = {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in used}
+    found = {"python": platform.python_version()} | {DISTRIBUTIONS.get(name, name): importlib.metadata.version(DISTRIBUTIONS.get(name, name)) for name in used}
     if '"bible"' in source:
         query = ["dpkg-query", "--show", "--showformat=${Version}", "bible-kjv-text"]
         found["bible-kjv-text"] = subprocess.run(query, check=True, capture_output=True, text=True).stdout

@@ -10,6 +10,8 @@ public enum FormatSniffer {
     /// The index of a sharded checkpoint.
     case shardIndex
     case wordVectors(WordVectorFormat)
+    /// A fastText model.
+    case fastText
     /// None of these.
     case unrecognized
   }
@@ -27,10 +29,29 @@ public enum FormatSniffer {
     return try sniff(file.bytes(at: 0, count: count), of: file)
   }
 
+  /// What can be done with a file that is none of the known formats, if its first bytes tell.
+  ///
+  /// - Throws: ``StorageError`` when the file can't be read.
+  public static func remedy(path: String) throws(StorageError) -> String? {
+    let file = try InputFile(path: path)
+    let bytes = try file.bytes(at: 0, count: min(file.byteCount, 8))
+    return foreign.first { bytes.starts(with: $0.signature) }?.remedy
+  }
+
+  private static let foreign: [(signature: [UInt8], remedy: String)] = [
+    ([0x1F, 0x8B], "it is compressed with gzip: unpack it first"),
+    ([0x42, 0x5A, 0x68], "it is compressed with bzip2: unpack it first"),
+    ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "it is compressed with xz: unpack it first"),
+    ([0x28, 0xB5, 0x2F, 0xFD], "it is compressed with zstd: unpack it first"),
+    ([0xFF, 0xFE], "if it is text in UTF-16, make it UTF-8 first: iconv -f utf-16 -t utf-8"),
+    ([0xFE, 0xFF], "if it is text in UTF-16, make it UTF-8 first: iconv -f utf-16 -t utf-8"),
+  ]
+
   private static func sniff(
     _ bytes: [UInt8], of file: InputFile
   ) throws(StorageError) -> Finding {
     if bytes.starts(with: "GGUF".utf8) { return .gguf }
+    if isFastText(bytes) { return .fastText }
     if isSafetensors(bytes) { return .safetensors }
     if try isHDF5(file) { return .hdf5 }
     if isShardIndex(bytes) { return .shardIndex }
@@ -38,6 +59,11 @@ public enum FormatSniffer {
     let shape = WordVectorShape(
       bytes.span, from: start, isWhole: bytes.count == file.byteCount)
     return shape.map { .wordVectors($0.format) } ?? .unrecognized
+  }
+
+  /// The magic number of fastText's models.
+  private static func isFastText(_ bytes: [UInt8]) -> Bool {
+    bytes.count >= 8 && bytes.littleEndian(at: 0, as: Int32.self) == FastTextArguments.magic
   }
 
   /// A length that a header may have, and the header's first brace.

@@ -12,7 +12,9 @@ enum Documentation {
     "embed", "merge", "plan",
   ]
   /// The pages that go on from there: a verb each, and formats.
-  static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" } + ["Manual/gguf.md"]
+  static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" } + formatPages
+  /// Pages of formats.
+  static let formatPages = ["Manual/gguf.md", "Manual/word-vectors.md"]
   /// Pages without console blocks.
   static let otherPages = [
     "Manual/Architecture.md", "Manual/Benchmarks.md", "CHANGELOG.md", "Formats/README.md",
@@ -41,6 +43,8 @@ enum Documentation {
     for (name, target) in [
       ("model", "Fixtures/model"), ("encoder", "Fixtures/golden/encoders/bert"),
       ("vectors.bin", "Fixtures/vectors/newtestament.bin"),
+      ("fasttext.bin", "Fixtures/golden/fasttext/gospels.bin"),
+      ("static", "Fixtures/golden/static-embeddings/model2vec"),
       ("gospels.txt", "Fixtures/text/gospels.txt"),
       ("revelation.txt", "Fixtures/text/revelation.txt"),
     ] {

@@ -42,7 +42,7 @@ struct Vector: Sendable, CustomTestStringConvertible {
 extension StorageError {
   /// The rule that the error cites, wherever its reason has the room for it.
   var citation: String? {
-    "\(reason)".firstMatch(of: /(safetensors S|json J|shard-index I|word-vectors W)-\d+/)
+    "\(reason)".firstMatch(of: /(safetensors S|json J|shard-index I|word-vectors W|fasttext F)-\d+/)
       .map { String($0.0) }
   }
 }

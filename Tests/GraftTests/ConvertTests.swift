@@ -78,10 +78,10 @@ import Testing
     _ = try convert(
       open("table.h5"), to: workspace("table.bin"),
       options: ConversionOptions(form: .wordVectors(.word2vecBinary)))
-    let first = try #require(OpenedCheckpoint(path: source).reader as? EmbeddingCheckpoint)
-    let second = try #require(open("table.bin").reader as? EmbeddingCheckpoint)
-    #expect(first.table.words.elementsEqual(second.table.words))
-    #expect(first.table.vectors.floats() == second.table.vectors.floats())
+    let first = try EmbeddingTable(path: source)
+    let second = try EmbeddingTable(path: workspace("table.bin"))
+    #expect(first.words.elementsEqual(second.words))
+    #expect(first.vectors.floats() == second.vectors.floats())
   }
 
   @Test func `a model gives its words with their vectors`() throws {
@@ -89,7 +89,7 @@ import Testing
     _ = try convert(
       model, to: workspace("words.txt"),
       options: ConversionOptions(form: .wordVectors(.word2vecText)))
-    let table = try #require(open("words.txt").reader as? EmbeddingCheckpoint).table
+    let table = try EmbeddingTable(path: workspace("words.txt"))
     let words = table.words.map { String(decoding: $0, as: UTF8.self) }
     #expect(Set(words).count == words.count)
     let tokenizer = try Tokenizer(

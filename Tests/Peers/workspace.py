@@ -80,6 +80,13 @@ def model(dtype: str) -> pathlib.Path:
 
 
 @functools.cache
+def wordllama() -> tuple[pathlib.Path, pathlib.Path]:
+    """wordllama's table of static embeddings, and its tokenizer."""
+    subprocess.run([PEERS / "model", "wordllama"], check=True, env=os.environ | {"CACHE": str(CACHE)})
+    return MODELS / "wordllama" / "embeddings.safetensors", MODELS / "wordllama" / "words.json"
+
+
+@functools.cache
 def scratch() -> pathlib.Path:
     """A directory for this run's outputs, removed at its end."""
     holder = tempfile.TemporaryDirectory(prefix="graft-peers-", dir=CACHE)

@@ -15,6 +15,14 @@ public enum ConversionForm: Sendable, Equatable {
   /// A table of vectors with its words.
   case wordVectors(WordVectorFormat)
 
+  /// Whether the form has a place of its own for the words of a table, or none at all.
+  var hasPlaceForWords: Bool {
+    switch self {
+    case .hdf5, .gguf, .wordVectors: true
+    case .directory, .safetensorsFile: false
+    }
+  }
+
   /// The form that a path's suffix asks for.
   public init(for path: String) {
     let name = path.lowercased()

@@ -22,7 +22,8 @@ struct ConversionOutput {
   ///
   /// - Throws: ``StorageError`` when something stands at the path that isn't a checkpoint, or the disk is full.
   init(
-    path: String, form: ConversionForm, _ plan: ConversionSource, overwrites: Bool
+    path: String, form: ConversionForm, _ plan: ConversionSource, words: SpilledVocabulary?,
+    overwrites: Bool
   ) throws(StorageError) {
     try checkRoom(at: path, for: plan)
     let existing = OutputTarget(path, overwrites: overwrites)
@@ -56,7 +57,8 @@ struct ConversionOutput {
       writer = try HDF5Writer(
         file.output, tensors: plan.tensors, metadata: plan.metadata,
         files: plan.files.map(\.content), shards: plan.keepsDTypes ? plan.shards : [],
-        vocabulary: plan.vocabulary, compression: compression)
+        vocabularyFiles: try words.map { words throws(StorageError) in try words.attachments() },
+        compression: compression)
       (fileNames, isOrdered, target) = ([], compression != .none, .file(file))
     case .gguf(_, let limit):
       let entries = plan.gguf?.entries ?? []

@@ -10,8 +10,12 @@ struct ConversionSource {
   let files: [CompanionFile]
   /// The metadata of the result.
   let metadata: [MetadataEntry]
-  /// The words of a table of vectors.
-  let vocabulary: [[UInt8]]?
+  /// The words of a table of vectors, where no tensors of the result have them.
+  let vocabulary: (any Vocabulary)?
+  /// What of the source no form but its own has a place for, in words.
+  let omissions: [String]
+  /// What of the source doesn't count, in words.
+  let notes: [String]
   /// What the weight files that the tensors come from had before their data; kept as long as the dtypes are.
   let shards: [HDF5Attachment]
   /// The tensors as they will be written.
@@ -23,31 +27,48 @@ struct ConversionSource {
   /// The result in GGUF's words, where that is the form.
   let gguf: GGUFPlan?
 
+  /// The same with the words of a table as tensors.
+  private init(_ plan: ConversionSource, _ words: TableWithWords) {
+    reader = words
+    tensors = plan.tensors + words.tensors.dropFirst(plan.tensors.count)
+    (files, metadata, shards, vocabulary) = (plan.files, plan.metadata, plan.shards, nil)
+    (stem, kind, gguf) = (plan.stem, plan.kind, plan.gguf)
+    (omissions, notes) = (plan.omissions, plan.notes)
+  }
+
   /// Plans the result.
   ///
   /// - Throws: ``StorageError`` for a GGUF model without a counterpart, or a file that can't be read; ``ModelError`` for
   ///   a model without a counterpart in GGUF.
   init(_ checkpoint: OpenedCheckpoint, form: ConversionForm, dtype: DType?) throws {
     if case .gguf(let mixture, _) = form {
-      self.init(try GGUFPlan(checkpoint, mixture))
+      let hasWords = try checkpoint.vocabulary() != nil
+      self.init(
+        try GGUFPlan(checkpoint, mixture), omissions: hasWords ? ["the words of the table"] : [])
     } else {
       try self.init(checkpoint, dtype: dtype)
     }
   }
 
-  private init(_ plan: GGUFPlan) {
+  private init(_ plan: GGUFPlan, omissions: [String]) {
     reader = plan.reader
     tensors = plan.tensors
     (files, metadata, shards, vocabulary) = ([], [], [], nil)
     stem = "model"
     kind = .model
     gguf = plan
+    self.omissions = omissions
+    notes = []
   }
 
   private init(_ checkpoint: OpenedCheckpoint, dtype: DType?) throws(StorageError) {
     gguf = nil
-    stem = checkpoint.kind == .adapter ? "adapter_model" : "model"
-    vocabulary = checkpoint.vocabulary
+    let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
+    stem = checkpoint.kind == .adapter ? "adapter_model" : (folder ?? "") + "model"
+    omissions = (checkpoint.reader as? FastTextCheckpoint)?.omissions ?? []
+    notes = Self.notes(on: checkpoint.reader)
+    let hasWordTensors = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary != nil
+    vocabulary = hasWordTensors ? nil : try checkpoint.vocabulary()
     if let source = checkpoint.reader as? GGUFReader, source["general.architecture"] == nil {
       // No model, but tensors under names of their own.
       reader = source
@@ -95,6 +116,16 @@ struct ConversionSource {
 
   /// Whether every tensor keeps its dtype.
   var keepsDTypes: Bool { reader.tensors == tensors }
+
+  private static func notes(on reader: any CheckpointReader) -> [String] {
+    guard let table = reader as? EmbeddingCheckpoint, table.repeatedCount > 0 else { return [] }
+    return [Quantity.of(table.repeatedCount, "row") + " whose word has come before"]
+  }
+
+  /// The same with the words as tensors, for formats without another place for them.
+  func withWordTensors(_ spilled: SpilledVocabulary) throws(StorageError) -> ConversionSource {
+    ConversionSource(self, try TableWithWords(reader, spilled))
+  }
 
   /// Shows a GGUF checkpoint as the model directory that it was made from.
   private static func model(_ source: GGUFReader, as dtype: DType?) throws(StorageError)

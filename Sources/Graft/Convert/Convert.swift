@@ -11,7 +11,7 @@ public struct ConversionReport: Sendable {
   public let convertedCount: Int
   /// The other files written.
   public let fileNames: [String]
-  /// What the target has no place for, and was left out.
+  /// What was left out: what the target has no place for, and rows of a table whose word has come before.
   public let losses: [ConversionLoss]
 
   /// The bytes of all tensors.
@@ -42,22 +42,25 @@ public func convert(
   progress: Progress = .none
 ) throws -> ConversionReport {
   let form = options.form ?? ConversionForm(for: path)
-  let plan = try ConversionSource(source, form: form, dtype: options.dtype)
+  var plan = try ConversionSource(source, form: form, dtype: options.dtype)
   if case .wordVectors(let format) = form {
     try OutputTarget(path, overwrites: options.overwrites).checkFile(holding: .tensors)
-    return try exportVectors(source, plan, to: path, format, progress)
+    return try exportVectors(
+      source, plan, to: path, format, threadCount: options.threadCount, progress)
   }
   let losses = plan.losses(in: form)
   try options.check(losses, writing: form, of: source.path)
+  let words = try plan.vocabulary.map { try SpilledVocabulary($0, beside: path) }
+  if let words, !form.hasPlaceForWords { plan = try plan.withWordTensors(words) }
   let output = try ConversionOutput(
-    path: path, form: form, plan, overwrites: options.overwrites)
+    path: path, form: form, plan, words: words, overwrites: options.overwrites)
   try transfer(
     plan, to: output.writer, threadCount: output.isOrdered ? 1 : options.threadCount, progress)
   try output.commit()
   return ConversionReport(
     tensors: plan.tensors,
     convertedCount: convertedCount(plan, source),
-    fileNames: output.fileNames, losses: losses)
+    fileNames: output.fileNames, losses: losses + plan.notes.map { ConversionLoss($0) })
 }
 
 /// How many tensors of the source have another dtype in the result.

@@ -6,7 +6,7 @@ internal import Synchronization
 /// Compares two checkpoints value by value, across formats, shardings and dtypes.
 ///
 /// Tensors are paired by name; a GGUF model is shown under the names of the model directory that it was made from when the
-/// other side is one. Quantized values are dequantized. Tensors are read by tiles.
+/// other side is one. Quantized values are dequantized. Of two tables of vectors the words are compared too. Tensors are read by tiles.
 /// - Parameters:
 ///   - tolerance: The largest absolute difference that passes.
 ///   - progress: Told of bytes read on the first side.
@@ -16,8 +16,10 @@ public func diff(
   threadCount: Int = 2, progress: Progress = .none
 ) throws -> Comparison {
   let isMixed = (first.reader.format == .gguf) != (second.reader.format == .gguf)
-  let left = isMixed ? try first.modelReader() : first.reader
-  let right = isMixed ? try second.modelReader() : second.reader
+  let hasWords = try first.vocabulary() != nil && second.vocabulary() != nil
+  let left = try isMixed ? first.modelReader() : hasWords ? first.readerWithWords() : first.reader
+  let right =
+    try isMixed ? second.modelReader() : hasWords ? second.readerWithWords() : second.reader
   let places = right.positions
   var pairs: [Pair] = []
   var onlyInFirst: [TensorInfo] = []

@@ -28,24 +28,39 @@ public struct OpenedCheckpoint: Sendable {
 
   /// Opens a path; formats are told by content.
   ///
+  /// - Parameters:
+  ///   - tokenizer: A `tokenizer.json` for a table of vectors that has none beside it.
+  ///   - threadCount: The threads that look through a file of word vectors; nil takes all cores.
   /// - Throws: ``StorageError`` when nothing readable stands there.
-  public init(path: String) throws(StorageError) {
+  public init(
+    path: String, tokenizer: String? = nil, threadCount: Int? = nil
+  ) throws(StorageError) {
     self.path = path
+    var files: [CompanionFile]
     let folder: String
     if Directory.exists(at: path) {
       folder = path
-      reader = try openWeights(inDirectory: path)
+      reader = try openWeights(inDirectory: path, threadCount)
     } else {
       folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-      reader = try openWeights(file: path)
+      reader = try openWeights(file: path, threadCount)
     }
     if let hdf5 = reader as? HDF5Reader, !hdf5.files.isEmpty {
       files = hdf5.files.map(CompanionFile.init)
     } else if folder == path || hasConfiguration(folder) {
       files = try companionFiles(in: folder, below: "")
+    } else if isTable(reader), Directory.hasFile(at: folder + "/" + tokenizerName) {
+      files = [
+        CompanionFile(name: tokenizerName, file: try InputFile(path: folder + "/" + tokenizerName))
+      ]
     } else {
       files = []
     }
+    if let tokenizer {
+      files.removeAll { $0.name == tokenizerName }
+      files.append(CompanionFile(name: tokenizerName, file: try InputFile(path: tokenizer)))
+    }
+    self.files = files
   }
 
   /// What the checkpoint holds, told from its files.
@@ -53,21 +68,52 @@ public struct OpenedCheckpoint: Sendable {
     if file(LoRAConfiguration.fileName) != nil { return .adapter }
     switch reader.format {
     case .gguf: return .model
-    case .word2vec, .glove: return .embeddings
+    case .word2vec, .glove, .fastText: return .embeddings
     case .safetensors, .hdf5: break
     }
-    let isTable = reader.tensors.count { $0.shape.rank == 2 } == 1
-    if isTable, file("tokenizer.json") != nil || vocabulary != nil {
-      return .embeddings
+    if let layout = StaticEmbeddingLayout(reader.tensors) {
+      let hasWords =
+        layout.vocabulary != nil || tokenizer != nil
+        || (reader as? HDF5Reader)?.hasVocabulary == true
+      if layout.isNamed || hasWords { return .embeddings }
     }
     return file("config.json") != nil ? .model : .tensors
   }
 
   /// The words of an embedding table by row, where the file itself holds them.
-  var vocabulary: [[UInt8]]? {
-    if let table = (reader as? EmbeddingCheckpoint)?.table { return table.words.map(Array.init) }
-    guard let hdf5 = reader as? HDF5Reader else { return nil }
-    return (try? hdf5.vocabulary()) ?? nil
+  ///
+  /// - Throws: ``StorageError`` when they can't be read.
+  func vocabulary() throws(StorageError) -> (any Vocabulary)? {
+    if let table = reader as? EmbeddingCheckpoint { return table.vocabulary }
+    if let model = reader as? FastTextCheckpoint { return model.vocabulary }
+    if let places = StaticEmbeddingLayout(reader.tensors)?.vocabulary {
+      return TensorVocabulary(reader, bytes: places.bytes, ends: places.ends)
+    }
+    guard let words = try (reader as? HDF5Reader)?.vocabulary() else { return nil }
+    var list = WordList()
+    for word in words { list.append(word) }
+    return list
+  }
+
+  /// The `tokenizer.json`: beside the weights, or where `modules.json` of sentence-transformers has the table.
+  var tokenizer: CompanionFile? {
+    file(tokenizerName) ?? staticFolder.flatMap { file($0 + "/" + tokenizerName) }
+  }
+
+  /// The `tokenizer.json`, which must be there.
+  func requiredTokenizer() throws(StorageError) -> CompanionFile {
+    guard let tokenizer else {
+      throw StorageError(
+        .notFound, file: path + "/" + tokenizerName,
+        remedy: "\(tokenizerName) belongs beside the weights; name another one by --tokenizer")
+    }
+    return tokenizer
+  }
+
+  /// The folder of the table of vectors by `modules.json`, where it isn't the directory itself.
+  var staticFolder: String? {
+    guard let modules = try? json(ifPresent: StaticModules.fileName) else { return nil }
+    return StaticModules.tableFolder(in: modules)
   }
 
   /// A companion by name.
@@ -125,15 +171,25 @@ public struct OpenedCheckpoint: Sendable {
 // MARK: - Finding weights
 
 /// Opens the weights of a directory: PEFT's file, the one safetensors file, the index, or the only weight file there is.
-private func openWeights(inDirectory path: String) throws(StorageError) -> any CheckpointReader {
+private func openWeights(
+  inDirectory path: String, _ threadCount: Int?
+) throws(StorageError) -> any CheckpointReader {
   let names = try Directory.entries(of: path)
   let isAdapter = names.contains(LoRAConfiguration.fileName)
   let usual = (isAdapter ? [Adapter.fileName] : []) + ["model.safetensors", ShardIndex.fileName]
   if let name = usual.first(where: names.contains) {
-    return try openWeights(file: path + "/" + name)
+    return try openWeights(file: path + "/" + name, threadCount)
+  }
+  if names.contains(StaticModules.fileName) {
+    let bytes = try InputFile.contents(
+      of: path + "/" + StaticModules.fileName, atMost: StaticModules.maximumByteCount)
+    let modules = try JSONValue.parse(bytes, file: path + "/" + StaticModules.fileName)
+    if let folder = StaticModules.tableFolder(in: modules) {
+      return try openWeights(inDirectory: path + "/" + folder, threadCount)
+    }
   }
   let indexes = names.filter { $0.hasSuffix(".safetensors.index.json") }
-  if indexes.count == 1 { return try openWeights(file: path + "/" + indexes[0]) }
+  if indexes.count == 1 { return try openWeights(file: path + "/" + indexes[0], threadCount) }
   var weights: [String] = []
   for name in names where Directory.hasFile(at: path + "/" + name) && !name.hasPrefix(".") {
     if try holdsTensors(path + "/" + name) { weights.append(name) }
@@ -143,32 +199,48 @@ private func openWeights(inDirectory path: String) throws(StorageError) -> any C
       .unrecognized(expected: "one file of weights or an index, found \(weights.count) files"),
       file: path, remedy: "name the file of weights itself")
   }
-  return try openWeights(file: path + "/" + weights[0])
+  return try openWeights(file: path + "/" + weights[0], threadCount)
 }
 
 /// Opens one file by its content.
-private func openWeights(file path: String) throws(StorageError) -> any CheckpointReader {
+private func openWeights(
+  file path: String, _ threadCount: Int?
+) throws(StorageError) -> any CheckpointReader {
   switch try FormatSniffer.sniff(path: path) {
   case .safetensors: return try SafetensorsReader(path: path)
   case .hdf5: return try HDF5Reader(path: path)
   case .gguf: return try GGUFReader(path: path)
   case .shardIndex: return try ShardedReader(indexPath: path)
-  case .wordVectors(let format): return try EmbeddingCheckpoint(path: path, format: format)
+  case .wordVectors(let format):
+    var options = WordVectorOptions()
+    options.threadCount = threadCount
+    return try EmbeddingCheckpoint(path: path, format: format, options: options)
+  case .fastText: return try FastTextCheckpoint(path: path)
   case .unrecognized:
     throw StorageError(
-      .unrecognized(expected: "safetensors, GGUF, HDF5, a shard index or word vectors"), file: path)
+      .unrecognized(
+        expected: "safetensors, GGUF, HDF5, a shard index or word vectors"),
+      file: path,
+      remedy: try FormatSniffer.remedy(path: path))
   }
 }
 
 /// Whether a file holds tensors, told by its first bytes.
 private func holdsTensors(_ path: String) throws(StorageError) -> Bool {
   switch try FormatSniffer.sniff(path: path) {
-  case .safetensors, .hdf5, .gguf: true
+  case .safetensors, .hdf5, .gguf, .fastText: true
   case .shardIndex, .wordVectors, .unrecognized: false
   }
 }
 
+/// Whether a checkpoint is a table of vectors by the names of its tensors.
+private func isTable(_ reader: any CheckpointReader) -> Bool {
+  StaticEmbeddingLayout(reader.tensors)?.isNamed == true
+}
+
 // MARK: - Companions
+
+private let tokenizerName = "tokenizer.json"
 
 private func hasConfiguration(_ folder: String) -> Bool {
   [LoRAConfiguration.fileName, "config.json"].contains {

@@ -17,7 +17,9 @@ public func verify(
 ) throws -> Verification {
   var result = Verification(path: path)
   var opened: OpenedCheckpoint?
-  try result.check("structure") { _ in opened = try OpenedCheckpoint(path: path) }
+  try result.check("structure") { _ in
+    opened = try OpenedCheckpoint(path: path, threadCount: threadCount)
+  }
   guard let checkpoint = opened else { return result }
   if let sharded = checkpoint.reader as? ShardedReader {
     result.checks.append("index of \(sharded.shards.count) shards")
@@ -25,7 +27,7 @@ public func verify(
   switch checkpoint.kind {
   case .adapter: try result.checkAdapter(checkpoint, base: base)
   case .model: try result.checkArchitecture(of: checkpoint)
-  case .embeddings: result.checkVocabulary(of: checkpoint)
+  case .embeddings: try result.checkVocabulary(of: checkpoint)
   case .tensors: break
   }
   try result.checkValues(of: checkpoint, threadCount: threadCount, progress)
@@ -121,8 +123,8 @@ extension Verification {
     unexpected = reader.tensors.filter { !expected.contains($0.name) }
   }
 
-  fileprivate mutating func checkVocabulary(of checkpoint: OpenedCheckpoint) {
-    guard let words = checkpoint.vocabulary,
+  fileprivate mutating func checkVocabulary(of checkpoint: OpenedCheckpoint) throws {
+    guard let words = try checkpoint.vocabulary(),
       let table = checkpoint.reader.tensors.first(where: { $0.shape.rank == 2 })
     else { return }
     checks.append("vocabulary against rows")

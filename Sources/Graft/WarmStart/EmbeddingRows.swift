@@ -38,13 +38,13 @@ struct EmbeddingRows {
         file: reader.path, tensor: info.name,
         remedy: "convert the model to f32, f16 or bf16 first")
     }
-    let dimensions = words.reader.tensors[words.tensor].shape[1]
+    let dimensions = words.table.dimensions
     guard dimensions == info.shape[1] else {
       throw StorageError(
         .mismatch(
           subject: "the dimension of the vectors", expected: "\(info.shape[1]) as in the model",
           found: "\(dimensions)"),
-        file: words.path, remedy: "take vectors of the model's hidden size")
+        file: words.table.path, remedy: "take vectors of the model's hidden size")
     }
     let config: JSONValue =
       try model.json(ifPresent: "config.json") ?? .null
@@ -101,7 +101,7 @@ struct EmbeddingRows {
 
   /// Writes the table with some rows replaced by vectors.
   func write(
-    _ tensor: Int, replacing rows: [Int: Int], from words: WordTable, _ length: Length,
+    _ tensor: Int, replacing rows: [Int: WordTable.Source], from words: WordTable, _ length: Length,
     to writer: any CheckpointWriter, at place: Int
   ) throws {
     let width = info.shape[1]
@@ -109,8 +109,7 @@ struct EmbeddingRows {
     try forEachTile(of: tensor) { tile, first in
       for row in 0..<tile.shape[0] {
         guard let source = rows[first + row] else { continue }
-        let vector = try words.reader.f32Elements(
-          of: words.tensor, from: source * width, shape: [1, width])
+        let vector = try words.vector(of: source)
         let norm = vector.norm
         // A vector without a direction can't be brought to a length; the model's row is better.
         guard norm > 0, norm.isFinite else { continue }

@@ -6,12 +6,12 @@ internal import GraftModels
 /// Imports pretrained word vectors into a model's embedding table and writes the model whole.
 ///
 /// A token takes the vector of the word that it is spelled like: byte for byte; else when case doesn't count; else
-/// without the mark that begins a word. Imported rows are scaled, row by row, because the length of a word vector tells how
+/// without the mark that begins a word; else, where the vectors come with those of n-grams (fastText), what the n-grams of its text make. Imported rows are scaled, row by row, because the length of a word vector tells how
 /// frequent the word was where it was trained, and not here: to the mean length of the table's rows, or each to that of the row
 /// it replaces, whose length tells what the model has learnt. All other rows are kept; a tied head follows the table.
 /// - Parameters:
 ///   - model: A model with `tokenizer.json`.
-///   - vectors: Word vectors, or a table of embeddings in safetensors or HDF5 with its vocabulary.
+///   - vectors: Word vectors, a fastText model, or a table of embeddings in safetensors or HDF5 with its words or its tokenizer.
 ///   - output: A directory, or an `.h5` file, which appears complete or not at all.
 ///   - report: Where the report is written as JSON, if anywhere; it replaces another report, or any file when that is allowed.
 /// - Returns: How much of the vocabulary was found.
@@ -27,7 +27,7 @@ public func warmStart(
   }
   let tokenizer = try Tokenizer(
     tokenizerJSON: try model.requiredFile("tokenizer.json"), file: model.path + "/tokenizer.json")
-  let words = try WordTable(vectors, marker: tokenizer.wordStartMarker)
+  let words = try WordTable(VectorTable(vectors), tokens: tokenizer)
   let table = try EmbeddingRows(of: model, fitting: words)
   let join = VocabularyJoin(tokenizer, words, rowCount: table.rowCount)
   let length = try table.length(for: options.scale)
@@ -54,8 +54,9 @@ public func warmStart(
 
 /// Which token takes which vector.
 private struct VocabularyJoin {
-  /// The row of the vectors by row of the table.
-  private(set) var rows: [Int: Int] = [:]
+  /// What each row of the model's table takes.
+  private(set) var rows: [Int: WordTable.Source] = [:]
+  private var usedRows = Set<Int>()
   private var counts: [WordTable.Rule: Int] = [:]
   private var tokenCount = 0
   private var misses: [String] = []
@@ -66,8 +67,9 @@ private struct VocabularyJoin {
     let marker = tokenizer.wordStartMarker
     for token in tokenizer.words where Int(token.id) < rowCount {
       tokenCount += 1
-      if let (row, rule) = words.row(of: token, marker: marker) {
-        rows[Int(token.id)] = row
+      if let (source, rule) = words.source(of: token, marker: marker) {
+        rows[Int(token.id)] = source
+        if case .row(let row) = source { usedRows.insert(row) }
         counts[rule, default: 0] += 1
       } else if misses.count < Self.shownMisses {
         misses.append(
@@ -78,8 +80,10 @@ private struct VocabularyJoin {
 
   func report(_ words: WordTable, _ length: EmbeddingRows.Length) -> WarmStartReport {
     WarmStartReport(
-      tokenCount: tokenCount, wordCount: words.wordCount, usedWordCount: Set(rows.values).count,
-      matched: WordTable.Rule.allCases.map {
+      tokenCount: tokenCount, wordCount: words.table.wordCount, usedWordCount: usedRows.count,
+      matched: WordTable.Rule.allCases.filter {
+        $0 != .subwords || words.table.subwords != nil
+      }.map {
         WarmStartReport.Match(rule: $0.rawValue, count: counts[$0] ?? 0)
       },
       misses: misses, scale: length.scale, rowNorm: length.common)

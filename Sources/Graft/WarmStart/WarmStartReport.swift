@@ -19,7 +19,7 @@ public struct WarmStartReport: Sendable {
 
   /// A rule and its tokens.
   public struct Match: Sendable, Equatable {
-    /// `exact`, `caseFolded` or `wordStart`.
+    /// `exact`, `caseFolded`, `wordStart` or `subwords`.
     public let rule: String
     /// The tokens that the rule found a vector for.
     public let count: Int

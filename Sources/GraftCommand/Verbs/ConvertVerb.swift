@@ -31,6 +31,9 @@ struct ConvertVerb: ParsableCommand {
   )
   var to: Form?
 
+  @Option(name: .long, help: "A tokenizer.json for a table of vectors that has none beside it.")
+  var tokenizer: String?
+
   @Flag(
     name: .long,
     help: "Leave out what the target has no place for, such as files beside the weights.")
@@ -48,7 +51,8 @@ struct ConvertVerb: ParsableCommand {
   func validate() throws { _ = try form() }
 
   func run() throws {
-    let opened = try OpenedCheckpoint(path: source)
+    let opened = try OpenedCheckpoint(
+      path: source, tokenizer: tokenizer, threadCount: common.threads)
     let display = ProgressDisplay(
       "converting", total: opened.byteCount, unit: .bytes, isQuiet: common.quiet)
     let form = try form()

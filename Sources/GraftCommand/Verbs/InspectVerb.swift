@@ -23,7 +23,7 @@ struct InspectVerb: ParsableCommand {
   var common: CommonOptions
 
   func run() throws {
-    let inspection = try inspect(OpenedCheckpoint(path: path))
+    let inspection = try inspect(OpenedCheckpoint(path: path, threadCount: common.threads))
     Standard.output(json ? inspection.json.serialized() : text(of: inspection))
   }
 

@@ -28,8 +28,13 @@ struct WarmStartVerb: ParsableCommand {
 
   @Option(
     name: .long,
-    help: "Word vectors (word2vec, GloVe), or an embedding table with its words or tokenizer.")
+    help:
+      "Word vectors (word2vec, GloVe), a fastText model, or an embedding table with its words or tokenizer."
+  )
   var vectors: String
+
+  @Option(name: .long, help: "A tokenizer.json for a table of vectors that has none beside it.")
+  var tokenizer: String?
 
   @Option(name: .long, help: "The new model: a directory, or an .h5 file.")
   var out: String
@@ -56,7 +61,8 @@ struct WarmStartVerb: ParsableCommand {
 
   func run() throws {
     let base = try OpenedCheckpoint(path: model)
-    let table = try OpenedCheckpoint(path: vectors)
+    let table = try OpenedCheckpoint(
+      path: vectors, tokenizer: tokenizer, threadCount: common.threads)
     let display = ProgressDisplay(
       "importing", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
     let result = try warmStart(

@@ -5,6 +5,7 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
   case hdf5
   case word2vec
   case glove
+  case fastText = "fasttext"
 }
 
 /// A named set of tensors in some format, opened: the header is validated, no tensor byte is read yet.

@@ -12,6 +12,8 @@ public enum WordVectorFormat: String, Sendable, CaseIterable {
 public struct WordVectorOptions: Sendable {
   /// Whether words may be bytes that aren't UTF-8; some published tables have a few.
   public var allowsInvalidUTF8 = false
+  /// The threads that look through a file; nil takes all processors.
+  public var threadCount: Int?
   /// The numbers that are believed.
   public var limits = FormatLimits.standard
 

@@ -33,6 +33,21 @@ enum WordVectorRow {
     return nil
   }
 
+  /// How many fields at a line's end are finite numbers; the first field is none.
+  static func numberCount(_ bytes: Span<UInt8>, _ line: Range<Int>) -> Int {
+    var end = trimmed(bytes, line).upperBound
+    var count = 0
+    while true {
+      var start = end
+      while start > line.lowerBound, !isBlank(bytes[start - 1]) { start -= 1 }
+      guard start > line.lowerBound, start < end, DecimalFloat.parse(bytes, start..<end) != nil
+      else { return count }
+      count += 1
+      end = start
+      while end > line.lowerBound, isBlank(bytes[end - 1]) { end -= 1 }
+    }
+  }
+
   /// How many fields a line has.
   static func fieldCount(_ bytes: Span<UInt8>, _ line: Range<Int>) -> Int {
     var count = 0

@@ -18,18 +18,15 @@ struct WordVectorShape {
       format = isText ? .word2vecText : .word2vecBinary
       return
     }
-    // Words may have spaces in them, so the commonest count of fields decides.
+    // Words may have spaces in them, or be numbers, so the commonest count of numbers at the end decides.
     var counts: [Int: Int] = [:]
-    for line in lines { counts[WordVectorRow.fieldCount(bytes, line), default: 0] += 1 }
+    for line in lines { counts[WordVectorRow.numberCount(bytes, line), default: 0] += 1 }
     counts[0] = nil
     let commonest = counts.max { ($0.value, $0.key) < ($1.value, $1.key) }
-    guard let fields = commonest?.key, fields > 2 else { return nil }
+    guard let numbers = commonest?.key, numbers > 1 else { return nil }
     header = nil
-    dimensions = fields - 1
+    dimensions = numbers
     format = .glove
-    guard lines.contains(where: { Self.isTextRow(bytes, $0, dimensions: fields - 1) }) else {
-      return nil
-    }
   }
 
   /// The first hundred lines that are seen whole.

@@ -5,9 +5,11 @@ struct WordVectorStart {
   let format: WordVectorFormat
   let dimensions: Int
   let declaredCount: Int?
-  let hasHeader: Bool
-  /// The file, standing before the first row.
-  let input: BufferedInput
+  let file: InputFile
+  /// Where the first row begins.
+  let firstRow: Int
+  /// The line of the first row, from 1.
+  let firstLine: Int
 
   /// How much of a file is looked at to tell the number of fields.
   private static let sampleBytes = 1 << 20
@@ -16,10 +18,10 @@ struct WordVectorStart {
     _ file: InputFile, format: WordVectorFormat?, options: WordVectorOptions
   ) throws(StorageError) {
     let limits = options.limits
-    var input = BufferedInput(file)
-    let sample = min(try input.fill(Self.sampleBytes), Self.sampleBytes)
-    if input.window.starts(with: [0xEF, 0xBB, 0xBF]) { _ = input.take(3) }
-    let window = input.window
+    var input = SlidingWindow(file, at: 0, byteCount: Self.sampleBytes)
+    let sample = try input.fill(Self.sampleBytes)
+    if input.bytes.starts(with: [0xEF, 0xBB, 0xBF]) { _ = input.take(3) }
+    let window = input.bytes
     let bytes = window.span.extracting(first: sample)
     guard
       let shape = WordVectorShape(bytes, from: input.position, isWhole: sample == file.byteCount)
@@ -40,7 +42,7 @@ struct WordVectorStart {
     }
     dimensions = shape.dimensions
     declaredCount = shape.header?.words
-    hasHeader = shape.header != nil
+    firstLine = shape.header == nil ? 1 : 2
     guard (1...limits.wordVectorDimensions).contains(dimensions) else {
       throw StorageError(
         .limitExceeded(
@@ -49,7 +51,9 @@ struct WordVectorStart {
         file: file.path, offset: input.offset)
     }
     if let header = shape.header {
-      _ = try input.takeLine(limit: limits.wordVectorLineBytes, number: 1)
+      guard case .range = try input.takeLine(limit: limits.wordVectorLineBytes) else {
+        throw Self.endlessHeader(file)
+      }
       guard header.words <= limits.words else {
         throw StorageError(
           .limitExceeded(
@@ -66,6 +70,15 @@ struct WordVectorStart {
           file: file.path, offset: input.offset)
       }
     }
-    self.input = input
+    self.file = file
+    firstRow = input.offset
+  }
+
+  private static func endlessHeader(_ file: InputFile) -> StorageError {
+    StorageError(
+      .malformed(
+        rule: "word-vectors W-1", expected: "a line of two whole numbers, words and dimensions",
+        found: "a longer one"),
+      file: file.path, offset: 0)
   }
 }

@@ -63,6 +63,9 @@ public final class HDF5Reader: CheckpointReader {
     return FileExtent(file: store.input, range: offset..<offset + datasets[tensor].byteCount)
   }
 
+  /// Whether the file holds the tokens of an embedding table.
+  public var hasVocabulary: Bool { vocabularyParts != nil }
+
   /// The tokens of an embedding table by row; nil when the file holds none.
   ///
   /// - Throws: ``StorageError`` when they can't be read or don't fit together.

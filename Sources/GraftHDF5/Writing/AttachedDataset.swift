@@ -15,7 +15,7 @@ struct AttachedDataset {
   /// Everything that goes into a file beside the tensors.
   static func all(
     metadata: [MetadataEntry], files: [HDF5Attachment], shards: [HDF5Attachment],
-    vocabulary: [[UInt8]]?, _ status: HDF5Status
+    vocabulary: (bytes: HDF5Attachment, ends: HDF5Attachment)?, _ status: HDF5Status
   ) throws(StorageError) -> [AttachedDataset] {
     var result: [AttachedDataset] = []
     if !metadata.isEmpty {
@@ -39,16 +39,22 @@ struct AttachedDataset {
       }
     }
     if let vocabulary {
-      var end = 0
-      let ends = vocabulary.flatMap { token in
-        end += token.count
-        return (0..<8).map { UInt8(truncatingIfNeeded: end >> (8 * $0)) }
-      }
-      let bytes = HDF5Attachment(name: "vocabulary", bytes: vocabulary.flatMap { $0 })
-      result.append(AttachedDataset(Reserved.vocabularyBytes, bytes))
-      let table = HDF5Attachment(name: "vocabulary", bytes: ends)
-      result.append(AttachedDataset(Reserved.vocabularyEnds, table, dtype: .u64))
+      result.append(AttachedDataset(Reserved.vocabularyBytes, vocabulary.bytes))
+      result.append(AttachedDataset(Reserved.vocabularyEnds, vocabulary.ends, dtype: .u64))
     }
     return result
+  }
+
+  /// The tokens of a table, written down: their bytes, and where each ends.
+  static func vocabulary(_ tokens: [[UInt8]]) -> (bytes: HDF5Attachment, ends: HDF5Attachment) {
+    var end = 0
+    let ends = tokens.flatMap { token in
+      end += token.count
+      return (0..<8).map { UInt8(truncatingIfNeeded: end >> (8 * $0)) }
+    }
+    return (
+      HDF5Attachment(name: "vocabulary", bytes: tokens.flatMap { $0 }),
+      HDF5Attachment(name: "vocabulary", bytes: ends)
+    )
   }
 }

@@ -35,10 +35,12 @@ public final class HDF5Writer: CheckpointWriter {
   ///   - shards: for every weight file that the tensors come from, its name and the bytes before its tensor data,
   ///     from which it can be rebuilt exactly.
   ///   - vocabulary: the tokens of an embedding table, by row.
+  ///   - vocabularyFiles: the same, written down: the tokens' bytes, and where each ends as little-endian u64.
   /// - Throws: ``StorageError`` when names collide, a name can't be held, or the system fails.
   public init(
     _ output: OutputFile, tensors: [TensorInfo], metadata: [MetadataEntry] = [],
     files: [HDF5Attachment] = [], shards: [HDF5Attachment] = [], vocabulary: [[UInt8]]? = nil,
+    vocabularyFiles: (bytes: HDF5Attachment, ends: HDF5Attachment)? = nil,
     compression: HDF5Compression = .none
   ) throws(StorageError) {
     let status = HDF5Status(file: output.target, purpose: .writing)
@@ -48,7 +50,8 @@ public final class HDF5Writer: CheckpointWriter {
       (isCompressed, level) = (true, Int32(min(max(chosen, 1), 22)))
     }
     let attachments = try AttachedDataset.all(
-      metadata: metadata, files: files, shards: shards, vocabulary: vocabulary, status)
+      metadata: metadata, files: files, shards: shards,
+      vocabulary: vocabularyFiles ?? vocabulary.map(AttachedDataset.vocabulary), status)
     let plan = try TreeBuilder.datasets(for: tensors, status) + attachments.map(\.dataset)
     (self.file, self.places) = try HDF5Library.enter { () throws(StorageError) in
       var builder = try TreeBuilder(output.path, status, level: isCompressed ? level : nil)

@@ -26,6 +26,12 @@ extension Tokenizer {
   /// A token as text; nil for special tokens and ids without a token.
   public func word(_ id: Int32) -> Word? {
     guard let spelling = token(id), !isSpecial(id) else { return nil }
+    if let continuation {
+      // Without a mark, tokens begin a word; what goes on with one is marked.
+      let startsWord = !spelling.starts(with: continuation)
+      let text = startsWord ? spelling : Array(spelling.dropFirst(continuation.count))
+      return Word(id: id, text: text, startsWord: startsWord)
+    }
     let startsWord = spelling.starts(with: wordStartMarker.utf8)
     let rest = startsWord ? Array(spelling.dropFirst(wordStartMarker.utf8.count)) : spelling
     return Word(id: id, text: decoder?.bytes(of: rest) ?? rest, startsWord: startsWord)

@@ -165,6 +165,12 @@ public final class Tokenizer: Sendable {
   /// The ids of the special tokens in ascending order.
   public var specialTokens: [Int32] { specials.sorted() }
 
+  /// What the spelling of a token inside a word begins with, where such tokens are marked: those of WordPiece.
+  var continuation: [UInt8]? {
+    guard case .wordPiece(let model) = model else { return nil }
+    return model.continuation
+  }
+
   /// What the spelling of a word's first token begins with: `Ġ` or `▁`.
   public var wordStartMarker: String { preTokenizer.isByteLevel ? "Ġ" : "▁" }
 }

@@ -7,12 +7,12 @@ import GraftModels
 import Testing
 
 struct WarmStartTests {
-  private let space = Workspace()
-  private let model = golden("../model")
+  let space = Workspace()
+  let model = golden("../model")
   private let vectors = golden("../vectors/newtestament.bin")
   private let table: TensorName = "model.embed_tokens.weight"
 
-  private func start(
+  func start(
     _ vectors: String, _ output: String, report: String? = nil,
     scale: WarmStartOptions.Scale = .mean
   ) throws -> WarmStartReport {
@@ -21,7 +21,7 @@ struct WarmStartTests {
       output: output, report: report, options: WarmStartOptions(scale: scale))
   }
 
-  private func rows(_ path: String) throws -> [[Float]] {
+  func rows(_ path: String) throws -> [[Float]] {
     let reader = try OpenedCheckpoint(path: path).reader
     let values = try reader.bits(table, as: UInt16.self).map {
       Float(bitPattern: UInt32($0) << 16)
@@ -165,5 +165,58 @@ struct WarmStartTests {
         file: space("words.h5"), remedy: "take vectors of the model's hidden size")
     ) { try start(space("words.h5"), space("out")) }
     #expect(try space.names(in: space.path) == ["words.h5"])
+  }
+}
+
+extension WarmStartTests {
+  /// A fastText model: words, and buckets of n-grams of three characters, whose rows are unit vectors.
+  private func fastText(_ path: String, words: [String], buckets: Int) throws {
+    func little(_ value: Int, _ count: Int) -> [UInt8] {
+      (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    }
+    let dimensions = 128
+    let arguments = [793_712_314, 12, dimensions, 5, 5, 1, 5, 1, 2, 2, buckets, 3, 3, 100]
+    var bytes = arguments.flatMap { little($0, 4) } + [UInt8](repeating: 0, count: 8)
+    bytes += [words.count, words.count, 0].flatMap { little($0, 4) } + little(9, 8) + little(-1, 8)
+    for word in words { bytes += Array(word.utf8) + [0] + little(1, 8) + [0] }
+    let rows = words.count + buckets
+    bytes += [0] + little(rows, 8) + little(dimensions, 8)
+    for row in 0..<rows {
+      bytes += (0..<dimensions).flatMap {
+        little($0 == row ? Int(Float(1).bitPattern) : 0, 4)
+      }
+    }
+    bytes += [0] + little(0, 8) + little(dimensions, 8)
+    try AtomicFile.write(bytes, to: path)
+  }
+
+  @Test func `tokens that no word is spelled like take what their n-grams make`() throws {
+    let (words, buckets) = (["Jesus", "zzz"], 7)
+    try fastText(space("model.bin"), words: words, buckets: buckets)
+    let report = try start(space("model.bin"), space("out"), scale: .none)
+    #expect(report.matched.map(\.rule) == ["exact", "caseFolded", "wordStart", "subwords"])
+    #expect(report.matched.first { $0.rule == "wordStart" }?.count == 1)
+    #expect(report.usedWordCount == 1)
+    let tokenizer = try Tokenizer(
+      tokenizerJSON: OpenedCheckpoint(path: model).requiredFile("tokenizer.json"), file: "t")
+    let subwords = Subwords(lengths: (3, 3), bucketCount: buckets)
+    let (old, new) = (try rows(model), try rows(space("out")))
+    var made = 0
+    for token in tokenizer.words where token.text != Array("Jesus".utf8) {
+      let ngrams = subwords.rows(of: token.text)
+      let isText = String(validating: token.text, as: UTF8.self) != nil
+      guard isText, !ngrams.isEmpty else {
+        #expect(new[Int(token.id)] == old[Int(token.id)])
+        continue
+      }
+      made += 1
+      var expected = [Float](repeating: 0, count: 128)
+      for ngram in ngrams { expected[words.count + ngram] += 1 / Float(ngrams.count) }
+      for (one, other) in zip(new[Int(token.id)], expected) {
+        #expect(abs(one - other) < 0.005, "\(token)")
+      }
+    }
+    #expect(made > 1000)
+    #expect(report.matched.first { $0.rule == "subwords" }?.count == made)
   }
 }

@@ -1,0 +1,80 @@
+internal import GraftCore
+internal import GraftFormats
+internal import GraftHDF5
+
+/// The words of a table in two temporary files, as tensors or as attachments: for targets that have to know their sizes first.
+///
+/// The files stand beside the target, and go with this value.
+final class SpilledVocabulary: Sendable {
+  private let bytes: AtomicFile
+  private let ends: AtomicFile
+  private let count: Int
+  private let byteCount: Int
+  private static let bufferByteCount = 1 << 20
+
+  /// Writes words down beside a target.
+  init(_ vocabulary: any Vocabulary, beside target: String) throws {
+    var target = target
+    while target.count > 1, target.hasSuffix("/") { target.removeLast() }
+    let bytes = try AtomicFile(path: target + ".words")
+    let ends = try AtomicFile(path: target + ".ends")
+    var texts = Spill(bytes.output)
+    var places = Spill(ends.output)
+    var end = 0
+    var count = 0
+    try vocabulary.visit { _, word in
+      end += word.count
+      count += 1
+      try texts.append(word)
+      try places.append((0..<8).map { UInt8(truncatingIfNeeded: end >> (8 * $0)) })
+    }
+    try texts.flush()
+    try places.flush()
+    (self.bytes, self.ends) = (bytes, ends)
+    byteCount = end
+    self.count = count
+  }
+
+  /// Bytes that are written some at a time.
+  private struct Spill {
+    private let output: OutputFile
+    private var buffer: [UInt8] = []
+    private var offset = 0
+
+    init(_ output: OutputFile) { self.output = output }
+
+    mutating func append(_ more: some Collection<UInt8>) throws(StorageError) {
+      buffer.append(contentsOf: more)
+      if buffer.count >= SpilledVocabulary.bufferByteCount { try flush() }
+    }
+
+    mutating func flush() throws(StorageError) {
+      try output.write(buffer, at: offset)
+      offset += buffer.count
+      buffer.removeAll(keepingCapacity: true)
+    }
+  }
+
+  /// The tensors that hold the words, see ``StaticEmbeddingLayout``.
+  func tensors() throws(StorageError) -> [(info: TensorInfo, extent: FileExtent)] {
+    let parts: [(TensorName, DType, Int, AtomicFile)] = [
+      (StaticEmbeddingLayout.vocabularyBytesName, .u8, byteCount, bytes),
+      (StaticEmbeddingLayout.vocabularyEndsName, .i64, count, ends),
+    ]
+    var tensors: [(info: TensorInfo, extent: FileExtent)] = []
+    for (name, dtype, count, file) in parts {
+      let input = try InputFile(path: file.output.path)
+      let info = try TensorInfo(name: name, dtype: dtype, shape: [count], in: input.path)
+      tensors.append((info, FileExtent(file: input, range: 0..<info.byteCount)))
+    }
+    return tensors
+  }
+
+  /// The words as HDF5 files hold them.
+  func attachments() throws(StorageError) -> (bytes: HDF5Attachment, ends: HDF5Attachment) {
+    (
+      HDF5Attachment(name: "vocabulary", file: try InputFile(path: bytes.output.path)),
+      HDF5Attachment(name: "vocabulary", file: try InputFile(path: ends.output.path))
+    )
+  }
+}
