@@ -2,6 +2,8 @@
 
     golden/hdf5/tree.h5        a tree with every element type, layout and filter that is read
     golden/hdf5/tree.json      its tensors as Graft must see them: [{name, dtype, shape, bytes}], bytes in hexadecimal
+    golden/hdf5/latest.h5      the structures of the newest format: large groups, every index of chunks
+    golden/hdf5/latest.json    its tensors
     ../Formats/hdf5/accept     small files that are legal in an unusual way; each holds `x` = 0, 1, 2, 3 in f32
     ../Formats/hdf5/reject     small files that are refused; vectors.json says by which rule
 """
@@ -112,8 +114,76 @@ def tree() -> None:
     (GOLDEN / "tree.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
+def latest() -> None:
+    """The structures that only `libver="latest"` writes, large enough for pages, groups of blocks and trees of levels."""
+    random = numpy.random.default_rng(7)
+    expected = []
+
+    def note(name: str, array: numpy.ndarray) -> None:
+        expected.append({"name": name.replace("/", "."), "dtype": NAMES[array.dtype.name], "shape": list(array.shape), "bytes": array.tobytes().hex()})
+
+    with h5py.File(GOLDEN / "latest.h5", "w", libver="latest") as file:
+        def add(name: str, array: numpy.ndarray, **options) -> h5py.Dataset:
+            note(name, array)
+            return file.create_dataset(name, data=array, **options)
+
+        for number in range(260):
+            add(f"many/{'link' * (1 + number % 9)}_{number}", numpy.array([number % 251], "uint8"))
+        plain = random.integers(0, 9, 1500).astype("uint8")
+        table = random.integers(0, 9, (70, 50)).astype("int16")
+        add("index/single", table, chunks=(70, 50))
+        add("index/single_filtered", table, chunks=(70, 50), compression="gzip")
+        add("index/fixed", table, chunks=(16, 16))
+        add("index/fixed_filtered", table, chunks=(16, 16), compression="gzip", shuffle=True)
+        add("index/fixed_pages", plain, chunks=(1,))
+        add("index/fixed_bounded", table, chunks=(16, 16), maxshape=(90, 200))
+        add("index/extensible", plain, chunks=(1,), maxshape=(None,))
+        add("index/extensible_filtered", plain, chunks=(2,), maxshape=(None,), fletcher32=True)
+        add("index/extensible_second_axis", table, chunks=(8, 4), maxshape=(100, None))
+        add("index/tree", table, chunks=(1, 2), maxshape=(None, None))
+        add("index/tree_filtered", table, chunks=(8, 4), maxshape=(None, None), compression="gzip")
+        # Chunks at the edge that no filter touched.
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((16, 16))
+        properties.set_deflate(4)
+        properties.set_chunk_opts(h5py.h5d.CHUNK_DONT_FILTER_PARTIAL_CHUNKS) if hasattr(properties, "set_chunk_opts") else None
+        h5py.h5d.create(file["index"].id, b"edges", h5py.h5t.STD_I16LE, h5py.h5s.create_simple(table.shape), properties).write(h5py.h5s.ALL, h5py.h5s.ALL, table)
+        note("index/edges", table)
+        early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        early.set_chunk((16, 16))
+        early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        h5py.h5d.create(file["index"].id, b"implicit", h5py.h5t.STD_I16LE, h5py.h5s.create_simple(table.shape), early).write(h5py.h5s.ALL, h5py.h5s.ALL, table)
+        note("index/implicit", table)
+        holes = file.create_dataset("index/holes", (1500,), "uint8", chunks=(1,), maxshape=(None,), fillvalue=9)
+        for place in (0, 5, 700, 1499):
+            holes[place] = 1
+        note("index/holes", holes[()])
+        for number in range(20):
+            file["index/single"].attrs[f"attribute {number}"] = "x" * number * 10
+            file.attrs[f"note {number}"] = f"text {number}" * (1 + number * 600 * (number == 13))
+        file["type"] = numpy.dtype("int16")
+        file.create_dataset("typed", data=table, dtype=file["type"])
+        note("typed", table)
+    expected.sort(key=lambda tensor: tensor["name"].split("."))
+    (GOLDEN / "latest.json").write_text(json.dumps(expected) + "\n")
+
+
 def accepted() -> None:
     x = numpy.arange(4, dtype="float32")
+    for name, options in {
+        "lzf": {"chunks": (4,), "compression": "lzf"},
+        "chunk-larger": {"chunks": (9,), "maxshape": (None,)},
+        "old-chunks": {"chunks": (1,)},
+    }.items():
+        with h5py.File(FORMAT / "accept" / f"{name}.h5", "w") as file:
+            file.create_dataset("x", data=x, **options)
+    for name, options in {
+        "single-chunk": {"chunks": (4,)},
+        "fixed-array": {"chunks": (3,)},
+        "extensible-array": {"chunks": (1,), "maxshape": (None,)},
+    }.items():
+        with h5py.File(FORMAT / "accept" / f"{name}.h5", "w", libver="latest") as file:
+            file.create_dataset("x", data=x, **options)
     for name, options in {
         "user-block": {"userblock_size": 512},
         "latest": {"libver": ("v110", "v110")},
@@ -128,6 +198,343 @@ def accepted() -> None:
     with h5py.File(FORMAT / "accept" / "empty-groups.h5", "w") as file:
         file.create_group("a/b/c")
         file["x"] = x
+
+
+def checksum(bytes: bytes) -> int:
+    """Bob Jenkins's lookup3, which HDF5 puts behind each piece of structure."""
+    rotate = lambda value, bits: (value << bits | value >> 32 - bits) & 0xFFFFFFFF
+    a = b = c = 0xDEADBEEF + len(bytes) & 0xFFFFFFFF
+    rest = bytes
+    while True:
+        words = [int.from_bytes(rest[place:place + 4].ljust(4, b"\0"), "little") for place in (0, 4, 8)]
+        a, b, c = (a + words[0]) & 0xFFFFFFFF, (b + words[1]) & 0xFFFFFFFF, (c + words[2]) & 0xFFFFFFFF
+        if len(rest) <= 12:
+            break
+        for bits in (4, 6, 8, 16, 19, 4):
+            a = (a - c ^ rotate(c, bits)) & 0xFFFFFFFF
+            c = (c + b) & 0xFFFFFFFF
+            a, b, c = b, c, a
+        rest = rest[12:]
+    for bits in (14, 11, 25, 16, 4, 14, 24):
+        c = ((c ^ b) - rotate(b, bits)) & 0xFFFFFFFF
+        a, b, c = b, c, a
+    return b
+
+
+class Patched:
+    """The bytes of a file, to be changed in one place."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.bytes = bytearray(path.read_bytes())
+
+    def number(self, place: int, width: int) -> int:
+        return int.from_bytes(self.bytes[place:place + width], "little")
+
+    def put(self, place: int, value: int, width: int) -> None:
+        self.bytes[place:place + width] = (value % (1 << 8 * width)).to_bytes(width, "little")
+
+    def find(self, signature: bytes, nth: int = 0) -> int:
+        place = -1
+        for _ in range(nth + 1):
+            place = self.bytes.index(signature, place + 1)
+        return place
+
+    def sign(self, start: int, end: int) -> None:
+        """Puts the checksum of bytes behind them."""
+        self.put(end, checksum(bytes(self.bytes[start:end])), 4)
+
+    def message(self, header: int, kind: int) -> int:
+        """Where the body of the first message of a kind stands, in a header of the old form."""
+        blocks = [(header + 16, self.number(header + 8, 4))]
+        while blocks:
+            place, size = blocks.pop(0)
+            end = place + size
+            while place + 8 <= end:
+                found, length = self.number(place, 2), self.number(place + 2, 2)
+                if found == 0x10:
+                    blocks.append((self.number(place + 8, 8), self.number(place + 16, 8)))
+                if found == kind:
+                    return place + 8
+                place += 8 + length
+        raise ValueError(f"no message {kind:#x}")
+
+
+def address(path: pathlib.Path, name: str) -> int:
+    with h5py.File(path) as file:
+        return h5py.h5o.get_info(file[name].id).addr
+
+
+def structure(vectors: list[dict]) -> None:
+    """Files whose structure lies in one place, each of a kind that made libraries crash or run forever."""
+    scratch = FORMAT / "reject" / "base.tmp"
+
+    def base(write, **options) -> Patched:
+        with h5py.File(scratch, "w", **options) as file:
+            write(file)
+        return Patched(scratch)
+
+    def reject(name: str, rule: str, patched: Patched) -> None:
+        vectors.append({"file": f"{name}.h5", "rule": rule})
+        (FORMAT / "reject" / f"{name}.h5").write_bytes(patched.bytes)
+
+    def old(file: h5py.File) -> None:
+        file["x"] = numpy.arange(4, dtype="float32")
+        file["x"].attrs["note"] = "a text in the heap"
+
+    def wide(file: h5py.File) -> None:
+        for number in range(24):
+            file[f"tensor{number:02}"] = numpy.arange(4, dtype="float32")
+
+    def chunked(file: h5py.File) -> None:
+        file.create_dataset("x", data=numpy.arange(16, dtype="float32"), chunks=(4,), compression="gzip", shuffle=True)
+
+    def attributes(file: h5py.File) -> None:
+        file["x"] = numpy.arange(4, dtype="float32")
+        for number in range(20):
+            file["x"].attrs[f"attribute{number}"] = numpy.arange(9)
+
+    # Object headers
+    for name, write in {
+        "header-cycle": lambda p, m: p.put(m, address(scratch, "x") + 16, 8),
+        "header-far": lambda p, m: p.put(m, 1 << 40, 8),
+        "header-nowhere": lambda p, m: p.put(m, -1, 8),
+        "header-block-giant": lambda p, m: p.put(m + 8, 1 << 40, 8),
+    }.items():
+        patched = base(attributes)
+        write(patched, patched.message(address(scratch, "x"), 0x10))
+        reject(name, "H-20", patched)
+    for name, kind, place, value, width, rule in (
+        ("header-message-long", 0x03, -6, 0xFFF8, 2, "H-20"),
+        ("header-message-unknown", 0x03, -8, 0x80_0014_0030, 5, "H-20"),
+        ("header-without-space", 0x01, -8, 0x0D, 1, "H-21"),
+        ("header-without-type", 0x03, -8, 0x0D, 1, "H-21"),
+        ("space-version", 0x01, 0, 9, 1, "H-8"),
+        ("space-rank-33", 0x01, 1, 33, 1, "H-8"),
+        ("space-rank-255", 0x01, 1, 255, 1, "H-8"),
+        ("space-extent-2-63", 0x01, 8, 1 << 63, 8, "H-8"),
+        ("space-extent-2-62", 0x01, 8, 1 << 62, 8, "H-8"),
+        ("space-bound-below", 0x01, 16, 3, 8, "H-8"),
+        ("type-size-0", 0x03, 4, 0, 4, "H-7"),
+        ("type-size-giant", 0x03, 4, 0xFFFFFFFF, 4, "H-7"),
+        ("type-version-0", 0x03, 0, 0x01, 1, "H-7"),
+        ("type-class-15", 0x03, 0, 0x1F, 1, "H-7"),
+        ("type-precision", 0x03, 10, 31, 2, "H-7"),
+        ("layout-version-9", 0x08, 0, 9, 1, "H-8"),
+        ("layout-class-9", 0x08, 1, 9, 1, "H-8"),
+        ("data-past-end", 0x08, 2, 1 << 40, 8, "H-8"),
+        ("data-wraps", 0x08, 2, (1 << 64) - 8, 8, "H-8"),
+    ):
+        patched = base(old)
+        patched.put(patched.message(address(scratch, "x"), kind) + place, value, width)
+        reject(name, rule, patched)
+    patched = base(old)
+    patched.put(address(scratch, "x"), 9, 1)
+    reject("header-version", "H-20", patched)
+    patched = base(old)
+    patched.put(address(scratch, "x") + 8, 0xFFFFFFF0, 4)
+    reject("header-giant", "H-20", patched)
+    patched = base(lambda file: file.create_dataset("x", (4,), "float32", fillvalue=3))
+    patched.put(patched.message(address(scratch, "x"), 0x05) + 4, 3, 4)
+    reject("fill-size", "H-8", patched)
+
+    def committed(file: h5py.File) -> None:
+        file["type"] = numpy.dtype("float32")
+        file.create_dataset("x", data=numpy.arange(4), dtype=file["type"])
+
+    patched = base(committed)
+    patched.put(patched.message(address(scratch, "x"), 0x03) + 2, address(scratch, "/"), 8)
+    reject("type-of-a-group", "H-21", patched)
+
+    # Groups of the old kind
+    for name, write in {
+        "tree-cycle": lambda p, t: (p.put(t + 5, 1, 1), p.put(t + 32, t, 8)),
+        "tree-level-255": lambda p, t: p.put(t + 5, 255, 1),
+        "tree-of-chunks": lambda p, t: p.put(t + 4, 1, 1),
+        "tree-count": lambda p, t: p.put(t + 6, 65535, 2),
+        "tree-same-table": lambda p, t: p.put(t + 48, p.number(t + 32, 8), 8),
+        "tree-nowhere": lambda p, t: p.put(t + 32, -1, 8),
+        "tree-far": lambda p, t: p.put(t + 32, 1 << 40, 8),
+        "table-count": lambda p, t: p.put(p.find(b"SNOD") + 6, 65535, 2),
+        "table-version": lambda p, t: p.put(p.find(b"SNOD") + 4, 7, 1),
+        "table-kind-9": lambda p, t: p.put(p.find(b"SNOD") + 8 + 16, 9, 4),
+        "name-past-heap": lambda p, t: p.put(p.find(b"SNOD") + 8, 1 << 40, 8),
+        "heap-far": lambda p, t: p.put(p.find(b"HEAP") + 24, 1 << 40, 8),
+        "heap-giant": lambda p, t: p.put(p.find(b"HEAP") + 8, 1 << 40, 8),
+        "name-with-slash": lambda p, t: p.put(p.find(b"tensor00") + 3, ord("/"), 1),
+        "name-empty": lambda p, t: p.put(p.find(b"tensor00"), 0, 1),
+    }.items():
+        patched = base(wide)
+        write(patched, patched.find(b"TREE"))
+        reject(name, "H-22", patched)
+    patched = base(wide)
+    heap = patched.find(b"HEAP")
+    start, size = patched.number(heap + 24, 8), patched.number(heap + 8, 8)
+    patched.bytes[start:start + size] = b"n" * size
+    reject("name-without-end", "H-22", patched)
+
+    # Chunks
+    for name, rule, write in (
+        ("chunk-past-end", "H-12", lambda p, t: p.put(t + 24 + 24, 1 << 40, 8)),
+        ("chunk-size-giant", "H-24", lambda p, t: p.put(t + 24, 0xFFFFFFFF, 4)),
+        ("chunk-size-0", "H-24", lambda p, t: p.put(t + 24, 0, 4)),
+        ("chunk-unaligned", "H-24", lambda p, t: p.put(t + 24 + 8, 1, 8)),
+        ("chunk-outside", "H-24", lambda p, t: p.put(t + 24 + 8, 4000, 8)),
+        ("chunk-twice", "H-24", lambda p, t: p.put(t + 24 + 32 + 8, 0, 8)),
+        ("chunk-tree-cycle", "H-24", lambda p, t: (p.put(t + 5, 1, 1), p.put(t + 48, t, 8))),
+        ("chunk-tree-level-255", "H-24", lambda p, t: p.put(t + 5, 255, 1)),
+        ("chunk-tree-of-links", "H-24", lambda p, t: p.put(t + 4, 0, 1)),
+    ):
+        patched = base(chunked)
+        write(patched, patched.find(b"TREE", 1))
+        reject(name, rule, patched)
+    patched = base(lambda file: file.create_dataset("x", data=numpy.arange(16, dtype="float32"), chunks=(4,), fletcher32=True))
+    patched.put(patched.find(b"TREE", 1) + 28, 1, 4)
+    reject("chunk-mask", "H-11", patched)
+    for name, kind, place, value, width, rule in (
+        ("chunk-extent-0", 0x08, 11, 0, 4, "H-9"),
+        ("chunk-extent-giant", 0x08, 11, 0xFFFFFFFF, 4, "H-9"),
+        ("chunk-rank", 0x08, 2, 1, 1, "H-9"),
+        ("chunk-element-bytes", 0x08, 15, 8, 4, "H-9"),
+        ("filter-count-33", 0x0B, 1, 33, 1, "H-10"),
+        ("filter-version", 0x0B, 0, 9, 1, "H-10"),
+        ("filter-parameters", 0x0B, 8 + 6, 65535, 2, "H-10"),
+        ("filter-szip", 0x0B, 8, 4, 2, "H-10"),
+    ):
+        patched = base(chunked)
+        patched.put(patched.message(address(scratch, "x"), kind) + place, value, width)
+        reject(name, rule, patched)
+    patched = base(chunked)
+    body = patched.message(address(scratch, "x"), 0x0B) + 8
+    name_bytes = -(-patched.number(body + 2, 2) // 8) * 8
+    patched.put(body + 8 + name_bytes, 0, 4)
+    reject("shuffle-by-0", "H-10", patched)
+
+    # Attributes and their heap
+    for name, write in {
+        "text-object-missing": lambda p, h: p.put(h + 16, 77, 2),
+        "text-object-long": lambda p, h: p.put(h + 24, 1 << 40, 8),
+        "text-heap-giant": lambda p, h: p.put(h + 8, 1 << 60, 8),
+        "text-heap-signature": lambda p, h: p.put(h, 0, 4),
+        "text-longer-than-object": lambda p, h: p.put(h + 24, 1, 8),
+    }.items():
+        patched = base(lambda file: file.attrs.__setitem__("note", "a text in the heap"))
+        write(patched, patched.find(b"GCOL"))
+        reject(name, "H-25", patched)
+    patched = base(old)
+    patched.put(patched.message(address(scratch, "x"), 0x0C) + 2, 0xFFF0, 2)
+    reject("attribute-name-long", "H-25", patched)
+
+    # The newer structures, with their checksums made right again
+    def many(file: h5py.File) -> None:
+        for number in range(60):
+            file[f"tensor{number:03}"] = numpy.array([number], "uint8")
+
+    def newer(name: str, rule: str, write) -> None:
+        patched = base(many, libver=("v108", "v108"))
+        write(patched)
+        reject(name, rule, patched)
+
+    def heap(patched: Patched, place: int, value: int, width: int) -> None:
+        start = patched.find(b"FRHP")
+        patched.put(start + place, value, width)
+        patched.sign(start, start + 142)
+
+    def tree(patched: Patched, place: int, value: int, width: int) -> None:
+        start = patched.find(b"BTHD")
+        patched.put(start + place, value, width)
+        patched.sign(start, start + 34)
+
+    def inner(patched: Patched, change) -> None:
+        head = patched.find(b"BTHD")
+        root, count = patched.number(head + 16, 8), patched.number(head + 24, 2)
+        pointers = root + 6 + 11 * count
+        change(patched, root, pointers)
+        patched.sign(root, pointers + 9 * (count + 1))
+
+    newer("heap-damaged", "H-3", lambda p: p.put(p.find(b"FRHP") + 40, 5, 1))
+    newer("heap-width-3", "H-23", lambda p: heap(p, 110, 3, 2))
+    newer("heap-block-0", "H-23", lambda p: heap(p, 112, 0, 8))
+    newer("heap-block-giant", "H-23", lambda p: heap(p, 120, 1 << 40, 8))
+    newer("heap-rows", "H-23", lambda p: heap(p, 140, 65535, 2))
+    newer("heap-root-far", "H-23", lambda p: heap(p, 132, 1 << 40, 8))
+    newer("heap-filtered", "H-23", lambda p: heap(p, 7, 20, 2))
+    newer("tree2-record-0", "H-23", lambda p: tree(p, 10, 0, 2))
+    newer("tree2-node-small", "H-23", lambda p: tree(p, 6, 12, 4))
+    newer("tree2-node-giant", "H-23", lambda p: tree(p, 6, 0xFFFFFFFF, 4))
+    newer("tree2-depth", "H-23", lambda p: tree(p, 12, 65535, 2))
+    newer("tree2-count", "H-23", lambda p: tree(p, 24, 65535, 2))
+    newer("tree2-cycle", "H-23", lambda p: inner(p, lambda p, root, pointers: p.put(pointers, root, 8)))
+    newer("tree2-same-child", "H-23", lambda p: inner(p, lambda p, root, pointers: p.put(pointers + 9, p.number(pointers, 8), 8)))
+    newer("tree2-child-count", "H-23", lambda p: inner(p, lambda p, root, pointers: p.put(pointers + 8, 255, 1)))
+    newer("tree2-damaged", "H-3", lambda p: p.put(p.find(b"BTLF") + 20, p.number(p.find(b"BTLF") + 20, 1) ^ 1, 1))
+    newer("heap-block-damaged", "H-3", lambda p: p.put(p.find(b"FHDB") + 40, p.number(p.find(b"FHDB") + 40, 1) ^ 1, 1))
+    newer("header-damaged", "H-3", lambda p: p.put(p.find(b"OHDR", 1) + 12, p.number(p.find(b"OHDR", 1) + 12, 1) ^ 1, 1))
+
+    def indexed(name: str, rule: str, options: dict, write) -> None:
+        patched = base(lambda file: file.create_dataset("x", data=numpy.arange(300).astype("uint8"), **options), libver="latest")
+        write(patched)
+        reject(name, rule, patched)
+
+    def table(patched: Patched, signature: bytes, place: int, value: int, width: int, length: int) -> None:
+        start = patched.find(signature)
+        patched.put(start + place, value, width)
+        patched.sign(start, start + length)
+
+    fixed, growing = {"chunks": (2,)}, {"chunks": (2,), "maxshape": (None,)}
+    indexed("fixed-array-short", "H-3", fixed, lambda p: table(p, b"FAHD", 8, 7, 8, 24))
+    indexed("fixed-array-giant", "H-24", fixed, lambda p: table(p, b"FAHD", 8, 1 << 50, 8, 24))
+    indexed("fixed-array-far", "H-24", fixed, lambda p: table(p, b"FAHD", 16, 1 << 40, 8, 24))
+    indexed("fixed-array-pages", "H-24", fixed, lambda p: table(p, b"FAHD", 7, 200, 1, 24))
+    indexed("extensible-array-bits", "H-24", growing, lambda p: table(p, b"EAHD", 7, 255, 1, 68))
+    indexed("extensible-array-pointers", "H-24", growing, lambda p: table(p, b"EAHD", 10, 0, 1, 68))
+    indexed("extensible-array-far", "H-24", growing, lambda p: table(p, b"EAHD", 60, 1 << 40, 8, 68))
+    indexed("extensible-array-damaged", "H-3", growing, lambda p: p.put(p.find(b"EADB") + 20, 1, 1))
+    patched = base(old, libver="latest")
+    patched.put(11, 5, 1)
+    patched.sign(0, 44)
+    reject("open-for-writing", "H-2", patched)
+
+    # A link of a class that a program registers
+    patched = base(lambda file: file.__setitem__("outside", h5py.ExternalLink("other.h5", "/x")), libver=("v108", "v108"))
+    start = patched.find(b"OHDR")
+    kind = patched.bytes.index(b"\x40", start)
+    assert patched.bytes.index(b"outside", kind) - kind < 6
+    patched.put(kind, 65, 1)
+    flags = patched.number(start + 5, 1)
+    size_bytes = 1 << (flags & 3)
+    prefix = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0) + size_bytes
+    patched.sign(start, start + prefix + patched.number(start + prefix - size_bytes, size_bytes))
+    reject("user-link", "H-4", patched)
+
+    # Types inside types, and lists of Keras that lead nowhere
+    deep = numpy.dtype("f4")
+    for _ in range(40):
+        deep = numpy.dtype([("inner", deep)])
+    reject("type-deep", "H-7", base(lambda file: file.create_dataset("x", (2,), deep)))
+    reject("type-list", "H-7", base(lambda file: file.create_dataset("x", (2,), h5py.vlen_dtype("f4"))))
+    reject("type-array", "H-7", base(lambda file: file.create_dataset("x", (2,), numpy.dtype(("f4", (3,))))))
+
+    def keras(weights: list[str], layers: list[str] = ["dense"]):
+        def write(file: h5py.File) -> None:
+            file.attrs["layer_names"] = [name.encode() for name in layers]
+            file.attrs["keras_version"] = "3.12.0"
+            file["dense/dense/kernel:0"] = numpy.zeros((2, 2), "float32")
+            file["dense"].attrs["weight_names"] = [name.encode() for name in weights]
+
+        return write
+
+    reject("keras-weight-missing", "H-26", base(keras(["dense/kernel:0", "dense/bias:0"])))
+    reject("keras-weight-twice", "H-26", base(keras(["dense/kernel:0", "dense/kernel:0"])))
+    reject("keras-weight-leaves", "H-26", base(keras(["../../etc/passwd"])))
+    reject("keras-layer-missing", "H-26", base(keras(["dense/kernel:0"], ["dense", "other"])))
+    reject("keras-layer-twice", "H-26", base(keras(["dense/kernel:0"], ["dense", "dense"])))
+
+    def linked(file: h5py.File) -> None:
+        keras(["dense/kernel:0"], ["dense", "outside"])(file)
+        file["outside"] = h5py.ExternalLink("other.h5", "/dense")
+
+    reject("keras-layer-external", "H-4", base(linked))
+    scratch.unlink()
 
 
 def rejected() -> None:
@@ -168,9 +575,9 @@ def rejected() -> None:
     with reject("shape-without-storage", "H-8") as file:
         file.create_dataset("x", (10**6, 10**6), "float32")
     with reject("giant-chunk", "H-9") as file:
-        file.create_dataset("x", (1 << 29,), "uint8", chunks=(1 << 29,))
-    with reject("lzf", "H-10") as file:
-        file.create_dataset("x", (64,), "float32", compression="lzf")
+        file.create_dataset("x", (1 << 26,), "uint8", chunks=(1 << 26,))
+    with reject("scale-offset", "H-10") as file:
+        file.create_dataset("x", data=numpy.arange(64), scaleoffset=0)
     with reject("fletcher32-wrong", "H-12") as file:
         x = file.create_dataset("x", data=numpy.arange(64, dtype="float32"), chunks=(64,), fletcher32=True)
         stored = bytearray(x.id.read_direct_chunk((0,))[1])
@@ -182,6 +589,24 @@ def rejected() -> None:
     with reject("deflate-short", "H-12") as file:
         x = file.create_dataset("x", (64,), "float32", chunks=(64,), compression="gzip")
         x.id.write_direct_chunk((0,), zlib.compress(bytes(100)))
+    stream = zlib.compress(bytes(256))
+    for name, stored in {
+        "deflate-checksum": stream[:-1] + bytes([stream[-1] ^ 1]), "deflate-cut": stream[:-5], "deflate-twice": stream + stream,
+        "deflate-tail": stream + b"tail", "deflate-nothing": b"x",
+    }.items():
+        with reject(name, "H-12") as file:
+            x = file.create_dataset("x", (64,), "float32", chunks=(64,), compression="gzip")
+            x.id.write_direct_chunk((0,), stored)
+    with reject("fletcher32-short", "H-12") as file:
+        x = file.create_dataset("x", (64,), "float32", chunks=(64,), fletcher32=True)
+        x.id.write_direct_chunk((0,), b"123")
+    with reject("zstd-bomb", "H-12") as file:
+        x = file.create_dataset("x", (64,), "float32", chunks=(64,), **hdf5plugin.Zstd())
+        # A frame of one block of a MiB of one byte.
+        x.id.write_direct_chunk((0,), bytes.fromhex("28b52ffd") + bytes([0xA4]) + (1 << 20).to_bytes(4, "little") + ((1 << 17) << 3 | 2).to_bytes(3, "little") + b"a" + (((1 << 17) << 3 | 3).to_bytes(3, "little") + b"a"))
+    with reject("lzf-far", "H-12") as file:
+        x = file.create_dataset("x", (64,), "float32", chunks=(64,), compression="lzf")
+        x.id.write_direct_chunk((0,), bytes([0x00, 0x61, 0x3F, 0xFF]))
     with reject("same-name", "H-14") as file:
         file["a/b"] = numpy.zeros(1)
         file["a.b"] = numpy.zeros(1)
@@ -203,6 +628,11 @@ def rejected() -> None:
     with reject("file-name-leaves", "H-17") as file:
         file.attrs["graft.version"] = 1
         file[".files/c:config"] = numpy.zeros(1, "uint8")
+    with reject("metadata-bomb", "H-27") as file:
+        file.attrs["graft.version"] = 1
+        file.create_dataset(".metadata", data=numpy.full(2_000_000, ord(" "), "uint8"), compression="gzip")
+    with reject("byte-chunks", "H-8") as file:
+        file.create_dataset("x", (1 << 14, 1 << 13), "uint8", chunks=(1 << 14, 1), compression="gzip")[0, 0] = 1
     with reject("metadata-not-text", "H-18") as file:
         file.attrs["graft.version"] = 1
         file[".metadata"] = numpy.frombuffer(b'{"a": 1}', "uint8")
@@ -221,6 +651,7 @@ def rejected() -> None:
         changed = bytearray(original)
         change(changed)
         (FORMAT / "reject" / f"{name}.h5").write_bytes(changed)
+    structure(vectors)
     (FORMAT / "vectors.json").write_text(json.dumps(vectors, indent=1) + "\n")
 
 
@@ -228,5 +659,6 @@ if __name__ == "__main__":
     for folder in (GOLDEN, FORMAT / "accept", FORMAT / "reject"):
         folder.mkdir(parents=True, exist_ok=True)
     tree()
+    latest()
     accepted()
     rejected()

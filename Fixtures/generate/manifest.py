@@ -23,6 +23,7 @@ GENERATORS = {
     "golden/static-embeddings": "generate/embedding_tables.py",
     "golden/kernels": "generate/kernel_values.py",  # scripts named kernels.py and tokenizers.py would stand for the packages
     "golden/tokenizers": "generate/tokenization.py",
+    "golden/keras": "generate/keras_files.py",
     "golden/safetensors": "generate/formats.py",
     "golden/shards": "generate/formats.py",
     "golden/word-vectors": "generate/formats.py",
@@ -30,7 +31,7 @@ GENERATORS = {
     "text": "generate/text.py",
     "vectors": "generate/vectors.py",
 }
-PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "gensim", "fasttext", "model2vec", "mergekit"]
+PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "keras", "gensim", "fasttext", "model2vec", "mergekit"]
 DISTRIBUTIONS = {"fasttext": "fasttext-wheel"}  # where it isn't called like what is imported
 
 

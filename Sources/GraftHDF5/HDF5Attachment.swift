@@ -52,10 +52,22 @@ public struct HDF5Attachment: Sendable {
     }
   }
 
-  /// The whole file, refused above a limit.
+  /// The whole file, refused above a limit; of a file inside an HDF5 file also where it is much larger than that one.
   ///
   /// - Throws: ``StorageError`` when it is larger or can't be read.
   public func contents(atMost limit: Int, file: String) throws(StorageError) -> [UInt8] {
+    if case .dataset(_, let store) = source {
+      let (scaled, isTooMuch) = store.input.byteCount.multipliedReportingOverflow(
+        by: HDF5Limits.contentExpansion)
+      let relative = isTooMuch ? .max : scaled
+      guard byteCount <= HDF5Limits.contentBytes || byteCount <= relative else {
+        throw StorageError(
+          .limitExceeded(
+            limit: "bytes of a file inside for each byte of the file (H-27)",
+            maximum: HDF5Limits.contentExpansion, found: "\(byteCount) bytes of \(name)"),
+          file: store.input.path)
+      }
+    }
     guard byteCount <= limit else {
       throw StorageError(
         .limitExceeded(limit: "bytes", maximum: limit, found: "\(byteCount) bytes of \(name)"),

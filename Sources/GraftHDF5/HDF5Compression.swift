@@ -19,4 +19,6 @@ enum Reserved {
   static let index = "graft.index"
   /// The attribute with a shape that the dataset can't have itself.
   static let shape = "graft.shape"
+  /// The attribute with the name of a tensor that has another place in a Keras file.
+  static let name = "graft.name"
 }

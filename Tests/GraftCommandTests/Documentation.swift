@@ -14,7 +14,7 @@ enum Documentation {
   /// The pages that go on from there: a verb each, and formats.
   static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" } + formatPages
   /// Pages of formats.
-  static let formatPages = ["Manual/gguf.md", "Manual/word-vectors.md"]
+  static let formatPages = ["Manual/gguf.md", "Manual/hdf5.md", "Manual/word-vectors.md"]
   /// Pages without console blocks.
   static let otherPages = [
     "Manual/Architecture.md", "Manual/Benchmarks.md", "CHANGELOG.md", "Formats/README.md",
@@ -46,7 +46,8 @@ enum Documentation {
       ("fasttext.bin", "Fixtures/golden/fasttext/gospels.bin"),
       ("static", "Fixtures/golden/static-embeddings/model2vec"),
       ("gospels.txt", "Fixtures/text/gospels.txt"),
-      ("revelation.txt", "Fixtures/text/revelation.txt"),
+      ("revelation.txt", "Fixtures/text/revelation.txt"), ("keras", "Fixtures/golden/keras"),
+      ("external.h5", "Formats/hdf5/reject/keras-layer-external.h5"),
     ] {
       try FileManager.default.createSymbolicLink(
         atPath: directory(name), withDestinationPath: root + "/" + target)

@@ -148,6 +148,20 @@ import Testing
     #expect(try bytes(of: 0, reader) == sample.bytes)
   }
 
+  @Test func `what compresses to nothing can be read again`() throws {
+    let scratch = try Scratch()
+    let info = try TensorInfo(name: "zeros", dtype: .f32, shape: [40, 1 << 20])
+    let file = try AtomicFile(path: scratch.path + "/x.h5")
+    let writer = try HDF5Writer(file.output, tensors: [info], compression: .zstd(level: 1))
+    let tile = [UInt8](repeating: 0, count: 4 << 20)
+    for row in 0..<40 { try writer.write(tile.rawBytes, of: 0, at: row * tile.count) }
+    try writer.finish()
+    try file.commit()
+    let reader = try HDF5Reader(path: scratch.path + "/x.h5")
+    #expect(try bytes(of: 0, in: 160_000_000..<160_000_004, reader) == [0, 0, 0, 0])
+    #expect(try InputFile(path: scratch.path + "/x.h5").byteCount < 250_000)
+  }
+
   @Test func `notices a compressed tensor that was never completed`() throws {
     let scratch = try Scratch()
     let sample = try Sample("x", .f32, [1000, 1000])

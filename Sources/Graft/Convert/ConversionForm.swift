@@ -12,6 +12,8 @@ public enum ConversionForm: Sendable, Equatable {
   case hdf5(HDF5Compression = .none)
   /// One GGUF file, or above the limit several beside each other; nil leaves each tensor its type.
   case gguf(GGUFMixture? = nil, maximumShardByteCount: Int? = nil)
+  /// One file of Keras: `.weights.h5`, or the legacy layout in `.h5`; tensors and what Keras stores beside them.
+  case keras(HDF5Compression = .none)
   /// A table of vectors with its words.
   case wordVectors(WordVectorFormat)
 
@@ -26,7 +28,9 @@ public enum ConversionForm: Sendable, Equatable {
   /// The form that a path's suffix asks for.
   public init(for path: String) {
     let name = path.lowercased()
-    if name.hasSuffix(".h5") || name.hasSuffix(".hdf5") {
+    if name.hasSuffix(".weights.h5") || name.hasSuffix(".keras") {
+      self = .keras()
+    } else if name.hasSuffix(".h5") || name.hasSuffix(".hdf5") {
       self = .hdf5()
     } else if name.hasSuffix(".safetensors") {
       self = .safetensorsFile
@@ -45,6 +49,7 @@ extension ConversionForm: CustomStringConvertible {
     case .directory: "a model directory"
     case .safetensorsFile: "one safetensors file"
     case .hdf5: "HDF5"
+    case .keras: "a file of Keras"
     case .gguf: "GGUF"
     case .wordVectors: "a table of word vectors"
     }

@@ -32,7 +32,7 @@ extension ConversionSource {
   /// What a form has no place for.
   func losses(in form: ConversionForm) -> [ConversionLoss] {
     switch form {
-    case .safetensorsFile: (files.map(\.name) + omissions).map { ConversionLoss($0) }
+    case .safetensorsFile, .keras: (files.map(\.name) + omissions).map { ConversionLoss($0) }
     case .gguf: (gguf?.losses ?? []) + omissions.map { ConversionLoss($0) }
     case .directory, .hdf5: omissions.map { ConversionLoss($0) }
     // A table of words is all that was asked for.

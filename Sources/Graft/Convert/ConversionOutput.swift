@@ -8,7 +8,8 @@ struct ConversionOutput {
   let writer: any CheckpointWriter
   /// The names of the files written, where the target is a directory.
   let fileNames: [String]
-  /// Whether the bytes of the target depend on the order in which tiles are written.
+  /// Whether the bytes of the target depend on the order in which tiles are written; tiles in order, from any number of
+  /// threads, then make one file.
   let isOrdered: Bool
   private let target: Target
 
@@ -77,6 +78,18 @@ struct ConversionOutput {
         writer = try GGUFWriter(plan.tensors, entries: entries, to: file.output)
         (fileNames, isOrdered, target) = ([], false, .file(file))
       }
+    case .keras(let compression):
+      guard !path.lowercased().hasSuffix(".keras") else {
+        throw StorageError(
+          .unsupported(feature: "format to write", found: ".keras"), file: path,
+          remedy: "write the weights, FILE.weights.h5")
+      }
+      try existing.checkFile(holding: plan.kind)
+      let file = try AtomicFile(path: path)
+      writer = try HDF5Writer(
+        file.output, tensors: plan.tensors, metadata: plan.metadata,
+        keras: KerasLayout(for: path, plan.metadata), compression: compression)
+      (fileNames, isOrdered, target) = ([], compression != .none, .file(file))
     case .wordVectors:
       preconditionFailure("tables of words have a writer of their own")
     }
@@ -101,5 +114,16 @@ private func checkRoom(at path: String, for plan: ConversionSource) throws(Stora
     plan.tensors.reduce(0) { $0 + $1.byteCount } + plan.files.reduce(0) { $0 + $1.byteCount }
   if let available = Directory.availableBytes(at: path), available < needed {
     throw StorageError(.noSpace(neededBytes: needed, availableBytes: available), file: path)
+  }
+}
+
+extension KerasLayout {
+  /// The layout for a path: Keras 3's for `.weights.h5`, else the legacy one, of a whole model where its configuration is known.
+  fileprivate init(for path: String, _ metadata: [MetadataEntry]) {
+    guard !path.lowercased().hasSuffix(".weights.h5") else {
+      self = .weights
+      return
+    }
+    self = metadata.contains { $0.key == "model_config" } ? .legacyModel : .legacyWeights
   }
 }

@@ -55,7 +55,7 @@ public func convert(
   let output = try ConversionOutput(
     path: path, form: form, plan, words: words, overwrites: options.overwrites)
   try transfer(
-    plan, to: output.writer, threadCount: output.isOrdered ? 1 : options.threadCount, progress)
+    plan, to: output.writer, copies: !output.isOrdered, threadCount: options.threadCount, progress)
   try output.commit()
   return ConversionReport(
     tensors: plan.tensors,
@@ -80,13 +80,13 @@ private enum Piece {
 }
 
 private func transfer(
-  _ plan: ConversionSource, to writer: any CheckpointWriter, threadCount: Int,
+  _ plan: ConversionSource, to writer: any CheckpointWriter, copies: Bool, threadCount: Int,
   _ progress: Progress
 ) throws {
   let reader = plan.reader
   let places = writer.positions
   let pieces = reader.tensors.enumerated().flatMap { position, tensor -> [Piece] in
-    if plan.tensors[position] == tensor, let extent = reader.extent(of: position) {
+    if copies, plan.tensors[position] == tensor, let extent = reader.extent(of: position) {
       return [.copy(extent, tensor: position)]
     }
     return TensorTile.all(of: tensor, at: position).map(Piece.tile)

@@ -37,7 +37,7 @@ public func merge(
 }
 
 extension OutputForm {
-  /// Whether the bytes of the file depend on the order in which tiles are written.
+  /// Whether the bytes of the file depend on the order in which tensors are written.
   var isOrdered: Bool {
     switch self {
     case .safetensors: false

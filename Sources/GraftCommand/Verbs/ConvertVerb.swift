@@ -6,8 +6,9 @@ struct ConvertVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert", abstract: "Write a checkpoint in another format, sharding or dtype.",
     discussion: """
-      Without --to the suffix of the target decides: .h5 and .hdf5 are HDF5, .gguf is GGUF, \
-      .safetensors is one file of tensors, anything else a directory. A model travels with its configuration and \
+      Without --to the suffix of the target decides: .weights.h5 and .keras are Keras's, other .h5 \
+      and .hdf5 are HDF5, .gguf is GGUF, .safetensors is one file of tensors, anything else a \
+      directory. A model travels with its configuration and \
       tokenizer; one that went to HDF5 comes back bit for bit. GGUF models become directories with \
       the names and layout of the model that they were made from, and directories GGUF models that \
       llama.cpp loads; quantized ones become bf16 unless --dtype says otherwise. Source and target may be the same path.
@@ -15,7 +16,7 @@ struct ConvertVerb: ParsableCommand {
 
   /// What `--to` takes.
   enum Form: String, ExpressibleByArgument, CaseIterable {
-    case safetensors, hdf5, gguf, word2vec, glove
+    case safetensors, hdf5, gguf, keras, word2vec, glove
   }
 
   @Argument(help: "What to convert: a directory, a shard index, or one file.")
@@ -78,6 +79,12 @@ struct ConvertVerb: ParsableCommand {
     case .safetensors where form != .safetensorsFile: form = .directory()
     case .hdf5: form = .hdf5()
     case .gguf: form = .gguf()
+    case .keras:
+      guard [".h5", ".hdf5", ".keras"].contains(where: target.lowercased().hasSuffix) else {
+        throw ValidationError(
+          "--to keras writes one file: name it FILE.weights.h5, FILE.keras, or FILE.h5 for the legacy layout")
+      }
+      form = .keras()
     case .word2vec: form = .wordVectors(isText ? .word2vecText : .word2vecBinary)
     case .glove: form = .wordVectors(.glove)
     case .safetensors, nil: break
@@ -86,15 +93,18 @@ struct ConvertVerb: ParsableCommand {
     switch form {
     case .gguf: form = .gguf(output.dtype.mixture, maximumShardByteCount: limit)
     case .directory: form = .directory(maximumShardByteCount: limit)
-    case .safetensorsFile, .hdf5, .wordVectors:
+    case .safetensorsFile, .hdf5, .keras, .wordVectors:
       guard limit == nil else {
         throw ValidationError("--max-shard-size is for directories of safetensors, and GGUF")
       }
     }
     if case .gguf = form {} else { _ = try output.floats() }
     if output.compress.value != .none {
-      guard case .hdf5 = form else { throw ValidationError("--compress is for HDF5") }
-      form = .hdf5(output.compress.value)
+      switch form {
+      case .hdf5: form = .hdf5(output.compress.value)
+      case .keras: form = .keras(output.compress.value)
+      default: throw ValidationError("--compress is for HDF5")
+      }
     }
     return form
   }

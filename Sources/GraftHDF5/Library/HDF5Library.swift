@@ -1,11 +1,10 @@
 internal import CHDF5
 internal import Synchronization
 
-/// libhdf5, entered by one thread at a time.
+/// libhdf5, entered by one thread at a time, and only to write: no file that it didn't make itself reaches it.
 ///
 /// Its state is global and whether it guards it depends on how it was built, so every call, the closing of handles
-/// included, happens inside ``enter(_:)``. The library's data pipeline isn't used: chunks go in and out encoded, and
-/// ``Filter`` encodes and decodes them outside the gate.
+/// included, happens inside ``enter(_:)``. The library's data pipeline isn't used: chunks go in encoded, outside the gate.
 enum HDF5Library {
   private static let gate = Mutex<Void>(())
 

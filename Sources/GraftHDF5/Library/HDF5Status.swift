@@ -1,13 +1,9 @@
 internal import CHDF5
 internal import GraftCore
 
-/// Turns the status codes of libhdf5 into errors about one file.
+/// Turns the status codes of libhdf5 into errors about the file being written.
 struct HDF5Status {
-  /// What the file is open for.
-  enum Purpose { case reading, writing }
-
   let file: String
-  let purpose: Purpose
   var tensor: TensorName?
 
   /// A handle from a call that opens or creates.
@@ -24,22 +20,8 @@ struct HDF5Status {
   /// The error for a call that failed.
   func failure(_ call: String) -> StorageError {
     let complaint = HDF5Library.lastComplaint()
-    switch purpose {
-    case .reading:
-      return StorageError(
-        .malformed(rule: "HDF5 H-3", expected: "what \(call) can read", found: complaint),
-        file: file, tensor: tensor)
-    case .writing:
-      return StorageError(
-        .system(call: "\(call) (\(complaint))", errno: systemError(in: complaint)), file: file,
-        tensor: tensor)
-    }
-  }
-
-  /// The error for a file that breaks a rule of the specification.
-  func malformed(_ rule: String, expected: String, found: String) -> StorageError {
-    StorageError(
-      .malformed(rule: "HDF5 \(rule)", expected: expected, found: found), file: file,
+    return StorageError(
+      .system(call: "\(call) (\(complaint))", errno: systemError(in: complaint)), file: file,
       tensor: tensor)
   }
 

@@ -22,7 +22,7 @@ final class OpenFile: Sendable {
   /// Takes over an identifier.
   init(_ id: hid_t) { self.id = id }
 
-  deinit { _ = try? close(HDF5Status(file: "", purpose: .writing)) }
+  deinit { _ = try? close(HDF5Status(file: "")) }
 
   /// Closes the file, once, and tells whether its last bytes could be written.
   func close(_ status: HDF5Status) throws(StorageError) {

@@ -1,16 +1,25 @@
-internal import CHDF5
 internal import GraftCore
+internal import Synchronization
 
 /// Reads the bytes of datasets, in tiles, from any thread.
 final class DatasetStore: Sendable {
-  let input: InputFile
-  private let file: OpenFile
+  let file: StructureFile
   private let cache = ChunkCache(capacity: HDF5Limits.cachedBytes)
+  private let indexes = Mutex(Indexes())
+  /// Held while a large chunk is decoded: two of them at once would be too much memory.
+  private let largeChunk = Mutex<Void>(())
 
-  init(input: InputFile, file: OpenFile) {
-    self.input = input
-    self.file = file
+  /// The indexes of chunks that were read last.
+  private struct Indexes {
+    var known: [UInt64: ChunkIndex] = [:]
+    var order: [UInt64] = []
+    var count = 0
   }
+
+  init(_ file: StructureFile) { self.file = file }
+
+  /// The file.
+  var input: InputFile { file.input }
 
   /// Fills `buffer` with a dataset's bytes, in native byte order, from `byteOffset` on.
   ///
@@ -28,32 +37,9 @@ final class DatasetStore: Sendable {
         return try input.read(at: offset + byteOffset, into: &buffer)
       }
       try readSwapped(dataset, from: offset, range, into: &buffer)
-    case .fill(let value):
-      for position in range { buffer.set(value[position % value.count], at: position - byteOffset) }
-    case .compact:
-      var bytes = try compactBytes(of: dataset, tensor)
-      bytes.swapBytes(of: dataset.type.swappedBytes)
-      buffer.copy(bytes[range], to: 0)
-    case .chunked(let grid, let filters, let optional, let fill):
-      var current: (index: Int, bytes: [UInt8])?
-      var run = grid.run(at: range.lowerBound, until: range.upperBound)
-      while let piece = run {
-        if current?.index != piece.chunk {
-          let decode = { () throws(StorageError) -> [UInt8] in
-            try self.chunk(
-              piece.chunk, of: grid, in: dataset, filters, optional, fill: fill, tensor)
-          }
-          current = (
-            piece.chunk, try cache.chunk(piece.chunk, of: dataset.address, decode)
-          )
-        }
-        if let bytes = current?.bytes {
-          buffer.copy(
-            bytes[piece.chunkOffset..<piece.chunkOffset + piece.byteCount],
-            to: piece.tensorOffset - byteOffset)
-        }
-        run = grid.run(at: piece.tensorOffset + piece.byteCount, until: range.upperBound)
-      }
+    case .fill(let value): buffer.repeat(value, from: byteOffset)
+    case .chunked(let storage):
+      try readChunks(dataset, storage, range, into: &buffer, tensor)
     }
   }
 
@@ -77,81 +63,108 @@ final class DatasetStore: Sendable {
     }
   }
 
-  private func compactBytes(
-    of dataset: StoredDataset, _ tensor: TensorName?
-  ) throws(StorageError) -> [UInt8] {
-    let status = HDF5Status(file: input.path, purpose: .reading, tensor: tensor)
-    var bytes = [UInt8](repeating: 0, count: dataset.byteCount)
-    try HDF5Library.enter { () throws(StorageError) in
-      let handle = try status.handle(H5Oopen_by_addr(file.id, dataset.address), "H5Oopen_by_addr")
-      let type = try status.handle(H5Dget_type(handle.id), "H5Dget_type")
-      try status.done(
-        unsafe H5Dread(handle.id, type.id, 0, 0, HDF5Library.defaults, &bytes), "H5Dread")
+  private func readChunks(
+    _ dataset: StoredDataset, _ storage: ChunkedStorage, _ range: Range<Int>,
+    into buffer: inout MutableRawSpan, _ tensor: TensorName?
+  ) throws(StorageError) {
+    let index = try chunkIndex(of: dataset, storage, tensor)
+    let grid = storage.grid
+    var current: (chunk: Int, bytes: [UInt8]?)?
+    var run = grid.run(at: range.lowerBound, until: range.upperBound)
+    while let piece = run {
+      if current?.chunk != piece.chunk {
+        guard index[piece.chunk] != nil else {
+          current = (piece.chunk, nil)
+          continue
+        }
+        let bytes = try cache.chunk(
+          piece.chunk, of: dataset.address, byteCount: grid.chunkBytes, end: grid.chunkCount
+        ) { number throws(StorageError) in
+          guard let entry = index[number] else { return [] }
+          return try self.decode(entry, storage, dataset.type, tensor)
+        }
+        current = (piece.chunk, bytes)
+      }
+      let target = piece.tensorOffset - range.lowerBound
+      if let bytes = current?.bytes {
+        guard piece.chunkOffset + piece.byteCount <= bytes.count else {
+          throw Self.malformedChunk(grid.chunkBytes, bytes.count, piece.chunk, input.path, tensor)
+        }
+        buffer.copy(bytes[piece.chunkOffset..<piece.chunkOffset + piece.byteCount], to: target)
+      } else {
+        var part = buffer._mutatingExtracting(target..<target + piece.byteCount)
+        part.repeat(storage.fill, from: piece.chunkOffset)
+      }
+      run = grid.run(at: piece.tensorOffset + piece.byteCount, until: range.upperBound)
     }
+  }
+
+  /// The index of a dataset's chunks, read when it is first needed.
+  private func chunkIndex(
+    of dataset: StoredDataset, _ storage: ChunkedStorage, _ tensor: TensorName?
+  ) throws(StorageError) -> ChunkIndex {
+    try indexes.withLock { indexes throws(StorageError) in
+      if let known = indexes.known[dataset.address] { return known }
+      let index = try ChunkIndex(
+        storage.layout, storage.grid, isFiltered: !storage.filters.isEmpty,
+        maximum: storage.maximum, in: file, tensor: tensor)
+      indexes.known[dataset.address] = index
+      indexes.order.append(dataset.address)
+      indexes.count += index.count
+      while indexes.count > HDF5Limits.indexedChunks || indexes.order.count > 4096,
+        indexes.order.count > 1
+      {
+        let oldest = indexes.order.removeFirst()
+        indexes.count -= indexes.known.removeValue(forKey: oldest)?.count ?? 0
+      }
+      return index
+    }
+  }
+
+  // MARK: - Chunks
+
+  /// Reads and decodes a chunk.
+  private func decode(
+    _ entry: ChunkIndex.Entry, _ storage: ChunkedStorage, _ type: StoredType, _ tensor: TensorName?
+  ) throws(StorageError) -> [UInt8] {
+    guard storage.grid.chunkBytes > HDF5Limits.largeChunkBytes else {
+      return try decodeNow(entry, storage, type, tensor)
+    }
+    return try largeChunk.withLock { _ throws(StorageError) in
+      try decodeNow(entry, storage, type, tensor)
+    }
+  }
+
+  private func decodeNow(
+    _ entry: ChunkIndex.Entry, _ storage: ChunkedStorage, _ type: StoredType, _ tensor: TensorName?
+  ) throws(StorageError) -> [UInt8] {
+    guard entry.skipped & ~storage.optional == 0 else {
+      throw StorageError(
+        .malformed(
+          rule: "HDF5 H-11", expected: "all mandatory filters applied",
+          found: "mask \(entry.skipped) of chunk \(entry.chunk)"), file: input.path, tensor: tensor)
+    }
+    let byteCount = storage.grid.chunkBytes
+    let stored = try input.bytes(at: entry.offset, count: entry.byteCount)
+    guard
+      var bytes = Filter.decode(
+        stored, through: storage.filters(ofChunk: entry.chunk), skipping: entry.skipped,
+        byteCount: byteCount)
+    else {
+      throw Self.malformedChunk(byteCount, entry.byteCount, entry.chunk, input.path, tensor)
+    }
+    bytes.swapBytes(of: type.swappedBytes)
     return bytes
   }
 
-  private func chunk(
-    _ index: Int, of grid: ChunkGrid, in dataset: StoredDataset, _ filters: [Filter],
-    _ optional: UInt32, fill: [UInt8], _ tensor: TensorName?
-  ) throws(StorageError) -> [UInt8] {
-    let status = HDF5Status(file: input.path, purpose: .reading, tensor: tensor)
-    let byteCount = grid.chunkBytes
-    guard
-      let (stored, skipped) = try storedChunk(
-        index, of: grid, in: dataset, isFiltered: !filters.isEmpty, status)
-    else {
-      return fill.allSatisfy { $0 == 0 }
-        ? [UInt8](repeating: 0, count: byteCount)
-        : (0..<byteCount).map { fill[$0 % fill.count] }
-    }
-    guard skipped & ~optional == 0 else {
-      throw status.malformed(
-        "H-11", expected: "all mandatory filters applied",
-        found: "mask \(skipped) of chunk \(index)")
-    }
-    guard
-      var bytes = Filter.decode(stored, through: filters, skipping: skipped, byteCount: byteCount)
-    else {
-      throw status.malformed(
-        "H-12", expected: "a chunk of \(byteCount) bytes",
-        found: "\(stored.count) bytes that don't decode to it (chunk \(index))")
-    }
-    bytes.swapBytes(of: dataset.type.swappedBytes)
-    return bytes
-  }
-
-  /// A chunk as it stands in the file, and which filters it skipped; nil when it was never written.
-  private func storedChunk(
-    _ index: Int, of grid: ChunkGrid, in dataset: StoredDataset, isFiltered: Bool,
-    _ status: HDF5Status
-  ) throws(StorageError) -> (bytes: [UInt8], skipped: UInt32)? {
-    let corner = grid.origin(of: index).map { hsize_t($0) }
-    return try HDF5Library.enter { () throws(StorageError) in
-      let handle = try status.handle(H5Oopen_by_addr(file.id, dataset.address), "H5Oopen_by_addr")
-      var size: hsize_t = 0
-      // The quick question has no answer for a chunk that was never written, and for one without filters the
-      // answer isn't what the library will read; the slow one asks the index.
-      if unsafe !isFiltered || H5Dget_chunk_storage_size(handle.id, corner, &size) < 0 {
-        var address = graft_h5_no_address()
-        try status.done(
-          unsafe H5Dget_chunk_info_by_coord(handle.id, corner, nil, &address, &size),
-          "H5Dget_chunk_info_by_coord")
-        guard address != graft_h5_no_address() else { return nil }
-      }
-      guard let count = Int(exactly: size), count <= input.byteCount else {
-        throw StorageError(
-          .truncated(
-            part: "chunk (H-12)", expectedBytes: Int(clamping: size), foundBytes: input.byteCount),
-          file: input.path, tensor: status.tensor)
-      }
-      var bytes = [UInt8](repeating: 0, count: count)
-      var skipped: UInt32 = 0
-      try status.done(
-        unsafe H5Dread_chunk(handle.id, HDF5Library.defaults, corner, &skipped, &bytes),
-        "H5Dread_chunk")
-      return (bytes, skipped)
-    }
+  private static func malformedChunk(
+    _ expected: Int, _ found: Int, _ chunk: Int, _ path: String, _ tensor: TensorName?
+  ) -> StorageError {
+    StorageError(
+      .malformed(
+        rule: "HDF5 H-12", expected: "a chunk of \(expected) bytes",
+        found: "\(found) bytes that don't decode to it (chunk \(chunk))"), file: path,
+      tensor: tensor)
   }
 }
 
@@ -168,9 +181,18 @@ extension MutableRawSpan {
     }
   }
 
-  /// Overwrites one byte.
-  mutating func set(_ byte: UInt8, at offset: Int) {
-    precondition(offset >= 0 && offset < byteCount, "the byte fits")
-    storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+  /// Fills everything with a value again and again, beginning inside it.
+  mutating func `repeat`(_ value: [UInt8], from offset: Int) {
+    unsafe withUnsafeMutableBytes { target in
+      guard let first = value.first, value.contains(where: { $0 != first }) else {
+        for place in target.indices { unsafe target[place] = value.first ?? 0 }
+        return
+      }
+      var phase = offset % value.count
+      for place in target.indices {
+        unsafe target[place] = value[phase]
+        phase = phase + 1 == value.count ? 0 : phase + 1
+      }
+    }
   }
 }

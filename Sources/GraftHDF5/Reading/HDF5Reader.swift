@@ -1,23 +1,25 @@
-internal import CHDF5
 public import GraftCore
 
-/// An HDF5 file, opened: Graft's own layout, or any tree of numeric datasets.
+/// An HDF5 file, opened: Graft's own layout, a file of Keras, or any tree of numeric datasets.
 ///
-/// Tensors that are stored as they are get read without libhdf5; so do chunks, once the library has fetched
-/// their encoded bytes.
+/// Everything is read here, without libhdf5, which crashes on hostile files: each part of the structure is held
+/// against the rules of `Formats/hdf5/SPEC.md` before it is used. Any number of threads may read.
 public final class HDF5Reader: CheckpointReader {
   /// The format.
   public let format = CheckpointFormat.hdf5
   /// The path that was opened.
   public let path: String
-  /// The tensors: in the order in which they were written, or by name in files of others.
+  /// The tensors: in the order in which they were written, in Keras's order, or by name in files of others.
   public let tensors: [TensorInfo]
-  /// The text metadata: what the writer was given, or the root's text attributes in files of others.
+  /// The text metadata: what the writer was given; in files of others the root's text attributes, and what Keras
+  /// stores beside the tensors.
   public let metadata: [MetadataEntry]
   /// The other files of the model directory, by name.
   public let files: [HDF5Attachment]
   /// The weight files that the tensors came from, by name, with the bytes before their tensor data.
   public let shards: [HDF5Attachment]
+  /// How Keras laid the file out; nil for other files.
+  public let kerasLayout: KerasLayout?
   private let store: DatasetStore
   private let datasets: [StoredDataset]
   private let vocabularyParts: (bytes: HDF5Attachment, ends: HDF5Attachment)?
@@ -30,16 +32,23 @@ public final class HDF5Reader: CheckpointReader {
   /// Opens a file and describes everything in it.
   ///
   /// - Throws: ``StorageError`` when a rule of `Formats/hdf5/SPEC.md` is broken or the system fails.
-  public init(path: String) throws(StorageError) {
+  public convenience init(path: String) throws(StorageError) {
     let input = try InputFile(path: path)
-    try Superblock.check(input)
-    let tree = try HDF5Library.enter { () throws(StorageError) in
-      try OpenTree(input, HDF5Status(file: path, purpose: .reading))
-    }
-    let store = DatasetStore(input: input, file: tree.file)
-    let contents = try TreeContents(tree, store)
-    self.path = path
-    self.store = store
+    try self.init(input, 0..<input.byteCount)
+  }
+
+  /// Opens a file that lies inside another one, such as the weights of a `.keras` archive.
+  ///
+  /// - Parameter region: the bytes of the file inside the other; not past its end.
+  /// - Throws: ``StorageError`` when a rule of `Formats/hdf5/SPEC.md` is broken or the system fails.
+  public init(_ input: InputFile, _ region: Range<Int>) throws(StorageError) {
+    precondition(
+      region.lowerBound >= 0 && region.upperBound <= input.byteCount, "a region of the file")
+    let tree = try OpenTree(input, region)
+    let contents = try TreeContents(tree)
+    path = input.path
+    store = tree.store
+    kerasLayout = tree.keras?.layout
     tensors = contents.tensors.map(\.info)
     datasets = contents.tensors.map(\.dataset)
     metadata = contents.metadata
@@ -87,5 +96,33 @@ public final class HDF5Reader: CheckpointReader {
       start = end
     }
     return tokens
+  }
+
+  /// Reads every byte of every tensor, file and table, as the verbs would: what a fuzz target or a test calls.
+  ///
+  /// - Returns: the bytes read.
+  /// - Throws: ``StorageError`` when something can't be read.
+  @discardableResult
+  public func readEverything() throws(StorageError) -> Int {
+    var total = 0
+    var tile = [UInt8](repeating: 0, count: 1 << 18)
+    for tensor in tensors.indices {
+      let byteCount = tensors[tensor].byteCount
+      for start in stride(from: 0, to: byteCount, by: tile.count) {
+        let count = min(tile.count, byteCount - start)
+        try tile.withMutableRawBytes { (bytes: inout MutableRawSpan) throws(StorageError) in
+          var part = bytes._mutatingExtracting(0..<count)
+          try read(tensor, at: start, into: &part)
+        }
+        total += count
+      }
+    }
+    for file in files + shards {
+      for start in stride(from: 0, to: file.byteCount, by: tile.count) {
+        total += try file.bytes(in: start..<min(start + tile.count, file.byteCount)).count
+      }
+    }
+    _ = try vocabulary()
+    return total
   }
 }

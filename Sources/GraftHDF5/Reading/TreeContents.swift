@@ -1,41 +1,51 @@
-internal import CHDF5
 internal import GraftCore
 
-/// A file opened by libhdf5 and everything found in it.
+/// Everything found in a file.
 struct OpenTree {
-  let file: OpenFile
+  let store: DatasetStore
   /// Whether the file says that it follows Graft's layout.
   let isOurs: Bool
   let found: [TreeWalk.Found]
   /// The text attributes of the root.
   let attributes: [MetadataEntry]
+  /// What Keras wrote beside the tensors; nil for other files.
+  let keras: KerasContents?
 
-  /// Opens and walks a file; inside ``HDF5Library/enter(_:)``.
-  init(_ input: InputFile, _ status: HDF5Status) throws(StorageError) {
-    let access = try makeAccessProperties(status)
-    let signal = unsafe graft_rehearse(status.file, access.id, Int32(HDF5Limits.depth))
-    guard signal == 0 else {
-      throw status.malformed(
-        "H-3", expected: "what libhdf5 can open", found: "signal \(signal) when a child opened it")
+  /// Opens and walks a file, or one inside another.
+  init(_ input: InputFile, _ region: Range<Int>) throws(StorageError) {
+    let superblock = try Superblock(input, region)
+    let file = StructureFile(input, base: superblock.start, end: superblock.end)
+    let heaps = GlobalHeap(file)
+    let root = try ObjectHeader(at: superblock.root, in: file)
+    guard root.isGroup else {
+      throw StorageError(
+        .malformed(rule: "HDF5 H-21", expected: "a group at the root", found: "something else"),
+        file: input.path)
     }
-    let id = unsafe H5Fopen(status.file, graft_h5f_read_only(), access.id)
-    guard id >= 0 else { throw status.failure("H5Fopen") }
-    // Until the walk is over the file has an owner that closes it inside the gate.
-    let opened = Handle(id)
-    let root = try status.handle(unsafe H5Gopen2(id, "/", HDF5Library.defaults), "H5Gopen2")
-    let version = try Attribute.integers(Reserved.version, of: root.id, status)
-    isOurs = version != nil
+    let rootAttributes = try Attribute.all(of: root, in: file)
+    var version: [Int]?
+    var entries: [MetadataEntry] = []
+    for attribute in rootAttributes {
+      let name = String(decoding: attribute.name, as: UTF8.self)
+      if name == Reserved.version {
+        version = try attribute.integers()
+      } else if let text = try attribute.text(heaps) {
+        entries.append(MetadataEntry(key: name, value: text))
+      }
+    }
     guard version == nil || version == [1] else {
       throw StorageError(
         .unsupported(feature: "version of the layout (H-13)", found: "\(version ?? [])"),
-        file: status.file)
+        file: input.path)
     }
-    attributes = isOurs ? [] : try Attribute.texts(of: root.id, status)
-    var walk = TreeWalk(input, status, readsAttributes: isOurs)
-    try walk.walk(root.id)
-    found = walk.found
-    H5Iinc_ref(opened.id)
-    file = OpenFile(opened.id)
+    isOurs = version != nil
+    attributes = isOurs ? [] : entries
+    let isLegacy = isOurs ? false : try KerasContents.isLegacy(root, rootAttributes, file)
+    var walk = TreeWalk(file, isOurs ? .ours : isLegacy ? .legacyKeras : .foreign, heaps)
+    try walk.walk(root, at: superblock.root)
+    store = DatasetStore(file)
+    keras = isOurs ? nil : try KerasContents(walk.found, walk.keras, isLegacy: isLegacy, file)
+    found = keras?.ordered ?? walk.found
   }
 }
 
@@ -47,20 +57,19 @@ struct TreeContents {
   private(set) var shards: [HDF5Attachment] = []
   private(set) var vocabulary: (bytes: HDF5Attachment, ends: HDF5Attachment)?
 
-  init(_ tree: OpenTree, _ store: DatasetStore) throws(StorageError) {
-    let path = store.input.path
+  init(_ tree: OpenTree) throws(StorageError) {
+    let path = tree.store.input.path
     var indexed: [(index: Int, info: TensorInfo, dataset: StoredDataset)] = []
     var reserved: [String: HDF5Attachment] = [:]
     for found in tree.found {
       if tree.isOurs, let first = found.links.first, first.first == UInt8(ascii: ".") {
         let names = found.links.map { String(decoding: $0, as: UTF8.self) }
         let attachment = HDF5Attachment(
-          name: names.dropFirst().joined(separator: "/"), found.dataset, in: store)
+          name: names.dropFirst().joined(separator: "/"), found.dataset, in: tree.store)
         try file(attachment, under: names[0], &reserved, path)
       } else {
         // Tensors that someone added to a file of Graft's come after those that have a number.
-        indexed.append(
-          (found.index ?? Int.max, try Self.info(found, isOurs: tree.isOurs, path), found.dataset))
+        indexed.append((found.index ?? Int.max, try Self.info(found, in: tree), found.dataset))
       }
     }
     let numbers = indexed.map(\.index).filter { $0 != Int.max }
@@ -77,7 +86,10 @@ struct TreeContents {
         .malformed(rule: "HDF5 H-14", expected: "distinct names", found: "one twice"), file: path,
         tensor: tensor.info.name)
     }
-    metadata = try tree.isOurs ? Self.metadata(reserved[Reserved.metadata], path) : tree.attributes
+    metadata =
+      try tree.isOurs
+      ? Self.metadata(reserved[Reserved.metadata], path)
+      : tree.attributes + (tree.keras?.metadata ?? [])
     if let bytes = reserved[Reserved.vocabularyBytes], let ends = reserved[Reserved.vocabularyEnds]
     {
       vocabulary = (bytes, ends)
@@ -102,16 +114,23 @@ struct TreeContents {
   }
 
   private static func info(
-    _ found: TreeWalk.Found, isOurs: Bool, _ path: String
+    _ found: TreeWalk.Found, in tree: OpenTree
   ) throws(StorageError) -> TensorInfo {
+    let path = tree.store.input.path
     let joined = TensorName(utf8: found.links.joined(separator: [UInt8(ascii: ".")]))
     func malformed(_ rule: String, _ expected: String, _ found: String) -> StorageError {
       StorageError(
         .malformed(rule: "HDF5 \(rule)", expected: expected, found: found), file: path,
         tensor: joined)
     }
-    guard let name = isOurs ? DatasetPath.name(links: found.links) : joined else {
-      throw malformed("H-14", "an escape after %", joined.text)
+    var name = joined
+    if tree.isOurs {
+      guard let ours = DatasetPath.name(links: found.links) else {
+        throw malformed("H-14", "an escape after %", joined.text)
+      }
+      name = ours
+    } else if tree.keras != nil {
+      name = found.name.map { TensorName(utf8: $0) } ?? KerasPath.name(links: found.links)
     }
     let dtype = found.dataset.type.dtype
     guard found.shape != nil || dtype.layout.elements == 1 else {
@@ -120,7 +139,7 @@ struct TreeContents {
     let info: TensorInfo
     do {
       info = try TensorInfo(
-        name: name, dtype: dtype, shape: Shape(found.shape ?? found.dimensions))
+        name: name, dtype: dtype, shape: Shape(found.shape ?? found.dataset.dimensions))
     } catch {
       throw malformed("H-16", "a shape", "\(error)")
     }

@@ -1,4 +1,3 @@
-internal import CHDF5
 internal import GraftCore
 
 /// Finds the datasets of a file, link by link.
@@ -9,137 +8,141 @@ struct TreeWalk {
   struct Found {
     let links: [[UInt8]]
     let dataset: StoredDataset
-    let dimensions: [Int]
-    let index: Int?
-    let shape: [Int]?
+    /// The attributes that the layout, or Graft's way of writing Keras files, gives a dataset.
+    var index: Int?
+    var shape: [Int]?
+    var name: [UInt8]?
   }
 
-  private let input: InputFile
-  private let status: HDF5Status
-  /// Whether the file says that it follows the layout, so that its attributes mean something.
-  private let readsAttributes: Bool
-  private var groups: Set<haddr_t> = []
-  private var objectCount = 0
-  private(set) var found: [Found] = []
+  /// What attributes mean.
+  enum Meaning {
+    /// The file follows the layout.
+    case ours
+    /// Somebody's tree.
+    case foreign
+    /// Keras's legacy layout, where bytes without a name are bf16.
+    case legacyKeras
+  }
 
-  init(_ input: InputFile, _ status: HDF5Status, readsAttributes: Bool) {
-    self.input = input
-    self.status = status
-    self.readsAttributes = readsAttributes
+  private let file: StructureFile
+  private let meaning: Meaning
+  private let heaps: GlobalHeap
+  private var groups: Set<UInt64> = []
+  /// The datasets that were described: one may have several names.
+  private var known: [UInt64: Found] = [:]
+  private var objectCount = 0
+  private var declaredBytes = 0
+  private(set) var found: [Found] = []
+  /// The groups with attributes of Keras.
+  private(set) var keras: [KerasGroup] = []
+
+  init(_ file: StructureFile, _ meaning: Meaning, _ heaps: GlobalHeap) {
+    self.file = file
+    self.meaning = meaning
+    self.heaps = heaps
   }
 
   /// Walks everything below a group.
-  mutating func walk(_ group: hid_t, links: [[UInt8]] = []) throws(StorageError) {
+  mutating func walk(
+    _ header: ObjectHeader, at address: UInt64, links: [[UInt8]] = []
+  ) throws(StorageError) {
     guard links.count < HDF5Limits.depth else {
       throw limit("groups inside groups (H-5)", HDF5Limits.depth, links)
     }
-    guard groups.insert(try address(of: group)).inserted else {
-      throw status.malformed(
-        "H-5", expected: "a tree", found: "a second way to the group \(name(links))")
+    guard groups.insert(address).inserted else {
+      throw malformed("H-5", "a tree", "a second way to the group \(text(links))")
     }
-    for link in try self.links(of: group) {
+    if meaning != .ours, let group = try KerasGroup(header, links, file, heaps) {
+      keras.append(group)
+    }
+    for link in try GroupLinks(header, in: file, room: HDF5Limits.objects - objectCount).links {
       objectCount += 1
-      guard objectCount <= HDF5Limits.objects else {
-        throw limit("objects (H-5)", HDF5Limits.objects, links)
-      }
       let path = links + [link.name]
-      guard link.isHard else {
+      guard let target = link.target else {
         throw StorageError(
-          .refused(policy: "a link to another place (H-4)", found: name(path)), file: status.file)
+          .refused(policy: "a link to another place (H-4)", found: text(path)), file: file.path)
       }
-      let object = try status.handle(
-        unsafe H5Oopen(group, link.name.map { CChar(bitPattern: $0) } + [0], HDF5Library.defaults),
-        "H5Oopen of \(name(path))")
-      switch H5Iget_type(object.id) {
-      case H5I_GROUP: try walk(object.id, links: path)
-      case H5I_DATASET: try add(object.id, path)
-      default: break  // A named datatype holds no data.
+      if var again = known[target] {
+        again = Found(
+          links: path, dataset: again.dataset, index: again.index, shape: again.shape,
+          name: again.name)
+        try add(again)
+        continue
+      }
+      let object = try ObjectHeader(at: target, in: file)
+      if object.isGroup {
+        try walk(object, at: target, links: path)
+      } else if object.isDataset {
+        let found = try describe(object, at: target, path)
+        known[target] = found
+        try add(found)
+      } else if object.first(.datatype) == nil {
+        throw malformed(
+          "H-21", "a group, a dataset or a named datatype", "\(text(path)) is something else")
       }
     }
   }
 
-  private mutating func add(_ dataset: hid_t, _ links: [[UInt8]]) throws(StorageError) {
-    var status = status
-    status.tensor = TensorName(name(links))
-    let described = try StoredDataset.describe(
-      dataset, at: try address(of: dataset), in: input, status)
-    var (index, shape): (Int?, [Int]?)
-    if readsAttributes {
-      index = try integers(Reserved.index, of: dataset, status)?.first
-      shape = try integers(Reserved.shape, of: dataset, status)
+  private mutating func add(_ next: Found) throws(StorageError) {
+    let (sum, isTooMuch) = declaredBytes.addingReportingOverflow(next.dataset.countedBytes)
+    let size = file.input.byteCount
+    guard !isTooMuch, sum <= HDF5Limits.sparseBytes || sum / HDF5Limits.expansion <= size else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "declared bytes per byte of the file (H-8)", maximum: HDF5Limits.expansion,
+          found: isTooMuch ? "more" : "\(sum) bytes in a file of \(size)"),
+        file: file.path, tensor: TensorName(text(next.links)))
     }
-    found.append(
-      Found(
-        links: links, dataset: described.dataset, dimensions: described.dimensions, index: index,
-        shape: shape))
+    declaredBytes = sum
+    found.append(next)
+  }
+
+  private func describe(
+    _ header: ObjectHeader, at address: UInt64, _ links: [[UInt8]]
+  ) throws(StorageError) -> Found {
+    var (index, shape): (Int?, [Int]?)
+    var (name, spelling): ([UInt8]?, String?)
+    for attribute in try Attribute.all(of: header, in: file) {
+      switch String(decoding: attribute.name, as: UTF8.self) {
+      case Reserved.index: index = try attribute.integers().first
+      case Reserved.shape where meaning == .ours: shape = try attribute.integers()
+      case Reserved.name where meaning != .ours: name = try attribute.texts(heaps)?.first
+      case "dtype" where meaning == .foreign: spelling = try attribute.text(heaps)
+      default: break
+      }
+    }
+    if meaning == .legacyKeras { spelling = "bfloat16" }
+    return Found(
+      links: links,
+      dataset: try StoredDataset(
+        header, at: address, spelling: spelling, in: file, TensorName(text(links))),
+      index: index, shape: shape, name: name)
   }
 
   // MARK: - Parts
 
-  private func address(of object: hid_t) throws(StorageError) -> haddr_t {
-    var info = H5O_info_t()
-    try status.done(
-      unsafe H5Oget_info2(object, &info, UInt32(H5O_INFO_BASIC)), "H5Oget_info2")
-    return info.addr
-  }
-
-  private struct Link {
-    let name: [UInt8]
-    let isHard: Bool
-  }
-
-  private struct LinkList {
-    var links: [Link] = []
-    var room: Int
-  }
-
-  private func links(of group: hid_t) throws(StorageError) -> [Link] {
-    var list = LinkList(room: HDF5Limits.objects - objectCount)
-    let result = unsafe withUnsafeMutablePointer(to: &list) { pointer in
-      unsafe graft_h5_visit_links(
-        group,
-        { _, name, info, context in
-          guard let name = unsafe name, let info = unsafe info,
-            let list = unsafe context?.assumingMemoryBound(to: LinkList.self)
-          else { return -1 }
-          guard unsafe list.pointee.links.count < list.pointee.room else { return 1 }
-          let bytes = unsafe UnsafeBufferPointer(start: name, count: strnlen(name))
-          let link = unsafe Link(
-            name: bytes.map { UInt8(bitPattern: $0) },
-            isHard: info.pointee.type == H5L_TYPE_HARD)
-          unsafe list.pointee.links.append(link)
-          return 0
-        }, pointer)
-    }
-    guard result >= 0 else { throw status.failure("H5Literate") }
-    guard result == 0 else { throw limit("objects (H-5)", HDF5Limits.objects, []) }
-    guard list.links.allSatisfy({ $0.name.count <= HDF5Limits.nameBytes }) else {
-      throw limit("bytes of a name (H-5)", HDF5Limits.nameBytes, [])
-    }
-    return list.links
-  }
-
-  /// The values of an integer attribute; nil when the object hasn't it.
-  private func integers(
-    _ attribute: String, of object: hid_t, _ status: HDF5Status
-  ) throws(StorageError) -> [Int]? {
-    try Attribute.integers(attribute, of: object, status)
-  }
-
-  private func name(_ links: [[UInt8]]) -> String {
+  private func text(_ links: [[UInt8]]) -> String {
     String(decoding: Array(links.joined(separator: [UInt8(ascii: ".")])), as: UTF8.self)
+  }
+
+  private func malformed(_ rule: String, _ expected: String, _ found: String) -> StorageError {
+    StorageError(
+      .malformed(rule: "HDF5 \(rule)", expected: expected, found: found), file: file.path)
   }
 
   private func limit(_ what: String, _ maximum: Int, _ links: [[UInt8]]) -> StorageError {
     StorageError(
-      .limitExceeded(limit: what, maximum: maximum, found: "more at \(name(links))"),
-      file: status.file)
+      .limitExceeded(limit: what, maximum: maximum, found: "more at \(text(links))"),
+      file: file.path)
   }
 }
 
-/// The bytes of a C string before its NUL, at most one more than a name may have.
-private func strnlen(_ text: UnsafePointer<CChar>) -> Int {
-  var count = 0
-  while count <= HDF5Limits.nameBytes, unsafe text[count] != 0 { count += 1 }
-  return count
+extension ObjectHeader {
+  /// Whether the object is a group: it says where its links are.
+  var isGroup: Bool {
+    messages.contains { $0.kind == .symbolTable || $0.kind == .linkInfo || $0.kind == .link }
+  }
+
+  /// Whether the object is a dataset: it says where its elements are.
+  var isDataset: Bool { first(.layout) != nil }
 }

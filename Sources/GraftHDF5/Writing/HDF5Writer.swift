@@ -2,11 +2,11 @@ internal import CHDF5
 public import GraftCore
 internal import Synchronization
 
-/// A checkpoint being written as HDF5, in the layout of `Formats/hdf5/SPEC.md`.
+/// A checkpoint being written as HDF5: in the layout of `Formats/hdf5/SPEC.md`, or in one of Keras's.
 ///
-/// The whole structure exists when the initializer returns. Tensors stored as they are then take their bytes
-/// without libhdf5, from any thread; compressed ones are gathered into chunks, which reach the file in the order
-/// in which they fill up, so that one order of writing gives one file.
+/// The whole structure exists when the initializer returns. Tensors stored as they are then take their bytes without
+/// libhdf5; compressed ones are gathered into chunks, encoded by the threads that bring the bytes, and reach the file in
+/// the order of the plan. Tensors written from front to back, by any number of threads, give one file.
 public final class HDF5Writer: CheckpointWriter {
   /// The tensors that were announced, in order.
   public let tensors: [TensorInfo]
@@ -14,8 +14,11 @@ public final class HDF5Writer: CheckpointWriter {
   private let file: OpenFile
   /// The tensors' datasets, then those of the files inside.
   private let places: [Place]
+  /// The bytes of all datasets, before compression.
+  private let declaredBytes: Int
   private let level: Int32
   private let chunks = ChunkBuffers()
+  private let order: ChunkOrder
 
   /// Where a dataset's bytes go.
   enum Place {
@@ -37,37 +40,65 @@ public final class HDF5Writer: CheckpointWriter {
   ///   - vocabulary: the tokens of an embedding table, by row.
   ///   - vocabularyFiles: the same, written down: the tokens' bytes, and where each ends as little-endian u64.
   /// - Throws: ``StorageError`` when names collide, a name can't be held, or the system fails.
-  public init(
+  public convenience init(
     _ output: OutputFile, tensors: [TensorInfo], metadata: [MetadataEntry] = [],
     files: [HDF5Attachment] = [], shards: [HDF5Attachment] = [], vocabulary: [[UInt8]]? = nil,
     vocabularyFiles: (bytes: HDF5Attachment, ends: HDF5Attachment)? = nil,
     compression: HDF5Compression = .none
   ) throws(StorageError) {
-    let status = HDF5Status(file: output.target, purpose: .writing)
-    var isCompressed = false
-    var level: Int32 = 0
-    if case .zstd(let chosen) = compression {
-      (isCompressed, level) = (true, Int32(min(max(chosen, 1), 22)))
-    }
+    let status = HDF5Status(file: output.target)
     let attachments = try AttachedDataset.all(
       metadata: metadata, files: files, shards: shards,
       vocabulary: vocabularyFiles ?? vocabulary.map(AttachedDataset.vocabulary), status)
-    let plan = try TreeBuilder.datasets(for: tensors, status) + attachments.map(\.dataset)
-    (self.file, self.places) = try HDF5Library.enter { () throws(StorageError) in
-      var builder = try TreeBuilder(output.path, status, level: isCompressed ? level : nil)
-      let places = try plan.map { dataset throws(StorageError) in try builder.add(dataset) }
+    var tree = try PlannedTree(tensors, status)
+    tree.datasets += attachments.map(\.dataset)
+    try self.init(output, tensors, tree, compression)
+    for (position, attached) in attachments.enumerated() {
+      try write(attached.content, to: tensors.count + position)
+    }
+  }
+
+  /// Lays a file of Keras out, which holds tensors and what Keras stores beside them, but no other files.
+  ///
+  /// - Parameter metadata: what ``HDF5Reader`` gives of a file of Keras, so that the file comes back as it was.
+  /// - Throws: ``StorageError`` when the layout can't hold a tensor, or the system fails.
+  public convenience init(
+    _ output: OutputFile, tensors: [TensorInfo], metadata: [MetadataEntry] = [],
+    keras layout: KerasLayout, compression: HDF5Compression = .none
+  ) throws(StorageError) {
+    let tree = try PlannedTree(
+      keras: layout, tensors, metadata, HDF5Status(file: output.target))
+    try self.init(output, tensors, tree, compression)
+  }
+
+  private init(
+    _ output: OutputFile, _ tensors: [TensorInfo], _ tree: PlannedTree,
+    _ compression: HDF5Compression
+  ) throws(StorageError) {
+    let status = HDF5Status(file: output.target)
+    var chosen: Int32?
+    if case .zstd(let level) = compression { chosen = Int32(min(max(level, 1), 22)) }
+    (file, places) = try HDF5Library.enter { () throws(StorageError) in
+      var builder = try TreeBuilder(
+        output.path, status, attributes: tree.attributes,
+        objectCount: tree.datasets.count + tree.groups.count, level: chosen)
+      for group in tree.groups { try builder.add(group) }
+      let places = try tree.datasets.map { dataset throws(StorageError) in
+        try builder.add(dataset)
+      }
       return (builder.file, places)
     }
     self.tensors = tensors
     self.output = output
-    self.level = level
-    if !isCompressed {
-      try file.close(status)
-      try output.reserve(byteCount: InputFile(path: output.path).byteCount)
-    }
-    for (position, attached) in attachments.enumerated() {
-      try write(attached.content, to: tensors.count + position)
-    }
+    level = chosen ?? 0
+    declaredBytes = tree.datasets.reduce(0) { $0 + $1.byteCount }
+    order = ChunkOrder(
+      counts: places.map { place in
+        if case .chunked(let grid, _) = place { grid.chunkCount } else { 0 }
+      }, from: tensors.count)
+    guard chosen == nil else { return }
+    try file.close(status)
+    try output.reserve(byteCount: InputFile(path: output.path).byteCount)
   }
 
   /// Writes bytes of a tensor from `byteOffset` (inside the tensor) on.
@@ -101,7 +132,13 @@ public final class HDF5Writer: CheckpointWriter {
         tensor: missing.place < tensors.count ? tensors[missing.place].name : nil
       )
     }
-    try file.close(HDF5Status(file: output.target, purpose: .writing))
+    try order.finish { chunk throws(StorageError) in try store(chunk) }
+    try file.close(HDF5Status(file: output.target))
+    // What compresses to almost nothing is told from a bomb by the size of its file, by whoever reads it: see rule H-8.
+    let byteCount = try InputFile(path: output.path).byteCount
+    if declaredBytes > HDF5Limits.sparseBytes, declaredBytes / HDF5Limits.expansion > byteCount {
+      try output.reserve(byteCount: declaredBytes / HDF5Limits.expansion + 1)
+    }
   }
 
   // MARK: - Bytes
@@ -124,14 +161,17 @@ public final class HDF5Writer: CheckpointWriter {
     switch places[place] {
     case .nowhere: break
     case .contiguous(let offset): try output.write(bytes, at: offset + byteOffset)
-    case .chunked(let grid, let dataset):
+    case .chunked(let grid, _):
       var run = grid.run(at: byteOffset, until: byteOffset + bytes.byteCount)
       while let piece = run {
         let start = piece.tensorOffset - byteOffset
         if let chunk = chunks.add(
           bytes.extracting(start..<start + piece.byteCount), piece, of: grid, place: place)
         {
-          try store(chunk, at: grid.origin(of: piece.chunk), of: grid, in: dataset)
+          let encoded = try encode(chunk, elementBytes: grid.elementBytes)
+          try order.add(
+            ChunkOrder.Chunk(place: place, number: piece.chunk, bytes: encoded)
+          ) { chunk throws(StorageError) in try store(chunk) }
         }
         run = grid.run(
           at: piece.tensorOffset + piece.byteCount, until: byteOffset + bytes.byteCount)
@@ -139,19 +179,25 @@ public final class HDF5Writer: CheckpointWriter {
     }
   }
 
-  private func store(
-    _ chunk: [UInt8], at origin: [Int], of grid: ChunkGrid, in dataset: hid_t
-  ) throws(StorageError) {
-    let status = HDF5Status(file: output.target, purpose: .writing)
-    guard let encoded = Filter.encode(chunk, elementBytes: grid.elementBytes, level: level) else {
+  /// Encodes a chunk: bytes of one weight beside each other, then zstd.
+  private func encode(_ chunk: [UInt8], elementBytes: Int) throws(StorageError) -> [UInt8] {
+    let shuffled = Shuffle.encode(chunk, elementBytes: elementBytes)
+    guard let encoded = Zstd.encode(shuffled, level: level) else {
       throw StorageError(
         .unsupported(feature: "zstd level", found: "\(level)"), file: output.target)
     }
-    let corner = origin.map { hsize_t($0) }
+    return encoded
+  }
+
+  private func store(_ chunk: ChunkOrder.Chunk) throws(StorageError) {
+    guard case .chunked(let grid, let dataset) = places[chunk.place] else { return }
+    let status = HDF5Status(file: output.target)
+    let corner = grid.origin(of: chunk.number).map { hsize_t($0) }
     try HDF5Library.enter { () throws(StorageError) in
       try status.done(
         unsafe H5Dwrite_chunk(
-          dataset, HDF5Library.defaults, 0, corner, encoded.count, encoded), "H5Dwrite_chunk")
+          dataset, HDF5Library.defaults, 0, corner, chunk.bytes.count, chunk.bytes),
+        "H5Dwrite_chunk")
     }
   }
 }

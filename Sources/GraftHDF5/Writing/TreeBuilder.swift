@@ -1,23 +1,6 @@
 internal import CHDF5
 internal import GraftCore
 
-/// A dataset to be created.
-struct PlannedDataset {
-  /// The links that lead to it, outermost first.
-  var links: [[UInt8]]
-  var dtype: DType
-  /// The extents that the dataset has.
-  var dimensions: [Int]
-  /// The tensor's position, which orders it among all.
-  var index: Int?
-  /// The tensor's extents, where the dataset has others.
-  var shape: [Int]?
-  /// Who to name in an error.
-  var tensor: TensorName?
-
-  var byteCount: Int { dimensions.reduce(dtype.layout.bytes, *) }
-}
-
 /// Creates the groups and datasets of a file, the same bytes for the same plan.
 struct TreeBuilder {
   let file: OpenFile
@@ -29,64 +12,47 @@ struct TreeBuilder {
   private static let chunkTarget = 1 << 20
   /// Below this, a dataset isn't worth an index of chunks.
   private static let compressedMinimum = 16 << 10
-  /// The most dimensions that HDF5 knows.
-  private static let maximumRank = 32
-  /// Where every dataset's bytes begin: at a multiple of a cache line.
+  /// Where the bytes of all but small datasets begin: at a multiple of a cache line.
+  ///
+  /// The library looks through all gaps for room, so that many small ones would take it quadratic time.
   private static let alignment: hsize_t = 64
+  private static let alignedMinimum: hsize_t = 4096
+  /// Structure is kept together in blocks, to be read together: about the bytes of an object's, and the most of a block.
+  private static let objectBytes = 512
+  private static let structureBlocks = 2048...1 << 20
 
   /// Creates the file at a path, over an empty one; errors name the status's.
-  init(_ path: String, _ status: HDF5Status, level: Int32?) throws(StorageError) {
+  init(
+    _ path: String, _ status: HDF5Status, attributes: [PlannedAttribute], objectCount: Int,
+    level: Int32?
+  ) throws(StorageError) {
     self.status = status
     self.level = level
     let access = try makeAccessProperties(status)
     // Since 1.8 every piece of structure has a checksum; nothing later is needed.
     try status.done(
       H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18), "H5Pset_libver_bounds")
-    try status.done(H5Pset_alignment(access.id, 1, Self.alignment), "H5Pset_alignment")
+    try status.done(
+      H5Pset_alignment(access.id, Self.alignedMinimum, Self.alignment), "H5Pset_alignment")
     try status.done(H5Pset_small_data_block_size(access.id, 0), "H5Pset_small_data_block_size")
+    let block = min(
+      max(objectCount * Self.objectBytes, Self.structureBlocks.lowerBound),
+      Self.structureBlocks.upperBound)
+    try status.done(
+      H5Pset_meta_block_size(access.id, hsize_t(block)), "H5Pset_meta_block_size")
     let creation = try Self.properties(graft_h5p_file_create(), status)
     let id = unsafe H5Fcreate(path, graft_h5f_truncate(), creation.id, access.id)
     guard id >= 0 else { throw status.failure("H5Fcreate") }
     file = OpenFile(id)
-    try attach(Reserved.version, [1], to: id, isScalar: true)
+    for attribute in attributes { try attach(attribute, to: id) }
   }
 
-  /// The places of tensors in the tree.
-  ///
-  /// - Throws: ``StorageError`` when two tensors have one name or a name is too long for a link.
-  static func datasets(
-    for tensors: [TensorInfo], _ status: HDF5Status
-  ) throws(StorageError) -> [PlannedDataset] {
-    let paths = tensors.map { DatasetPath($0.name, isGroup: false).links }
-    var groups: Set<[[UInt8]]> = []
-    for path in paths {
-      var path = path.dropLast()
-      while !path.isEmpty, groups.insert(Array(path)).inserted { path = path.dropLast() }
-    }
-    var seen: Set<TensorName> = []
-    var plan: [PlannedDataset] = []
-    for (index, (tensor, path)) in zip(tensors, paths).enumerated() {
-      guard seen.insert(tensor.name).inserted else {
-        throw StorageError(
-          .mismatch(subject: "tensor names", expected: "distinct names", found: "one twice"),
-          file: status.file, tensor: tensor.name)
-      }
-      let links = DatasetPath(tensor.name, isGroup: groups.contains(path)).links
-      guard links.allSatisfy({ $0.count <= HDF5Limits.nameBytes }) else {
-        throw StorageError(
-          .notRepresentable(what: "so long a name", inFormat: "HDF5"), file: status.file,
-          tensor: tensor.name)
-      }
-      let isBlocked = tensor.dtype.layout.elements > 1
-      let isPlain = !isBlocked && tensor.shape.rank <= maximumRank
-      plan.append(
-        PlannedDataset(
-          links: links, dtype: tensor.dtype,
-          dimensions: isPlain
-            ? tensor.shape.dimensions : [tensor.byteCount / tensor.dtype.layout.bytes],
-          index: index, shape: isPlain ? nil : tensor.shape.dimensions, tensor: tensor.name))
-    }
-    return plan
+  /// Creates a group with attributes, and the groups above it.
+  mutating func add(_ group: PlannedGroup) throws(StorageError) {
+    try createGroups(above: group.links + [[]])
+    let id = try status.handle(
+      unsafe H5Gopen2(file.id, Self.path(group.links), HDF5Library.defaults), "H5Gopen2")
+    for attribute in group.attributes { try attach(attribute, to: id.id) }
   }
 
   /// Creates a dataset and the groups above it, and says where its bytes go.
@@ -95,17 +61,17 @@ struct TreeBuilder {
     status.tensor = dataset.tensor
     try createGroups(above: dataset.links)
     let grid = level == nil ? nil : Self.grid(for: dataset)
-    let type = try dataset.dtype.makeStoredType(status)
+    let type =
+      dataset.isPlainBytes
+      ? try DType.makePlainBytes(dataset.dtype.layout.bytes, status)
+      : try dataset.dtype.makeStoredType(status)
     let space = try Self.space(dataset.dimensions, status)
     let properties = try layout(grid, status)
     let id = unsafe H5Dcreate2(
       file.id, Self.path(dataset.links), type.id, space.id, HDF5Library.defaults, properties.id,
       HDF5Library.defaults)
     guard id >= 0 else { throw status.failure("H5Dcreate2") }
-    if let index = dataset.index {
-      try attach(Reserved.index, [index], to: id, isScalar: true)
-    }
-    if let shape = dataset.shape { try attach(Reserved.shape, shape, to: id) }
+    for attribute in dataset.attributes { try attach(attribute, to: id) }
     if let grid { return .chunked(grid, dataset: id) }
     defer { H5Dclose(id) }
     guard dataset.byteCount > 0 else { return .nowhere }
@@ -155,18 +121,6 @@ struct TreeBuilder {
     return properties
   }
 
-  private func attach(
-    _ name: String, _ values: [Int], to object: hid_t, isScalar: Bool = false
-  ) throws(StorageError) {
-    let space = try Self.space(isScalar ? [] : [values.count], status)
-    let attribute = try status.handle(
-      unsafe H5Acreate2(
-        object, name, graft_h5t_i64(), space.id, HDF5Library.defaults, HDF5Library.defaults),
-      "H5Acreate2")
-    let numbers = values.map { Int64($0) }
-    try status.done(unsafe H5Awrite(attribute.id, graft_h5t_i64(), numbers), "H5Awrite")
-  }
-
   /// Properties for creating something that keeps no times, which would differ from run to run.
   private static func properties(
     _ kind: hid_t, _ status: HDF5Status
@@ -188,5 +142,63 @@ struct TreeBuilder {
   private static func path(_ links: [[UInt8]]) -> [CChar] {
     links.flatMap { [CChar(bitPattern: UInt8(ascii: "/"))] + $0.map { CChar(bitPattern: $0) } }
       + [0]
+  }
+
+  // MARK: - Attributes
+
+  private func attach(_ attribute: PlannedAttribute, to object: hid_t) throws(StorageError) {
+    try attribute.check(status)
+    switch attribute.value {
+    case .integer(let value): try attach(attribute.name, [value], [], to: object)
+    case .integers(let values): try attach(attribute.name, values, [values.count], to: object)
+    case .text(let text): try attach(attribute.name, text, to: object)
+    case .texts(let texts): try attach(attribute.name, texts, to: object)
+    }
+  }
+
+  private func attach(
+    _ name: String, _ values: [Int], _ dimensions: [Int], to object: hid_t
+  ) throws(StorageError) {
+    let attribute = try create(name, graft_h5t_i64(), dimensions, on: object)
+    let numbers = values.map { Int64($0) }
+    try status.done(unsafe H5Awrite(attribute.id, graft_h5t_i64(), numbers), "H5Awrite")
+  }
+
+  private func attach(_ name: String, _ text: String, to object: hid_t) throws(StorageError) {
+    let variable = -1  // H5T_VARIABLE
+    let type = try textType(variable)
+    let attribute = try create(name, type.id, [], on: object)
+    let result = unsafe text.withCString { pointer in
+      var value: UnsafePointer<CChar>? = unsafe pointer
+      return unsafe H5Awrite(attribute.id, type.id, &value)
+    }
+    try status.done(result, "H5Awrite")
+  }
+
+  private func attach(_ name: String, _ texts: [[UInt8]], to object: hid_t) throws(StorageError) {
+    let width = max(1, texts.map(\.count).max() ?? 0)
+    let type = try textType(width)
+    let attribute = try create(name, type.id, [texts.count], on: object)
+    guard !texts.isEmpty else { return }
+    let padded = texts.flatMap { $0 + [UInt8](repeating: 0, count: width - $0.count) }
+    try status.done(unsafe H5Awrite(attribute.id, type.id, padded), "H5Awrite")
+  }
+
+  private func textType(_ width: Int) throws(StorageError) -> Handle {
+    let type = try status.handle(H5Tcopy(graft_h5t_text()), "H5Tcopy")
+    try status.done(H5Tset_size(type.id, width), "H5Tset_size")
+    try status.done(H5Tset_cset(type.id, H5T_CSET_UTF8), "H5Tset_cset")
+    try status.done(
+      H5Tset_strpad(type.id, width < 0 ? H5T_STR_NULLTERM : H5T_STR_NULLPAD), "H5Tset_strpad")
+    return type
+  }
+
+  private func create(
+    _ name: String, _ type: hid_t, _ dimensions: [Int], on object: hid_t
+  ) throws(StorageError) -> Handle {
+    let space = try Self.space(dimensions, status)
+    return try status.handle(
+      unsafe H5Acreate2(
+        object, name, type, space.id, HDF5Library.defaults, HDF5Library.defaults), "H5Acreate2")
   }
 }

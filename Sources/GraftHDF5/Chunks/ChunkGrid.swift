@@ -10,6 +10,12 @@ struct ChunkGrid: Sendable, Equatable {
   /// The bytes of a decoded chunk.
   var chunkBytes: Int { chunk.reduce(elementBytes, *) }
 
+  /// The bytes of the longest run.
+  var runBytes: Int {
+    let cut = shape.indices.last { chunk[$0] != shape[$0] } ?? 0
+    return shape[(cut + 1)...].reduce(min(chunk[cut], shape[cut]) * elementBytes, *)
+  }
+
   /// A piece of the tensor's bytes that is one piece in a chunk, too.
   struct Run: Equatable {
     /// The chunk, counted in row-major order over the grid.
@@ -88,5 +94,11 @@ struct ChunkGrid: Sendable, Equatable {
       byteCount: min(left, end - offset))
   }
 
-  private func chunkCount(along axis: Int) -> Int { (shape[axis] + chunk[axis] - 1) / chunk[axis] }
+  /// The chunks of the whole grid.
+  var chunkCount: Int { shape.indices.reduce(1) { $0 * chunkCount(along: $1) } }
+
+  /// The chunks along an axis.
+  func chunkCount(along axis: Int) -> Int {
+    shape[axis] / chunk[axis] + (shape[axis] % chunk[axis] > 0 ? 1 : 0)
+  }
 }

@@ -1,0 +1,50 @@
+internal import GraftCore
+
+/// A group with attributes that Keras gives to groups.
+struct KerasGroup {
+  /// The links that lead to it.
+  let links: [[UInt8]]
+  /// Keras 3: the layer's name, at the group of its variables.
+  private(set) var name: String?
+  /// Legacy: the layers of the model in order.
+  private(set) var layerNames: [[UInt8]]?
+  /// Legacy: the weights of a layer in order, as paths below its group.
+  private(set) var weightNames: [[UInt8]]?
+
+  /// Reads the attributes of a group; nil when it has none of Keras's.
+  ///
+  /// - Throws: ``StorageError`` when attributes can't be read.
+  init?(
+    _ header: ObjectHeader, _ links: [[UInt8]], _ file: StructureFile, _ heaps: GlobalHeap
+  ) throws(StorageError) {
+    guard header.messages.contains(where: { $0.kind == .attribute || $0.kind == .attributeInfo })
+    else { return nil }
+    self.links = links
+    let attributes = try Attribute.all(of: header, in: file)
+    layerNames = try Self.list("layer_names", attributes, heaps)
+    weightNames = try Self.list("weight_names", attributes, heaps)
+    if links.last == Array("vars".utf8),
+      let attribute = attributes.first(where: { $0.name == Array("name".utf8) })
+    {
+      name = try attribute.text(heaps)
+    }
+    guard name != nil || layerNames != nil || weightNames != nil else { return nil }
+  }
+
+  /// A list of names in one attribute, or in several with numbers behind the name where one would be too long.
+  private static func list(
+    _ name: String, _ attributes: [Attribute], _ heaps: GlobalHeap
+  ) throws(StorageError) -> [[UInt8]]? {
+    let byName = Dictionary(
+      attributes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    // An empty list is one of numbers, which numpy makes of nothing.
+    if let whole = byName[Array(name.utf8)] { return try whole.texts(heaps) ?? [] }
+    var result: [[UInt8]] = []
+    var parts = 0
+    while let part = byName[Array("\(name)\(parts)".utf8)] {
+      result += try part.texts(heaps) ?? []
+      parts += 1
+    }
+    return parts > 0 ? result : nil
+  }
+}

@@ -1,0 +1,23 @@
+/// A way in which Keras lays out weights in HDF5.
+public enum KerasLayout: String, Sendable, CaseIterable {
+  /// Keras 3's `.weights.h5`: a group for each layer, with its variables by number.
+  case weights = "weights"
+  /// The legacy file of a whole model: its configuration, and the weights below `model_weights`.
+  case legacyModel = "legacy-model"
+  /// The legacy file of weights only.
+  case legacyWeights = "legacy-weights"
+}
+
+/// The keys under which the metadata of a tensor file keeps what Keras stores beside tensors.
+enum KerasKey {
+  /// The layout, a ``KerasLayout``.
+  static let layout = "keras.layout"
+  /// The names of layers by the group of their variables, as a JSON object.
+  static let names = "keras.names"
+  /// The legacy layout's layers in order, as a JSON array.
+  static let layerNames = "keras.layer_names"
+  /// The legacy layout's weights by layer, as a JSON object of arrays.
+  static let weightNames = "keras.weight_names"
+
+  static let all: Set<String> = [layout, names, layerNames, weightNames]
+}

@@ -1,0 +1,92 @@
+internal import GraftCore
+
+/// The lists of the legacy layout: the layers in order, and the weights of each.
+struct KerasLists {
+  /// The layers of the model, in order.
+  let layers: [[UInt8]]
+  /// The weights of layers and other groups, as paths below the group.
+  let weights: [(group: [UInt8], names: [[UInt8]])]
+  /// The group and the name of each tensor, where the lists were made for tensors.
+  private var places: [(group: [UInt8], name: [UInt8])] = []
+
+  /// The bytes that a list may have in one attribute.
+  private static let attributeBytes = 64_512
+  private static let slash = UInt8(ascii: "/")
+
+  /// The lists that metadata kept; nil without both of them.
+  init?(_ layerNames: JSONValue?, _ weightNames: JSONValue?) {
+    guard let layers = layerNames?.array, let table = weightNames?.object else { return nil }
+    self.layers = layers.compactMap(\.string).map { Array($0.utf8) }
+    weights = table.members.map { member in
+      (
+        Array(member.key.utf8),
+        (member.value.array ?? []).compactMap(\.string).map { Array($0.utf8) }
+      )
+    }
+  }
+
+  /// Lists for tensors that come from elsewhere: a layer for each module, in the order of the first tensor of each.
+  ///
+  /// A tensor outside of modules is one of the model itself.
+  init(_ tensors: [TensorInfo]) {
+    var order: [[UInt8]] = []
+    var names: [[UInt8]: [[UInt8]]] = [:]
+    for tensor in tensors {
+      let parts = tensor.name.utf8.split(
+        separator: UInt8(ascii: "."), omittingEmptySubsequences: true
+      ).map { part in part.map { $0 == Self.slash || $0 == 0 ? UInt8(ascii: "_") : $0 } }
+      let group =
+        parts.count > 1
+        ? Array(parts.dropLast().joined(separator: [Self.slash])) : KerasContents.topLevelWeights
+      var name = parts.last ?? Array("unnamed".utf8)
+      // Names that differ only in what a path can't hold.
+      var copies = 1
+      while names[group]?.contains(name) == true {
+        name = (parts.last ?? []) + Array("_\(copies)".utf8)
+        copies += 1
+      }
+      if names[group] == nil, parts.count > 1 { order.append(group) }
+      names[group, default: []].append(name)
+      places.append((group, name))
+    }
+    layers = order
+    weights = (order + [KerasContents.topLevelWeights]).map { ($0, names[$0] ?? []) }
+  }
+
+  /// The links of a tensor that the lists were made for, below the group of all weights.
+  func links(of tensor: Int) -> [[UInt8]] {
+    KerasContents.components(places[tensor].group) + [places[tensor].name]
+  }
+
+  /// Checks that every weight is there.
+  func check(_ links: [[[UInt8]]], base: [[UInt8]], _ status: HDF5Status) throws(StorageError) {
+    let present = Set(links)
+    for list in weights {
+      let group =
+        (list.group == KerasContents.optimizerWeights ? [] : base)
+        + KerasContents.components(list.group)
+      for name in list.names where !present.contains(group + KerasContents.components(name)) {
+        throw StorageError(
+          .mismatch(
+            subject: "the list of weights", expected: String(decoding: name, as: UTF8.self),
+            found: "no such tensor"), file: status.file,
+          remedy: "the metadata \(KerasKey.weightNames) isn't that of these tensors")
+      }
+    }
+  }
+
+  /// A list as an attribute, or as several with numbers where it is too long for one.
+  static func attributes(
+    _ name: String, _ texts: [[UInt8]]
+  ) -> [PlannedAttribute] {
+    let width = max(1, texts.map(\.count).max() ?? 0)
+    let perAttribute = max(1, attributeBytes / width)
+    guard texts.count > perAttribute else {
+      return [PlannedAttribute(name: name, value: .texts(texts))]
+    }
+    return stride(from: 0, to: texts.count, by: perAttribute).enumerated().map { part, start in
+      let end = min(start + perAttribute, texts.count)
+      return PlannedAttribute(name: "\(name)\(part)", value: .texts(Array(texts[start..<end])))
+    }
+  }
+}

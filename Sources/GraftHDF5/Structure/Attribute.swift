@@ -1,0 +1,156 @@
+internal import GraftCore
+
+/// A named value of a group or dataset.
+struct Attribute {
+  /// The name.
+  let name: [UInt8]
+  private let type: Datatype
+  private let dimensions: [Int]?
+  private let data: StructureCursor
+
+  private static let rule = "H-25"
+
+  /// Reads the message; nil for one whose parts are kept elsewhere, which isn't read.
+  ///
+  /// - Throws: ``StorageError`` when it breaks its form.
+  private init?(_ body: StructureCursor) throws(StorageError) {
+    var cursor = body
+    let version = try cursor.version(1...3)
+    let flags = try cursor.u8()
+    let (nameBytes, typeBytes, spaceBytes) = (
+      try cursor.u16(), try cursor.u16(), try cursor.u16()
+    )
+    if version == 3 { try cursor.skip(1) }
+    func padded(_ count: Int) -> Int { version == 1 ? (count + 7) / 8 * 8 : count }
+    name = Array(try cursor.take(padded(nameBytes)).prefix { $0 != 0 })
+    var typePart = try cursor.part(padded(typeBytes))
+    let spacePart = try cursor.part(padded(spaceBytes))
+    guard version == 1 || flags & 3 == 0 else { return nil }
+    type = try Datatype(&typePart)
+    dimensions = Self.isNull(spacePart) ? nil : try Dataspace(spacePart).dimensions
+    data = cursor
+  }
+
+  /// Whether a dataspace has no extents: an attribute without a value.
+  private static func isNull(_ space: StructureCursor) -> Bool {
+    let bytes = Array(space.rest.prefix(4))
+    return bytes.count == 4 && bytes[0] == 2 && bytes[3] == 2
+  }
+
+  // MARK: - Finding
+
+  /// The attributes of an object, in the order of their names.
+  ///
+  /// - Throws: ``StorageError`` when the structure that holds them is broken.
+  static func all(of header: ObjectHeader, in file: StructureFile) throws(StorageError)
+    -> [Attribute]
+  {
+    var attributes: [Attribute] = []
+    for message in header.messages where message.kind == .attribute && !message.isShared {
+      let body = message.body.under("attribute", rule)
+      if let attribute = try Attribute(body) { attributes.append(attribute) }
+    }
+    if let info = try header.body(.attributeInfo)?.under("attribute", rule) {
+      var cursor = info
+      try cursor.version(0...0)
+      let flags = try cursor.u8()
+      try cursor.skip(flags & 1 != 0 ? 2 : 0)
+      if let heapAddress = try cursor.address(), let names = try cursor.address() {
+        let heap = try FractalHeap(at: heapAddress, in: file)
+        try BTree2(at: names, in: file).forEachRecord { record throws(StorageError) in
+          var record = record
+          let identifier = try record.take(heap.identifierBytes)
+          let isShared = try record.u8() & 0x02 != 0
+          guard !isShared else { return }
+          let body = try heap.object(identifier, "attribute", rule)
+          if let attribute = try Attribute(body) { attributes.append(attribute) }
+        }
+      }
+    }
+    guard attributes.count <= HDF5Limits.attributes else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "attributes of an object (H-25)", maximum: HDF5Limits.attributes,
+          found: "\(attributes.count)"), file: file.path)
+    }
+    return attributes.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+  }
+
+  // MARK: - Values
+
+  /// The values of integers of at most one dimension.
+  ///
+  /// - Throws: ``StorageError`` when the attribute is anything else.
+  func integers() throws(StorageError) -> [Int] {
+    guard case .integer(let width, let isSigned, let isBigEndian) = type, let dimensions,
+      dimensions.count <= 1, width <= 8
+    else {
+      throw data.malformed(
+        "integers in the attribute \(text(name))", found: "something else")
+    }
+    let count = dimensions.reduce(1, *)
+    guard count <= data.remaining / width else {
+      throw data.malformed("\(count) integers", found: "\(data.remaining) bytes")
+    }
+    var cursor = data
+    var values: [Int] = []
+    for _ in 0..<count {
+      let bytes = try cursor.take(width)
+      let ordered = isBigEndian ? Array(bytes) : bytes.reversed()
+      var value = ordered.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      let sign = UInt64(1) << UInt64(8 * width - 1)
+      if isSigned, value & sign != 0 { value |= ~(sign | (sign - 1)) }
+      guard isSigned || value <= Int.max else {
+        throw data.malformed("integers below 2^63", found: "\(value)")
+      }
+      values.append(Int(truncatingIfNeeded: value))
+    }
+    return values
+  }
+
+  /// The texts of strings of either kind, of at most one dimension; nil when the attribute is anything else.
+  ///
+  /// - Throws: ``StorageError`` when a text lies outside its heap, or all are too long together.
+  func texts(_ heaps: GlobalHeap) throws(StorageError) -> [[UInt8]]? {
+    guard let dimensions, dimensions.count <= 1 else { return nil }
+    let count = dimensions.reduce(1, *)
+    var cursor = data
+    var result: [[UInt8]] = []
+    switch type {
+    case .text(let width):
+      guard count <= data.remaining / width else {
+        throw data.malformed("\(count) texts of \(width) bytes", found: "\(data.remaining) bytes")
+      }
+      for _ in 0..<count { result.append(Array(try cursor.take(width).prefix { $0 != 0 })) }
+    case .heapText:
+      guard count <= data.remaining / 16 else {
+        throw data.malformed("\(count) texts in a heap", found: "\(data.remaining) bytes")
+      }
+      for _ in 0..<count {
+        let length = try cursor.u32()
+        let address = try cursor.number(8)
+        let index = try cursor.u32()
+        guard length > 0, address != .max, index > 0 else {
+          result.append([])
+          continue
+        }
+        let bytes = try heaps.object(index, at: address)
+        guard length <= bytes.count else {
+          throw cursor.malformed("a text of \(length) bytes", found: "\(bytes.count) in the heap")
+        }
+        result.append(Array(bytes.prefix(length).prefix { $0 != 0 }))
+      }
+    default: return nil
+    }
+    return result
+  }
+
+  /// The value where the attribute is one text of UTF-8 and no list.
+  func text(_ heaps: GlobalHeap) throws(StorageError) -> String? {
+    guard dimensions?.isEmpty == true || dimensions == [1] else { return nil }
+    guard let bytes = try texts(heaps)?.first else { return nil }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private func text(_ name: [UInt8]) -> String { String(decoding: name, as: UTF8.self) }
+}

@@ -1,0 +1,121 @@
+internal import GraftCore
+
+/// What is to be created in a file, in order.
+struct PlannedTree {
+  /// The attributes of the root.
+  var attributes: [PlannedAttribute] = []
+  /// The groups that have attributes, or nothing in them; others come with their datasets.
+  var groups: [PlannedGroup] = []
+  /// The tensors' datasets, then those of the files inside.
+  var datasets: [PlannedDataset] = []
+}
+
+/// A group to be created.
+struct PlannedGroup {
+  /// The links that lead to it, outermost first.
+  var links: [[UInt8]]
+  var attributes: [PlannedAttribute] = []
+}
+
+/// A dataset to be created.
+struct PlannedDataset {
+  /// The links that lead to it, outermost first.
+  var links: [[UInt8]]
+  var dtype: DType
+  /// The extents that the dataset has.
+  var dimensions: [Int]
+  var attributes: [PlannedAttribute] = []
+  /// Whether the elements are bytes without a description, as Keras stores what numpy has no type for.
+  var isPlainBytes = false
+  /// Who to name in an error.
+  var tensor: TensorName?
+
+  var byteCount: Int { dimensions.reduce(dtype.layout.bytes, *) }
+}
+
+/// An attribute to be created.
+struct PlannedAttribute {
+  var name: String
+  var value: Value
+
+  /// What an attribute holds.
+  enum Value {
+    /// An integer.
+    case integer(Int)
+    /// A list of integers.
+    case integers([Int])
+    /// A text in the file's heap, of any length.
+    case text(String)
+    /// A list of texts of one width.
+    case texts([[UInt8]])
+  }
+
+  /// Checks that libhdf5 can hold the name and the value.
+  ///
+  /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)``.
+  func check(_ status: HDF5Status) throws(StorageError) {
+    let holdsNUL =
+      switch value {
+      case .integer, .integers: false
+      case .text(let text): text.utf8.contains(0)
+      case .texts(let texts): texts.contains { $0.contains(0) }
+      }
+    guard !name.isEmpty, !name.utf8.contains(0), name.utf8.count < 1 << 15, !holdsNUL else {
+      throw StorageError(
+        .notRepresentable(what: "the metadata \(name.escapedForTerminal)", inFormat: "HDF5"),
+        file: status.file)
+    }
+  }
+}
+
+extension PlannedTree {
+  /// The most dimensions that HDF5 knows.
+  static let maximumRank = 32
+
+  /// The tree of Graft's layout.
+  ///
+  /// - Throws: ``StorageError`` when two tensors have one name or a name is too long for a link.
+  init(_ tensors: [TensorInfo], _ status: HDF5Status) throws(StorageError) {
+    attributes = [PlannedAttribute(name: Reserved.version, value: .integer(1))]
+    let paths = tensors.map { DatasetPath($0.name, isGroup: false).links }
+    var groups: Set<[[UInt8]]> = []
+    for path in paths {
+      var path = path.dropLast()
+      while !path.isEmpty, groups.insert(Array(path)).inserted { path = path.dropLast() }
+    }
+    try Self.checkDistinct(tensors, status)
+    for (index, (tensor, path)) in zip(tensors, paths).enumerated() {
+      let links = DatasetPath(tensor.name, isGroup: groups.contains(path)).links
+      guard links.allSatisfy({ $0.count <= HDF5Limits.nameBytes }) else {
+        throw StorageError(
+          .notRepresentable(what: "so long a name", inFormat: "HDF5"), file: status.file,
+          tensor: tensor.name)
+      }
+      let isBlocked = tensor.dtype.layout.elements > 1
+      let isPlain = !isBlocked && tensor.shape.rank <= Self.maximumRank
+      var attributes = [PlannedAttribute(name: Reserved.index, value: .integer(index))]
+      if !isPlain {
+        attributes.append(
+          PlannedAttribute(name: Reserved.shape, value: .integers(tensor.shape.dimensions)))
+      }
+      datasets.append(
+        PlannedDataset(
+          links: links, dtype: tensor.dtype,
+          dimensions: isPlain
+            ? tensor.shape.dimensions : [tensor.byteCount / tensor.dtype.layout.bytes],
+          attributes: attributes, tensor: tensor.name))
+    }
+  }
+
+  /// Checks that no two tensors have one name.
+  static func checkDistinct(
+    _ tensors: [TensorInfo], _ status: HDF5Status
+  ) throws(StorageError) {
+    var seen: Set<TensorName> = []
+    for tensor in tensors where !seen.insert(tensor.name).inserted {
+      throw StorageError(
+        .mismatch(subject: "tensor names", expected: "distinct names", found: "one twice"),
+        file: status.file, tensor: tensor.name)
+    }
+  }
+}

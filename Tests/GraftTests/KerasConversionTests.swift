@@ -1,0 +1,50 @@
+import Graft
+import GraftHDF5
+import Testing
+
+@Suite struct `Converting files of Keras` {
+  private let workspace = Workspace()
+
+  private func open(_ name: String) throws -> OpenedCheckpoint {
+    try OpenedCheckpoint(path: workspace(name))
+  }
+
+  @Test(
+    arguments: [
+      ("model.weights.h5", "back.weights.h5"), ("model.h5", "back.h5"), ("weights.h5", "back.h5"),
+    ], [HDF5Compression.none, .zstd()])
+  func `a file becomes a directory and the same file again`(
+    names: (String, String), compression: HDF5Compression
+  ) throws {
+    let source = try OpenedCheckpoint(path: golden("keras/" + names.0))
+    _ = try convert(source, to: workspace("directory"))
+    _ = try convert(
+      open("directory"), to: workspace(names.1),
+      options: ConversionOptions(form: .keras(compression)))
+    let back = try open(names.1)
+    #expect(back.reader.tensors == source.reader.tensors)
+    #expect(Set(back.reader.metadata) == Set(source.reader.metadata))
+    #expect(try diff(source, back).isWithinTolerance)
+    #expect(
+      (back.reader as? HDF5Reader)?.kerasLayout == (source.reader as? HDF5Reader)?.kerasLayout)
+  }
+
+  @Test func `the suffix asks for Keras's layout`() throws {
+    #expect(ConversionForm(for: "a.weights.h5") == .keras())
+    #expect(ConversionForm(for: "a.keras") == .keras())
+    #expect(ConversionForm(for: "a.h5") == .hdf5())
+  }
+
+  @Test func `a model of another origin keeps its names in Keras's layout`() throws {
+    let source = try OpenedCheckpoint(path: golden("families/llama-bf16"))
+    var options = ConversionOptions()
+    #expect(throws: StorageError.self) {
+      try convert(source, to: workspace("model.weights.h5"), options: options)
+    }
+    options.allowsLoss = true
+    _ = try convert(source, to: workspace("model.weights.h5"), options: options)
+    let copy = try open("model.weights.h5")
+    #expect(copy.reader.tensors == source.reader.tensors)
+    #expect(try diff(source, copy).isWithinTolerance)
+  }
+}
