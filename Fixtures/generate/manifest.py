@@ -31,7 +31,7 @@ GENERATORS = {
     "text": "generate/text.py",
     "vectors": "generate/vectors.py",
 }
-PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "keras", "gensim", "fasttext", "model2vec", "mergekit"]
+PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "keras", "gensim", "fasttext", "model2vec", "mergekit", "diffusers", "mlx", "mlx_lm"]
 DISTRIBUTIONS = {"fasttext": "fasttext-wheel"}  # where it isn't called like what is imported
 
 

@@ -45,6 +45,8 @@ enum Documentation {
       ("vectors.bin", "Fixtures/vectors/newtestament.bin"),
       ("fasttext.bin", "Fixtures/golden/fasttext/gospels.bin"),
       ("static", "Fixtures/golden/static-embeddings/model2vec"),
+      ("kohya.safetensors", "Fixtures/golden/layouts/kohya.safetensors"),
+      ("mlx-model", "Fixtures/golden/layouts/mlx-model"),
       ("gospels.txt", "Fixtures/text/gospels.txt"),
       ("revelation.txt", "Fixtures/text/revelation.txt"), ("keras", "Fixtures/golden/keras"),
       ("external.h5", "Formats/hdf5/reject/keras-layer-external.h5"),

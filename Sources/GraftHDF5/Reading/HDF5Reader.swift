@@ -75,6 +75,9 @@ public final class HDF5Reader: CheckpointReader {
   /// Whether the file holds the tokens of an embedding table.
   public var hasVocabulary: Bool { vocabularyParts != nil }
 
+  /// The one file.
+  public var inputs: [InputFile] { [store.input] }
+
   /// The tokens of an embedding table by row; nil when the file holds none.
   ///
   /// - Throws: ``StorageError`` when they can't be read or don't fit together.
