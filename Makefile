@@ -12,7 +12,7 @@ MODEL ?= fixture
 GRAFT := .build/release/graft
 PEERS := $(CACHE)/peers/bin/python
 
-.PHONY: help packages build demo test peers test-peers bench install format lint clean
+.PHONY: help packages build demo test test-sanitized fuzz peers test-peers bench install format lint clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,16 @@ demo: build ## Run the main job on a real model: import, train, merge, export, u
 test: packages ## Build and run every test.
 	swift build -c release --build-tests
 	swift test -c release --skip-build
+
+# The sanitizers' build is apart. The compiler's runtime has no leak checker for Swift's own data.
+SANITIZED := swift build --scratch-path .build-sanitized
+test-sanitized: packages ## Run the tests of formats with AddressSanitizer and the kernels with UBSan.
+	$(SANITIZED) --build-tests --sanitize address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=all
+	ASAN_OPTIONS=detect_leaks=0 swift test --scratch-path .build-sanitized --skip-build --sanitize address \
+	  --filter 'GraftCoreTests|GraftFormatsTests|GraftHDF5Tests|GraftKernelsTests|FuzzReplayTests'
+
+fuzz: packages ## Fuzz every reader for MINUTES (1) each.
+	@CACHE=$(CACHE) Tests/Fuzz/run $(or $(MINUTES),1)
 
 peers: ## Make the peers' Python environment, in the cache directory.
 	@CACHE=$(CACHE) Tests/Peers/environment

@@ -22,6 +22,9 @@ let package = Package(
     .library(name: "Graft", targets: ["Graft"]),
     .executable(name: "graft", targets: ["GraftCommand"]),
     .executable(name: "graft-benchmarks", targets: ["GraftBenchmarks"]),
+    // For tests: preloaded into the command, and run by the fuzzer in Tests/Fuzz.
+    .library(name: "FaultInjection", type: .dynamic, targets: ["FaultInjection"]),
+    .library(name: "FuzzTargets", targets: ["FuzzTargets"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -85,6 +88,10 @@ let package = Package(
       swiftSettings: strict),
 
     // Tests
+    .target(name: "FaultInjection", path: "Tests/FaultInjection"),
+    .target(
+      name: "FuzzTargets", dependencies: ["Graft", "GraftCore", "GraftFormats", "GraftHDF5"],
+      path: "Tests/FuzzTargets", swiftSettings: testing),
     .target(
       name: "TestSupport", dependencies: ["GraftCore"], path: "Tests/TestSupport",
       swiftSettings: testing),
@@ -123,7 +130,7 @@ let package = Package(
       name: "GraftTests",
       dependencies: [
         "Graft", "GraftCore", "GraftKernels", "GraftGraph", "GraftFormats", "GraftHDF5",
-        "GraftModels", "GraftAdapters", "GraftTraining", "TestSupport",
+        "GraftModels", "GraftAdapters", "GraftTraining", "FuzzTargets", "TestSupport",
       ],
       swiftSettings: testing),
     .testTarget(

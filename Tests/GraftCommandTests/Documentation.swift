@@ -17,7 +17,8 @@ enum Documentation {
   static let formatPages = ["Manual/gguf.md", "Manual/hdf5.md", "Manual/word-vectors.md"]
   /// Pages without console blocks.
   static let otherPages = [
-    "Manual/Architecture.md", "Manual/Benchmarks.md", "CHANGELOG.md", "Formats/README.md",
+    "Manual/Architecture.md", "Manual/Benchmarks.md", "Manual/Safety.md", "CHANGELOG.md",
+    "Formats/README.md",
   ]
 
   /// The checkout.

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import GraftFormats
 
 /// The directory of a run: the adapter or model that it trains, `training_run.json`, `training_log.jsonl`,
@@ -147,19 +146,22 @@ final class TrainingDirectory: Sendable {
     for name in try Directory.entries(of: folder) where Self.isUnfinished(name) {
       Directory.remove(folder + "/" + name)
     }
-    let unfinished = folder + "/.step-\(step).partial"
-    try Directory.create(unfinished)
-    try product.write(into: unfinished)
-    let name = folder + "/step-\(step)"
-    Directory.remove(name)
-    try FileManager.default.moveItem(atPath: unfinished, toPath: name)
+    let snapshot = try AtomicDirectory(path: folder + "/step-\(step)")
+    do {
+      try product.write(into: snapshot.temporaryPath)
+    } catch {
+      throw StorageError(
+        error.reason, file: error.file.replacing(snapshot.temporaryPath, with: snapshot.path),
+        tensor: error.tensor, remedy: error.remedy)
+    }
+    try snapshot.commit()
     // Steps after this one are of a run that was resumed from before them.
     let steps = try Directory.entries(of: folder).compactMap {
       $0.hasPrefix("step-") ? Int($0.dropFirst(5)) : nil
     }
     let kept = Set(steps.filter { $0 <= step }.sorted().suffix(count))
     for step in steps where !kept.contains(step) {
-      Directory.remove(folder + "/step-\(step)")
+      Directory.discard(folder + "/step-\(step)")
     }
   }
 

@@ -22,6 +22,8 @@ enum Interruption {
   /// Where there is no room for its threads, which the queue would wait for without end, a signal ends the process at once.
   static func watch() {
     signal(SIGPIPE, SIG_DFL)
+    // A limit on the size of files is an error of the write, which tells the path and leaves nothing.
+    signal(SIGXFSZ, SIG_IGN)
     guard (try? Memory.checkRoom(room)) != nil else { return }
     let queue = DispatchQueue(label: "interruption")
     for number in [SIGINT, SIGTERM, SIGHUP] where number != SIGHUP || !isIgnored(number) {

@@ -8,7 +8,7 @@ public final class AppendedFile: Sendable {
 
   /// Opens a file that is there.
   public init(path: String) throws(StorageError) {
-    let descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+    let descriptor = retryingInterrupted { unsafe open(path, O_WRONLY | O_APPEND | O_CLOEXEC) }
     guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
     self.path = path
     self.descriptor = descriptor
@@ -21,9 +21,9 @@ public final class AppendedFile: Sendable {
     var left = bytes[...]
     while !left.isEmpty {
       let count = unsafe left.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0 {
-        if errno == EINTR { continue }
-        throw StorageError(call: "write", errno: errno, file: path)
+      guard count > 0 else {
+        if count < 0, errno == EINTR { continue }
+        throw StorageError(call: "write", errno: count < 0 ? errno : EIO, file: path)
       }
       left = left.dropFirst(count)
     }

@@ -5,24 +5,29 @@ internal import Synchronization
 /// A directory that appears at its path whole, or not at all.
 ///
 /// Files go into a temporary sibling directory; ``commit()`` forces them to disk and renames it. What stood at
-/// the path before is exchanged in one step and removed afterwards. A value that is dropped without `commit` removes the sibling.
+/// the path before is exchanged in one step and removed afterwards. A value that is dropped without `commit` removes the sibling;
+/// one that a killed process left is removed by the next that writes to the path.
 public final class AtomicDirectory: Sendable {
   /// Where the directory will appear.
   public let path: String
   /// The sibling being filled.
   public let temporaryPath: String
   private let files = Mutex<[OutputFile]>([])
+  private let hold: DirectoryLock
 
   /// Makes a temporary sibling of `path`; a symbolic link to a directory is followed.
   public init(path: String) throws(StorageError) {
     let path = isLink(path) ? resolvedPath(path) ?? path : path
     self.path = path
     try checkParent(of: path)
-    temporaryPath = temporarySibling(of: path)
-    guard unsafe mkdir(temporaryPath, 0o777) == 0 else {
-      throw StorageError(call: "mkdir", errno: errno, file: path)
+    let sibling = try TemporarySibling.make(for: path) { sibling throws(StorageError) in
+      guard unsafe mkdir(sibling, 0o777) == 0 else {
+        throw StorageError(call: "mkdir", errno: errno, file: path)
+      }
+      UnfinishedOutputs.insert(sibling)
+      return try DirectoryLock(sibling)
     }
-    UnfinishedOutputs.insert(temporaryPath)
+    (temporaryPath, hold) = (sibling.path, sibling.held)
   }
 
   deinit {
@@ -56,19 +61,31 @@ public final class AtomicDirectory: Sendable {
   }
 
   /// Makes the directory appear at its path.
+  ///
+  /// - Throws: ``StorageError``; then what stood at the path stands there still.
   public func commit() throws(StorageError) {
     for file in files.withLock({ $0 }) { try file.synchronize() }
-    for folder in Directory.folders(under: temporaryPath) { try synchronizeDirectory(folder) }
-    try synchronizeDirectory(temporaryPath)
-    if unsafe rename(temporaryPath, path) != 0 {
-      guard errno == EEXIST || errno == ENOTEMPTY else {
-        throw StorageError(call: "rename", errno: errno, file: path)
-      }
-      guard unsafe graft_exchange_paths(temporaryPath, path) == 0 else {
-        throw StorageError(call: "renameat2", errno: errno, file: path)
-      }
-      Directory.remove(temporaryPath)
+    for folder in try Directory.folders(under: temporaryPath, for: path) {
+      try synchronizeDirectory(folder, for: path)
     }
-    try synchronizeDirectory(parent(of: path))
+    try synchronizeDirectory(temporaryPath, for: path)
+    if unsafe rename(temporaryPath, path) == 0 {
+      return try synchronizeDirectory(parent(of: path), for: path)
+    }
+    guard errno == EEXIST || errno == ENOTEMPTY else {
+      throw StorageError(call: "rename", errno: errno, file: path)
+    }
+    guard unsafe graft_exchange_paths(temporaryPath, path) == 0 else {
+      throw StorageError(call: "renameat2", errno: errno, file: path)
+    }
+    do {
+      try synchronizeDirectory(parent(of: path), for: path)
+    } catch {
+      // Whether the exchange lasts is unknown, so what is about to be removed must not be what was there.
+      unsafe graft_exchange_paths(temporaryPath, path)
+      throw error
+    }
+    // Not before the exchange lasts: else a loss of power could bring the old name back with some of its files.
+    Directory.remove(temporaryPath)
   }
 }

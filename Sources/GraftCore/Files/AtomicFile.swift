@@ -3,7 +3,7 @@ internal import Glibc
 /// A file that appears at its path whole, or not at all.
 ///
 /// Bytes go to a temporary sibling; ``commit()`` forces them to disk, renames and forces the directory. A value
-/// that is dropped without `commit` removes the sibling.
+/// that is dropped without `commit` removes the sibling; one that a killed process left is removed by the next that writes to the path.
 public final class AtomicFile: Sendable {
   /// Where the file will appear.
   public let path: String
@@ -17,8 +17,11 @@ public final class AtomicFile: Sendable {
     let path = try replaceableTarget(path)
     self.path = path
     try checkParent(of: path)
-    output = try OutputFile(creating: temporarySibling(of: path), for: path)
-    UnfinishedOutputs.insert(output.path)
+    output = try TemporarySibling.make(for: path) { sibling throws(StorageError) in
+      let output = try OutputFile(creating: sibling, for: path)
+      UnfinishedOutputs.insert(sibling)
+      return output.hold() ? output : nil
+    }.held
   }
 
   deinit {
@@ -32,7 +35,7 @@ public final class AtomicFile: Sendable {
     guard unsafe rename(output.path, path) == 0 else {
       throw StorageError(call: "rename", errno: errno, file: path)
     }
-    try synchronizeDirectory(parent(of: path))
+    try synchronizeDirectory(parent(of: path), for: path)
   }
 
   /// Writes a small file atomically.
@@ -77,16 +80,6 @@ func checkParent(of path: String) throws(StorageError) {
     .notFound, file: path, remedy: "there is no directory \(folder.escapedForTerminal)")
 }
 
-/// A path beside `path` that no one else uses.
-func temporarySibling(of path: String) -> String {
-  var random = SystemRandomNumberGenerator()
-  let tag = String(random.next() & 0xFFFF_FFFF, radix: 36)
-  var trimmed = path
-  while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
-  let name = trimmed.split(separator: "/").last.map(String.init) ?? "output"
-  return parent(of: trimmed) + "/.\(name).\(getpid())-\(tag).partial"
-}
-
 /// The directory that holds the last component of `path`.
 func parent(of path: String) -> String {
   var trimmed = path
@@ -95,10 +88,20 @@ func parent(of path: String) -> String {
   return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
 }
 
-/// Forces a directory's entries to disk.
-func synchronizeDirectory(_ path: String) throws(StorageError) {
-  let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
+/// Forces a directory's entries to disk; errors name the target that they are about.
+func synchronizeDirectory(_ path: String, for target: String) throws(StorageError) {
+  let descriptor = retryingInterrupted {
+    unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  }
+  guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: target) }
   defer { close(descriptor) }
-  guard fsync(descriptor) == 0 else { throw StorageError(call: "fsync", errno: errno, file: path) }
+  guard fsync(descriptor) == 0 else { throw StorageError(call: "fsync", errno: errno, file: target) }
+}
+
+/// Makes a call again as long as a signal interrupts it.
+func retryingInterrupted(_ call: () -> Int32) -> Int32 {
+  while true {
+    let result = call()
+    guard result < 0, errno == EINTR else { return result }
+  }
 }

@@ -21,6 +21,7 @@ public enum Directory {
     }
     defer { unsafe closedir(stream) }
     var names: [String] = []
+    errno = 0
     while let entry = unsafe readdir(stream) {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
@@ -28,14 +29,24 @@ public enum Directory {
         }
       }
       if name != ".", name != ".." { names.append(name) }
+      errno = 0
     }
+    guard errno == 0 else { throw StorageError(call: "readdir", errno: errno, file: path) }
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  /// Makes a directory unless it exists.
+  /// Makes a directory that lasts, unless it exists.
   public static func create(_ path: String) throws(StorageError) {
-    guard unsafe mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+    guard unsafe mkdir(path, 0o777) != 0 else {
+      do {
+        return try synchronizeDirectory(GraftCore.parent(of: path), for: path)
+      } catch {
+        unsafe rmdir(path)
+        throw error
+      }
+    }
     let code = errno
+    guard code != EEXIST else { return }
     try checkParent(of: path)
     throw StorageError(call: "mkdir", errno: code, file: path)
   }
@@ -76,12 +87,25 @@ public enum Directory {
     }
   }
 
-  /// All directories below a path.
-  static func folders(under path: String) -> [String] {
+  /// Removes a directory with all it holds, which is never seen in part: it loses its name first.
+  public static func discard(_ path: String) {
+    let hidden = TemporarySibling.name(for: path)
+    guard unsafe rename(path, hidden) == 0 else { return remove(path) }
+    remove(hidden)
+  }
+
+  /// All directories below a path; errors name the target that they are about.
+  static func folders(under path: String, for target: String) throws(StorageError) -> [String] {
+    var names: [String] = []
+    do {
+      names = try entries(of: path)
+    } catch {
+      throw StorageError(error.reason, file: target)
+    }
     var result: [String] = []
-    for name in (try? entries(of: path)) ?? [] where exists(at: path + "/" + name) {
+    for name in names where exists(at: path + "/" + name) {
       result.append(path + "/" + name)
-      result += folders(under: path + "/" + name)
+      result += try folders(under: path + "/" + name, for: target)
     }
     return result
   }

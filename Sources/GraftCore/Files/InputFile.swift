@@ -19,7 +19,9 @@ public final class InputFile: Sendable {
   ///
   /// FIFOs, devices, sockets and directories are refused without blocking on them.
   public init(path: String) throws(StorageError) {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = retryingInterrupted {
+      unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    }
     guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {

@@ -14,7 +14,9 @@ public final class OutputFile: Sendable {
 
   /// Creates a file that must not exist yet.
   init(creating path: String, for target: String) throws(StorageError) {
-    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+    let descriptor = retryingInterrupted {
+      unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+    }
     guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: target) }
     self.path = path
     self.target = target
@@ -33,9 +35,9 @@ public final class OutputFile: Sendable {
           unsafe pwrite(descriptor, base + done, wanted - done, off_t(offset + done))
         } ?? 0
       }
-      if count < 0 {
-        if errno == EINTR { continue }
-        throw StorageError(call: "pwrite", errno: errno, file: target)
+      guard count > 0 else {
+        if count < 0, errno == EINTR { continue }
+        throw StorageError(call: "pwrite", errno: count < 0 ? errno : EIO, file: target)
       }
       done += count
     }
@@ -84,7 +86,8 @@ public final class OutputFile: Sendable {
   /// Reserves the file's full size, so that a full disk is noticed before the first byte.
   public func reserve(byteCount: Int) throws(StorageError) {
     guard byteCount > 0 else { return }
-    let code = posix_fallocate(descriptor, 0, off_t(byteCount))
+    var code = EINTR
+    while code == EINTR { code = posix_fallocate(descriptor, 0, off_t(byteCount)) }
     switch code {
     case 0: return
     case EOPNOTSUPP, EINVAL:
@@ -103,7 +106,14 @@ public final class OutputFile: Sendable {
     graft_start_writeback(descriptor, offset, byteCount)
   }
 
+  /// Takes hold of the file for as long as it is open; false when someone else has it.
+  ///
+  /// Where a file system has no such locks, every hold is granted.
+  func hold() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK }
+
   /// Forces the bytes to the disk.
+  ///
+  /// A failure is final: the kernel may take pages for written that aren't, so the file is abandoned and the call never made again.
   func synchronize() throws(StorageError) {
     guard fsync(descriptor) == 0 else {
       throw StorageError(call: "fsync", errno: errno, file: target)

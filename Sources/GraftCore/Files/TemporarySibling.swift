@@ -1,0 +1,74 @@
+internal import Glibc
+
+/// The hidden names, beside a path, under which what is to appear there is written: `.name.process-number.partial`.
+///
+/// Who writes to one holds a lock on it, which the kernel gives up when the process ends, however it ends. So one whose lock is free was
+/// left by a process that was killed.
+enum TemporarySibling {
+  private static let suffix = ".partial"
+
+  /// Makes and holds a sibling that no one else uses, after removing those that nobody holds.
+  ///
+  /// - Parameter make: makes something at the path that it is given and takes hold of it; nil when someone else was quicker.
+  static func make<Held>(
+    for path: String, _ make: (String) throws(StorageError) -> Held?
+  ) throws(StorageError) -> (path: String, held: Held) {
+    removeAbandoned(beside: path)
+    // Another process may take a sibling for abandoned in the moment before it is held.
+    for _ in 0..<16 {
+      let sibling = name(for: path)
+      do throws(StorageError) {
+        if let held = try make(sibling), exists(sibling) { return (sibling, held) }
+        discard(sibling)
+      } catch {
+        discard(sibling)
+        throw StorageError(error.reason, file: path, remedy: error.remedy)
+      }
+    }
+    throw StorageError(call: "flock", errno: EWOULDBLOCK, file: path)
+  }
+
+  /// A path beside `path` that no one else uses.
+  static func name(for path: String) -> String {
+    var random = SystemRandomNumberGenerator()
+    let tag = String(random.next() & 0xFFFF_FFFF, radix: 36)
+    return "\(folder(of: path))/\(prefix(of: path))\(getpid())-\(tag)\(suffix)"
+  }
+
+  /// Removes the siblings that nobody holds; what can't be told or removed is left.
+  private static func removeAbandoned(beside path: String) {
+    let (folder, prefix) = (folder(of: path), prefix(of: path))
+    for name in (try? Directory.entries(of: folder)) ?? []
+    where name.hasPrefix(prefix) && name.hasSuffix(suffix)
+      && isTag(name.dropFirst(prefix.count).dropLast(suffix.count))
+    {
+      let sibling = folder + "/" + name
+      let descriptor = unsafe open(sibling, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+      guard descriptor >= 0 else { continue }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { Directory.remove(sibling) }
+      close(descriptor)
+    }
+  }
+
+  /// Whether a part of a name is a process and a number, as ``name(for:)`` makes it.
+  private static func isTag(_ text: Substring) -> Bool {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    return parts.count == 2 && Int(parts[0]) != nil && Int(parts[1], radix: 36) != nil
+  }
+
+  private static func discard(_ sibling: String) {
+    Directory.remove(sibling)
+    UnfinishedOutputs.remove(sibling)
+  }
+
+  private static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0
+  }
+
+  private static func folder(of path: String) -> String { parent(of: path) }
+
+  private static func prefix(of path: String) -> String {
+    ".\(path.split(separator: "/").last ?? "output")."
+  }
+}

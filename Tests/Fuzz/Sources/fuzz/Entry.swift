@@ -1,0 +1,71 @@
+import FuzzTargets
+import Glibc
+
+/// The target that `GRAFT_FUZZ` names.
+let target: FuzzTarget = {
+  let name = getenv("GRAFT_FUZZ").map { String(cString: $0) } ?? ""
+  guard let target = FuzzTarget.all.first(where: { $0.name == name }) else {
+    let names = FuzzTarget.all.map(\.name).joined(separator: " ")
+    fatalError("GRAFT_FUZZ names one of: \(names)")
+  }
+  return target
+}()
+
+/// libFuzzer's call before all others; with `GRAFT_FUZZ=targets` it lists them, with `dictionary:TARGET` a target's words.
+@_cdecl("LLVMFuzzerInitialize")
+public func initialize(
+  _ count: UnsafeMutablePointer<Int32>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>
+) -> Int32 {
+  let request = getenv("GRAFT_FUZZ").map { String(cString: $0) } ?? ""
+  if request == "targets" {
+    for target in FuzzTarget.all { print(([target.name] + target.seeds).joined(separator: " ")) }
+    exit(0)
+  }
+  for target in FuzzTarget.all where request == "dictionary:" + target.name {
+    for word in target.dictionary { print("\"" + word.utf8.map(escaped).joined() + "\"") }
+    exit(0)
+  }
+  return 0
+}
+
+/// A byte as libFuzzer's dictionaries spell it.
+private func escaped(_ byte: UInt8) -> String {
+  let isPlain = (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+  let digits = String(byte, radix: 16, uppercase: true)
+  return isPlain ? String(UnicodeScalar(byte)) : "\\x" + (digits.count < 2 ? "0" : "") + digits
+}
+
+/// libFuzzer's call for one input.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+  target.run(Array(UnsafeBufferPointer(start: start, count: count)))
+  return 0
+}
+
+/// libFuzzer's call for a changed input: half of the time its own mutations, else those that know the format.
+@_cdecl("LLVMFuzzerCustomMutator")
+public func mutate(
+  _ data: UnsafeMutablePointer<UInt8>, _ count: Int, _ maximum: Int, _ seed: UInt32
+) -> Int {
+  var mutator = Mutator(seed: seed, maximum: maximum)
+  let input = Array(UnsafeBufferPointer(start: data, count: count))
+  let mutant = mutator.mutant(of: input, target.structure).prefix(maximum)
+  for (position, byte) in mutant.enumerated() { data[position] = byte }
+  return mutant.count
+}
+
+@_silgen_name("LLVMFuzzerMutate")
+private func libFuzzerMutate(
+  _ data: UnsafeMutablePointer<UInt8>, _ count: Int, _ maximum: Int
+) -> Int
+
+/// libFuzzer's own mutations, the dictionary's words among them.
+func generalMutant(of bytes: [UInt8], atMost maximum: Int) -> [UInt8] {
+  var buffer = bytes + [UInt8](repeating: 0, count: max(64, maximum - bytes.count))
+  let room = min(buffer.count, max(maximum, 1))
+  let count = buffer.withUnsafeMutableBufferPointer {
+    libFuzzerMutate($0.baseAddress!, min(bytes.count, room), room)
+  }
+  return Array(buffer.prefix(count))
+}

@@ -1,0 +1,17 @@
+import Graft
+
+extension FuzzTarget {
+  /// A file of which nothing is known, as `graft inspect` and `graft verify` take it.
+  static let anything = FuzzTarget(
+    "anything",
+    seeds: [
+      "Formats/safetensors", "Formats/gguf", "Formats/shard-index", "Formats/word-vectors",
+    ],
+    dictionary: ["GGUF", "weight_map", "{\"", "1 1\na 1\n"], structure: .numbers,
+    run: fromFile { path, _ in
+      guard let checkpoint = try? OpenedCheckpoint(path: path) else { return }
+      _ = checkpoint.kind
+      let inspection = try? inspect(checkpoint)
+      _ = inspection?.json.serialized()
+    })
+}

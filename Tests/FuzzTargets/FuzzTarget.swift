@@ -1,0 +1,51 @@
+/// A reader with something to hold against any bytes: whatever they are, it ends, and what it accepts keeps its promises.
+///
+/// A broken promise traps, which the fuzzer and the replaying test both see.
+public struct FuzzTarget: Sendable {
+  /// The name on the command line, and of the folder of past failures.
+  public let name: String
+  /// The folders below `Formats` and `Fixtures` whose files are seeds.
+  public let seeds: [String]
+  /// Words that fit the format, for the fuzzer to put together.
+  public let dictionary: [String]
+  /// How the mutator takes an input apart.
+  public let structure: Structure
+  /// Reads an input.
+  public let run: @Sendable ([UInt8]) -> Void
+
+  /// What a mutator knows of a format.
+  public enum Structure: Sendable {
+    /// Nothing but that binary numbers stand in it.
+    case numbers
+    /// A length, that many bytes of JSON, and data.
+    case lengthAndHeader
+    /// Text.
+    case text
+  }
+
+  /// All targets: one that is added here is fuzzed, and its failures are replayed.
+  public static let all: [FuzzTarget] = [
+    .safetensors, .gguf, .json, .shardIndex, .wordVectors, .hdf5, .anything,
+  ]
+
+  init(
+    _ name: String, seeds: [String], dictionary: [String] = [], structure: Structure,
+    run: @escaping @Sendable ([UInt8]) -> Void
+  ) {
+    self.name = name
+    self.seeds = seeds
+    self.dictionary = dictionary
+    self.structure = structure
+    self.run = run
+  }
+
+  /// Runs a target from a file of bytes.
+  static func fromFile(
+    _ body: @escaping @Sendable (_ path: String, _ byteCount: Int) -> Void
+  ) -> @Sendable ([UInt8]) -> Void {
+    { bytes in
+      let file = InputInMemory(bytes)
+      withExtendedLifetime(file) { body(file.path, bytes.count) }
+    }
+  }
+}

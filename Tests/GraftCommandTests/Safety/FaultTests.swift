@@ -1,0 +1,130 @@
+import Foundation
+import GraftCore
+import Testing
+
+/// Every system call of every verb that writes fails, falls short, finds the disk full or is the last of the process: then what was there is
+/// there, or what was to be made, never a mixture.
+struct FaultTests {
+  /// A verb with its inputs, and what it makes of them when nothing goes wrong.
+  private struct Subject {
+    let verb: WritingVerb
+    let given: Scratch
+    let before: FileTree
+    let after: FileTree
+    let calls: [WatchedGraft.Call]
+
+    init(_ verb: WritingVerb) throws {
+      self.verb = verb
+      given = Scratch()
+      try verb.prepare(given)
+      before = FileTree(at: given.folder.path)
+      let folder = try Self.copy(of: given)
+      let outcome = try WatchedGraft.run(verb.arguments, root: folder.folder.path)
+      try #require(outcome.status == 0, "\(outcome.error)")
+      #expect(outcome.changedOutside == nil)
+      after = FileTree(at: folder.folder.path)
+      calls = outcome.calls
+      for target in verb.targets { try #require(after[target] != .nothing, "\(target)") }
+      #expect(after.unfinished == [])
+    }
+
+    static func copy(of folder: Scratch) throws -> Scratch {
+      let copy = Scratch()
+      try FileManager.default.removeItem(at: copy.folder)
+      try FileManager.default.copyItem(at: folder.folder, to: copy.folder)
+      return copy
+    }
+
+    /// What may stand at a target: what was there, what is made, or, in a run that saves more than once, an earlier save.
+    func isWhole(_ target: String, in tree: FileTree) -> Bool {
+      tree[target] == before[target] || tree[target] == after[target]
+        || verb.isTraining && isEarlierSave(tree[target], of: target)
+    }
+
+    private func isEarlierSave(_ tree: FileTree, of target: String) -> Bool {
+      switch tree {
+      case .nothing: false
+      case .file(let bytes): bytes.count == after[target].byteCount
+      case .folder:
+        tree.paths == after[target].paths
+          && tree.paths.allSatisfy { $0.hasSuffix(".json") || tree[$0].byteCount == after[target + "/" + $0].byteCount }
+      }
+    }
+  }
+
+  /// What goes wrong at a call, by what it is.
+  private static func plans(for call: WatchedGraft.Call, at number: Int) -> [WatchedGraft.Plan] {
+    var plans: [WatchedGraft.Plan] = [.error(at: number, EIO)]
+    if call.needsRoom { plans.append(.full(at: number)) }
+    if call.transfers { plans.append(.short(at: number)) }
+    if call.isInterruptible { plans.append(.error(at: number, EINTR)) }
+    if call.changes { plans.append(.kill(at: number)) }
+    return plans
+  }
+
+  @Test(arguments: WritingVerb.all)
+  func `whatever call goes wrong, the old is there or the new`(verb: WritingVerb) throws {
+    let subject = try Subject(verb)
+    #expect(subject.calls.contains(.synchronize) && subject.calls.contains(.rename))
+    for (position, call) in subject.calls.enumerated() {
+      for plan in Self.plans(for: call, at: position + 1) {
+        let folder = try Subject.copy(of: subject.given)
+        let outcome = try WatchedGraft.run(
+          verb.arguments, root: folder.folder.path, plan: plan)
+        let tree = FileTree(at: folder.folder.path)
+        let story: Comment = "\(verb.name), \(call), \(plan): \(outcome.status) \(outcome.error)"
+        #expect(outcome.changedOutside == nil, story)
+        for target in verb.targets {
+          #expect(subject.isWhole(target, in: tree), "\(target): \(story)")
+        }
+        if case .kill = plan {
+          #expect(outcome.status == -SIGKILL, story)
+          try goOn(subject, in: folder, tree, story)
+        } else {
+          judge(subject, outcome, plan, call, tree, story)
+        }
+      }
+    }
+  }
+
+  /// A fault that the process saw: it goes on and is right, or ends with an error of input and output that names the path.
+  private func judge(
+    _ subject: Subject, _ outcome: WatchedGraft.Outcome, _ plan: WatchedGraft.Plan,
+    _ call: WatchedGraft.Call, _ tree: FileTree, _ story: Comment
+  ) {
+    if outcome.status == 0 {
+      for target in subject.verb.targets { #expect(tree[target] == subject.after[target], story) }
+    } else {
+      #expect(outcome.status == 4, story)
+      #expect(outcome.error.hasPrefix("error: "), story)
+      #expect(outcome.error.split(separator: "\n").count <= 3, story)
+      let names = subject.verb.arguments.filter { outcome.error.contains("\n  " + $0) }
+      #expect(!names.isEmpty, story)
+      #expect(!outcome.error.contains(".partial"), story)
+    }
+    if case .short = plan { #expect(outcome.status == 0, story) }
+    // What can't be removed stays, until the next that writes there removes it.
+    if call != .remove, call != .list { #expect(tree.unfinished == [], story) }
+  }
+
+  /// After a kill the verb is run again, and nothing is left of the first attempt.
+  private func goOn(
+    _ subject: Subject, in folder: Scratch, _ tree: FileTree, _ story: Comment
+  ) throws {
+    let again = try WatchedGraft.run(
+      subject.verb.again(after: tree), root: folder.folder.path)
+    #expect(again.status == 0, "\(again.error) after \(story)")
+    let end = FileTree(at: folder.folder.path)
+    for target in subject.verb.targets {
+      #expect(end[target] == subject.after[target], "\(target) again after \(story)")
+    }
+    #expect(end.unfinished == [], story)
+  }
+}
+
+extension FileTree {
+  var byteCount: Int {
+    guard case .file(let bytes) = self else { return 0 }
+    return bytes.count
+  }
+}

@@ -1,0 +1,222 @@
+import Foundation
+import Glibc
+import GraftCore
+import Testing
+
+/// Paths that lead to no file, or to one that changes while it is read: every verb that reads tells so and leaves nothing.
+struct OddInputTests {
+  /// A verb and the places of its arguments where a path is read.
+  struct ReadingVerb: Sendable, CustomTestStringConvertible {
+    let arguments: [String]
+    /// The argument that is replaced.
+    let place: Int
+    var testDescription: String { arguments.joined(separator: " ") + " [\(place)]" }
+  }
+
+  static let verbs: [ReadingVerb] = [
+    (["inspect", "in"], [1]), (["verify", "in"], [1]), (["verify", "adapter", "--base", "in"], [1, 3]),
+    (["diff", "in", "in"], [1, 2]), (["convert", "in", "out"], [1]),
+    (["merge", "in", "adapter", "--out", "out"], [1, 2]),
+    (["warm-start", "model", "--vectors", "words.txt", "--out", "out"], [1, 3]),
+    (["train", "model", "--data", "data.txt", "--out", "out", "--steps", "1"], [1, 3]),
+    (["evaluate", "model", "--data", "data.txt"], [1, 3]),
+    (["generate", "model", "--prompt-file", "data.txt", "--max-tokens", "1"], [1, 3]),
+    (["report", "run", "--out", "out.html"], [1]),
+  ].flatMap { row in row.1.map { ReadingVerb(arguments: row.0, place: $0) } }
+
+  /// What stands at a path instead of a file, and the statuses that a verb may end with.
+  enum Oddity: String, CaseIterable, Sendable {
+    case nothing, fifo, device, socket, loop, dangling, emptyFolder, emptyFile, zeros
+
+    func make(at path: String) throws {
+      switch self {
+      case .nothing: break
+      case .fifo: try #require(mkfifo(path, 0o600) == 0)
+      case .device: try link("/dev/zero", path)
+      case .socket:
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        try #require(path.utf8.count < 108)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let status = withUnsafePointer(to: &address) {
+          $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+          }
+        }
+        try #require(status == 0)
+      case .loop: try link(path, path)
+      case .dangling: try link(path + "-nowhere", path)
+      case .emptyFolder: try Directory.create(path)
+      case .emptyFile: try Data().write(to: URL(filePath: path))
+      case .zeros: try Data(count: 4096).write(to: URL(filePath: path))
+      }
+    }
+
+    private func link(_ target: String, _ path: String) throws {
+      try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
+    }
+
+    var statuses: Set<Int32> {
+      switch self {
+      case .nothing, .fifo, .device, .socket, .loop, .dangling: [4]
+      // An empty directory holds no model; for a verb that wants a file it is no file.
+      case .emptyFolder: [3, 4]
+      case .emptyFile, .zeros: [2, 3]
+      }
+    }
+  }
+
+  private static func prepare(_ scratch: Scratch) throws {
+    let base = Graft.fixtures.appending(path: "golden/families/llama-tied")
+    try Directory.create(scratch("in"))
+    for name in ["config.json", "model.safetensors"] {
+      try FileManager.default.copyItem(
+        at: base.appending(path: name), to: scratch.url("in/" + name))
+    }
+    try Directory.create(scratch("adapter"))
+    for name in ["adapter_config.json", "adapter_model.safetensors"] {
+      try FileManager.default.copyItem(
+        at: Graft.fixtures.appending(path: "golden/lora/llama-tied/" + name),
+        to: scratch.url("adapter/" + name))
+    }
+    try FileManager.default.createSymbolicLink(
+      at: scratch.url("model"), withDestinationURL: Graft.fixtures.appending(path: "model"))
+    try Data("a 1 2\nb 3 4\n".utf8).write(to: scratch.url("words.txt"))
+    try Data("in the beginning\n".utf8).write(to: scratch.url("data.txt"))
+  }
+
+  @Test(arguments: verbs, Oddity.allCases)
+  func `is refused with its status, at once`(verb: ReadingVerb, oddity: Oddity) throws {
+    let scratch = Scratch()
+    try Self.prepare(scratch)
+    try oddity.make(at: scratch("odd"))
+    let names = scratch.names
+    var arguments = verb.arguments
+    arguments[verb.place] = "odd"
+    // A model is a directory, or a file alone; a run is a directory.
+    let outcome = try WatchedGraft.run(arguments, root: scratch.folder.path)
+    let story: Comment = "\(arguments): \(outcome.status) \(outcome.error)"
+    let isDefect = verb.arguments[0] == "verify" && outcome.status == 1
+    #expect(oddity.statuses.contains(outcome.status) || isDefect, story)
+    if !isDefect {
+      #expect(outcome.error.hasPrefix("error: "), story)
+      #expect(outcome.error.split(separator: "\n").count <= 3, story)
+      #expect(outcome.error.contains("odd"), story)
+    }
+    #expect(outcome.changedOutside == nil, story)
+    #expect(scratch.names == names, story)
+  }
+
+  @Test(arguments: WritingVerb.all.filter { !$0.isTraining })
+  func `a file that is cut while it is read is an error`(verb: WritingVerb) throws {
+    let given = Scratch()
+    try verb.prepare(given)
+    let before = FileTree(at: given.folder.path)
+    let calls = try WatchedGraft.run(
+      ["inspect", "in"], root: given.folder.path
+    ).calls
+    #expect(!calls.isEmpty)
+    var number = 0
+    var sawEnd = false
+    // Every read in turn, until there is none with that number.
+    while !sawEnd {
+      number += 1
+      let folder = Scratch()
+      try FileManager.default.removeItem(at: folder.folder)
+      try FileManager.default.copyItem(at: given.folder, to: folder.folder)
+      let outcome = try WatchedGraft.run(
+        verb.arguments, root: folder.folder.path, plan: .cut(at: number))
+      sawEnd = number >= outcome.calls.count
+      guard outcome.failedCount > 0 else { continue }
+      let tree = FileTree(at: folder.folder.path)
+      let story: Comment = "\(verb.name), read \(number): \(outcome.status) \(outcome.error)"
+      // Where what was cut away had been read, or isn't asked for, the verb succeeds.
+      #expect([0, 3, 4].contains(outcome.status), story)
+      #expect(tree.unfinished == [], story)
+      if outcome.status != 0 {
+        #expect(outcome.error.hasPrefix("error: "), story)
+        for target in verb.targets where !verb.arguments[1].hasPrefix(target) {
+          #expect(tree[target] == before[target], story)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: WritingVerb.all)
+  func `a disk that is read-only is an error of output`(verb: WritingVerb) throws {
+    let folder = Scratch()
+    try verb.prepare(folder)
+    let before = FileTree(at: folder.folder.path)
+    let outcome = try WatchedGraft.run(
+      verb.arguments, root: folder.folder.path, plan: .readOnly)
+    #expect(outcome.status == 4, "\(outcome.error)")
+    #expect(outcome.error.contains("Read-only file system"), "\(outcome.error)")
+    #expect(FileTree(at: folder.folder.path) == before)
+  }
+
+  @Test func `a limit on the size of files is an error of output, and leaves nothing`() throws {
+    let scratch = Scratch()
+    try Self.prepare(scratch)
+    let names = scratch.names
+    for target in ["out", "out.h5", "out.safetensors"] {
+      let (output, status) = try Shell.run(
+        "ulimit -f 100; exec graft convert in \(target) --quiet 2>&1", in: scratch.folder.path)
+      #expect(status == 4, "\(output)")
+      #expect(output.hasPrefix("error: "), "\(output)")
+      #expect(output.contains("File too large"), "\(output)")
+      #expect(scratch.names == names)
+    }
+  }
+
+  /// Whether this process may mount a file system for its children alone.
+  private static let mayMount: Bool = {
+    let command = "unshare -m sh -c 'mount -t tmpfs -o size=64k none /mnt' 2>/dev/null"
+    return (try? Shell.run(command, in: "/")).map { $0.status == 0 } ?? false
+  }()
+
+  @Test(.enabled(if: mayMount), arguments: [64, 192, 256, 270, 288])
+  func `a disk that is full is an error of output, and leaves nothing`(kibibytes: Int) throws {
+    let scratch = Scratch()
+    try Self.prepare(scratch)
+    for target in ["out", "out.h5", "out.safetensors", "zstd.h5 --compress zstd"] {
+      let (output, status) = try Shell.run(
+        """
+        exec unshare -m sh -c 'mount -t tmpfs -o size=\(kibibytes)k none /mnt && \
+        graft convert in /mnt/\(target) --quiet 2>&1; status=$?; ls -A /mnt; exit $status'
+        """, in: scratch.folder.path)
+      if status == 0 { continue }
+      #expect(status == 4, "\(kibibytes) KiB, \(target): \(output)")
+      #expect(output.hasPrefix("error: "), "\(output)")
+      // Nothing is listed after the message.
+      #expect(output.split(separator: "\n").allSatisfy { $0.hasPrefix("error: ") || $0.hasPrefix("  ") }, "\(output)")
+    }
+  }
+
+  @Test(arguments: [
+    ["convert", "in", "in", "--dtype", "f16"], ["convert", "in", "in", "--max-shard-size", "100KB"],
+    ["convert", "one.safetensors", "one.safetensors", "--dtype", "bf16"],
+    ["convert", "one.h5", "one.h5", "--compress", "zstd"],
+    ["convert", "words.txt", "words.txt", "--to", "glove"],
+    ["merge", "in", "adapter", "--out", "in"],
+  ])
+  func `input and output may be one path`(arguments: [String]) throws {
+    let scratch = Scratch()
+    try Self.prepare(scratch)
+    for file in ["one.safetensors", "one.h5"] {
+      #expect(try Graft.run("convert", "in", file, "--quiet", in: scratch.folder).status == 0)
+    }
+    let apart = Scratch()
+    let suffix = URL(filePath: arguments[1]).pathExtension
+    let target = apart("out" + (suffix.isEmpty ? "" : "." + suffix))
+    var other = arguments
+    other[arguments[0] == "merge" ? 4 : 2] = target
+    let expected = try Graft.run(other + ["--quiet"], in: scratch.folder)
+    #expect(expected.status == 0, "\(expected.error)")
+    let outcome = try Graft.run(arguments + ["--quiet"], in: scratch.folder)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(FileTree(at: scratch(arguments[1])) == FileTree(at: target))
+    #expect(FileTree(at: scratch.folder.path).unfinished == [])
+  }
+}
