@@ -11,7 +11,9 @@ extension FuzzTarget {
     run: fromFile { path, _ in
       guard let checkpoint = try? OpenedCheckpoint(path: path) else { return }
       _ = checkpoint.kind
-      let inspection = try? inspect(checkpoint)
-      _ = inspection?.json.serialized()
+      guard let inspection = try? inspect(checkpoint) else { return }
+      var count = 0
+      inspection.writeJSON { count += $0.count }
+      precondition(count > 0)
     })
 }

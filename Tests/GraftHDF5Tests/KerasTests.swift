@@ -35,7 +35,8 @@ import Testing
       file.output, tensors: reader.tensors, metadata: reader.metadata, keras: layout,
       compression: compression)
     for tensor in reader.tensors.indices {
-      try writer.write(bytes(of: tensor, reader).rawBytes, of: tensor, at: 0)
+      let bytes = try bytes(of: tensor, reader)
+      try writer.write(bytes.rawBytes, of: tensor, at: 0)
     }
     try writer.finish()
     try file.commit()

@@ -21,7 +21,7 @@ public enum ConversionForm: Sendable, Equatable {
   var hasPlaceForWords: Bool {
     switch self {
     case .hdf5, .gguf, .wordVectors: true
-    case .directory, .safetensorsFile: false
+    case .directory, .safetensorsFile, .keras: false
     }
   }
 
