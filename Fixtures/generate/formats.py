@@ -84,12 +84,13 @@ def safetensors_vectors():
 
     # S-5: metadata
     for name, value in (("number", '{"a":1}'), ("null-value", '{"a":null}'), ("nested", '{"a":{}}'),
-                        ("array", "[]"), ("null", "null")):
+                        ("array", "[]")):
         text = '{"__metadata__":' + value + "}"
         at = text.index(value) + (value.index(":") + 1 if ":" in value else 0)
         yield "reject", f"metadata-{name}", framed(text), "safetensors S-5", 8 + at
     yield "reject", "metadata-is-tensor", framed(
         '{"__metadata__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x"), "safetensors S-5", "[1]"
+    yield "accept", "metadata-null", framed('{"__metadata__":null}'), None, None
     yield "accept", "metadata-escapes", framed(
         {"__metadata__": {"": "\0\x1f\"\\\u2028", "é": "e\u0301"}}), None, None
 
@@ -260,6 +261,7 @@ def shard_index_vectors():
     yield "accept", "no-metadata", json.dumps({"weight_map": whole}).encode(), files, None, None
     yield "accept", "float-total", index(whole, total_size=12.0, total_parameters=3), files, None, None
     yield "accept", "more-members", json.dumps({"weight_map": whole, "x": [{}], "metadata": {"y": {}}}).encode(), files, None, None
+    yield "accept", "ties", index(whole, total_size=12, ties={"d": "a"}), files, None, None
     yield "accept", "folder", index({"a": "part/m.safetensors"}), {"part/m.safetensors": f32_file("a")}, None, None
     yield "accept", "empty", b'{"weight_map":{}}', {}, None, None
     yield "accept", "equivalent-names", index({"é": one, "e\u0301": two}), {one: f32_file("é"), two: f32_file("e\u0301")}, None, None
@@ -285,6 +287,9 @@ def shard_index_vectors():
     for name, total in (("negative", "-1"), ("fraction", "1.5"), ("huge", "1e30"), ("text", '"12"'), ("null", "null")):
         data = b'{"metadata":{"total_size":%s},"weight_map":{}}' % total.encode()
         yield "reject", f"total-{name}", data, {}, "shard-index I-6", 26 + (name == "text")
+    for name, ties in (("array", b"[]"), ("null", b"null"), ("number", b'{"d":1}')):
+        data = b'{"metadata":{"ties":%s},"weight_map":{}}' % ties
+        yield "reject", f"ties-{name}", data, {}, "shard-index I-10", 20 + 5 * (name == "number")
     yield "reject", "total-wrong", index(whole, total_size=11), files, "shard-index I-9", None
     yield "reject", "missing-tensor", index({**whole, "d": two}), files, "shard-index I-8", None
     yield "reject", "surplus-tensor", index({"a": one, "c": two}), files, "shard-index I-8", None

@@ -28,7 +28,7 @@ GENERATORS = {
     "text": "generate/text.py",
     "vectors": "generate/vectors.py",
 }
-PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "gensim", "mergekit"]
+PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "gensim", "mergekit", "diffusers", "mlx", "mlx_lm"]
 
 
 def generator(path: str) -> str:

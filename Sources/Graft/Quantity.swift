@@ -4,14 +4,17 @@ internal import Foundation
 package enum Quantity {
   /// Bytes with a binary unit: 513 B, 2.9 MiB.
   package static func bytes(_ count: Int) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-    var value = Double(count)
-    var unit = 0
-    while value >= 1024, unit < units.count - 1 {
-      value /= 1024
-      unit += 1
-    }
-    return unit == 0 ? "\(count) B" : String(format: "%.1f ", value) + units[unit]
+    guard count >= 1024 else { return "\(count) B" }
+    let units = ["KiB", "MiB", "GiB", "TiB"]
+    var shift = 10
+    while count >> shift >= 1024, shift < 40 { shift += 10 }
+    // Tenths of the unit, rounded to the nearest and from the middle to the even one.
+    let parts = (count & ((1 << shift) - 1)) * 10
+    var tenths = (count >> shift) * 10 + (parts >> shift)
+    let rest = parts & ((1 << shift) - 1)
+    let half = 1 << (shift - 1)
+    if rest > half || (rest == half && tenths % 2 == 1) { tenths += 1 }
+    return "\(tenths / 10).\(tenths % 10) \(units[shift / 10 - 1])"
   }
 
   /// A count with separators: 134,515,008.

@@ -41,6 +41,8 @@ enum Documentation {
     for (name, target) in [
       ("model", "Fixtures/model"), ("encoder", "Fixtures/golden/encoders/bert"),
       ("vectors.bin", "Fixtures/vectors/newtestament.bin"),
+      ("kohya.safetensors", "Fixtures/golden/layouts/kohya.safetensors"),
+      ("mlx-model", "Fixtures/golden/layouts/mlx-model"),
       ("gospels.txt", "Fixtures/text/gospels.txt"),
       ("revelation.txt", "Fixtures/text/revelation.txt"),
     ] {

@@ -13,22 +13,27 @@ import Testing
         format        safetensors, model
         architecture  LlamaForCausalLM
         parameters    1,369,728
-        size          2.6 MiB in BF16 2.6 MiB
+        size          2.6 MiB, all BF16
         tied          model.embed_tokens.weight = lm_head.weight
-        files         config.json, generation_config.json, tokenizer.json, tokenizer_config.json, training_log.txt
+        files         config.json, generation_config.json, tokenizer.json, tokenizer_config.json,
+                      training_log.txt
         metadata      format: pt
 
-        model.embed_tokens.weight                           BF16  [2048, 128]  512.0 KiB
-        model.layers.{0…5}.input_layernorm.weight           BF16  [128]          1.5 KiB  ×6
-        model.layers.{0…5}.mlp.down_proj.weight             BF16  [128, 352]   528.0 KiB  ×6
-        model.layers.{0…5}.mlp.gate_proj.weight             BF16  [352, 128]   528.0 KiB  ×6
-        model.layers.{0…5}.mlp.up_proj.weight               BF16  [352, 128]   528.0 KiB  ×6
-        model.layers.{0…5}.post_attention_layernorm.weight  BF16  [128]          1.5 KiB  ×6
-        model.layers.{0…5}.self_attn.k_proj.weight          BF16  [64, 128]     96.0 KiB  ×6
-        model.layers.{0…5}.self_attn.o_proj.weight          BF16  [128, 128]   192.0 KiB  ×6
-        model.layers.{0…5}.self_attn.q_proj.weight          BF16  [128, 128]   192.0 KiB  ×6
-        model.layers.{0…5}.self_attn.v_proj.weight          BF16  [64, 128]     96.0 KiB  ×6
-        model.norm.weight                                   BF16  [128]            256 B
+        model                                                       2.6 MiB
+        ├─ embed_tokens.weight                 BF16  [2048, 128]  512.0 KiB
+        ├─ layers.{0…5}                                             2.1 MiB
+        │  ├─ input_layernorm.weight           BF16  [128]          1.5 KiB  ×6
+        │  ├─ mlp                                                   1.5 MiB
+        │  │  ├─ down_proj.weight              BF16  [128, 352]   528.0 KiB  ×6
+        │  │  ├─ gate_proj.weight              BF16  [352, 128]   528.0 KiB  ×6
+        │  │  └─ up_proj.weight                BF16  [352, 128]   528.0 KiB  ×6
+        │  ├─ post_attention_layernorm.weight  BF16  [128]          1.5 KiB  ×6
+        │  └─ self_attn                                           576.0 KiB
+        │     ├─ k_proj.weight                 BF16  [64, 128]     96.0 KiB  ×6
+        │     ├─ o_proj.weight                 BF16  [128, 128]   192.0 KiB  ×6
+        │     ├─ q_proj.weight                 BF16  [128, 128]   192.0 KiB  ×6
+        │     └─ v_proj.weight                 BF16  [64, 128]     96.0 KiB  ×6
+        └─ norm.weight                         BF16  [128]            256 B
 
         """)
   }
@@ -38,18 +43,22 @@ import Testing
     #expect(outcome.status == 0)
     #expect(
       outcome.output == """
-        format      safetensors, adapter
-        parameters  3,584
-        size        14.0 KiB in F32 14.0 KiB
-        adapter     rank 8, alpha 32, scaling 4, 4 modules
-        base        ../../families/qwen3
-        files       adapter_config.json
-        metadata    format: pt
+        format        safetensors, adapter
+        parameters    3,584
+        size          14.0 KiB, all F32
+        adapter       PEFT LoRA, rank 8, alpha 32, scaling 4, 4 modules
+        tool          peft 0.21.2
+        base          ../../families/qwen3
+        files         adapter_config.json
+        metadata      format: pt
 
-        base_model.model.model.layers.{0,1}.self_attn.q_proj.lora_A.weight  F32  [8, 64]  4.0 KiB  ×2
-        base_model.model.model.layers.{0,1}.self_attn.q_proj.lora_B.weight  F32  [64, 8]  4.0 KiB  ×2
-        base_model.model.model.layers.{0,1}.self_attn.v_proj.lora_A.weight  F32  [8, 64]  4.0 KiB  ×2
-        base_model.model.model.layers.{0,1}.self_attn.v_proj.lora_B.weight  F32  [32, 8]  2.0 KiB  ×2
+        base_model.model.model.layers.{0,1}.self_attn                14.0 KiB
+        ├─ q_proj                                                     8.0 KiB
+        │  ├─ lora_A.weight                            F32  [8, 64]   4.0 KiB  ×2
+        │  └─ lora_B.weight                            F32  [64, 8]   4.0 KiB  ×2
+        └─ v_proj                                                     6.0 KiB
+           ├─ lora_A.weight                            F32  [8, 64]   4.0 KiB  ×2
+           └─ lora_B.weight                            F32  [32, 8]   2.0 KiB  ×2
 
         """)
   }
@@ -133,5 +142,137 @@ import Testing
     let lines = outcome.output.split(separator: "\n")
     #expect(lines.first?.hasPrefix("tensor") == true)
     #expect(lines.last?.hasSuffix("4 differ") == true, "\(outcome.output)")
+  }
+
+  // MARK: - Repair and pages
+
+  /// A model in three shards.
+  private func sharded() throws -> String {
+    let path = scratch("sharded")
+    let made = try Graft.run("convert", "model", path, "--max-shard-size", "1MB", "--quiet")
+    try #require(made.status == 0)
+    return path
+  }
+
+  @Test func `verify --repair says what was wrong and where the repaired checkpoint is`() throws {
+    let (path, out) = (try sharded(), scratch("repaired"))
+    try FileManager.default.removeItem(atPath: path + "/model.safetensors.index.json")
+    let outcome = try Graft.run("verify", path, "--repair", "--out", out, "--quiet")
+    #expect(outcome.status == 0)
+    #expect(outcome.error == "")
+    #expect(
+      outcome.output == """
+        repaired: \(path)/model.safetensors.index.json: no index, expected one of 3 shards
+        \(out): 56 tensors, 2.6 MiB in 3 files
+
+        """)
+    #expect(try Graft.run("diff", "model", out, "--quiet").status == 0)
+    let again = try Graft.run("verify", out, "--repair", "--out", scratch("more"), "--quiet")
+    #expect(again.output == "nothing to repair: 56 tensors, 2.6 MiB in 3 files\n")
+    #expect(scratch.names == ["repaired", "sharded"])
+  }
+
+  @Test func `verify --repair refuses with 3, and leaves nothing`() throws {
+    let path = try sharded()
+    let lost = path + "/model-00002-of-00003.safetensors"
+    try FileManager.default.removeItem(atPath: lost)
+    let outcome = try Graft.run("verify", path, "--repair", "--out", scratch("out"), "--quiet")
+    #expect(outcome.status == 3)
+    #expect(outcome.output == "")
+    #expect(
+      outcome.error == """
+        error: refused: a repair without all tensors
+          \(lost), found no such file, expected 23 tensors
+          get the file again: what isn't there can't be repaired
+
+        """)
+    #expect(scratch.names == ["sharded"])
+  }
+
+  @Test(arguments: [
+    (["verify", "model", "--repair"], "--repair needs --out: the input stays as it is"),
+    (["verify", "model", "--out", "x"], "--out and --overwrite are for --repair"),
+    (["inspect", "model", "--histograms"], "--histograms are drawn into --html"),
+    (
+      ["inspect", "model", "--html", "x", "--json"],
+      "--html writes a page; --tensors and --json print"
+    ),
+  ])
+  func `options without a meaning are refused`(arguments: [String], problem: String) throws {
+    let outcome = try Graft.run(arguments)
+    #expect(outcome.status == 2)
+    #expect(outcome.error.hasPrefix("error: \(problem)\n"))
+  }
+
+  @Test func `inspect --html writes over pages only, and nothing where it fails`() throws {
+    let page = scratch("page.html")
+    let outcome = try Graft.run("inspect", "model", "--html", page)
+    #expect(outcome.status == 0)
+    #expect(outcome.output == "56 tensors: \(page)\n")
+    try "notes".write(toFile: page, atomically: true, encoding: .utf8)
+    for target in [page, scratch("no/page.html"), "/dev/full"] {
+      let refused = try Graft.run("inspect", "model", "--html", target, "--histograms", "--quiet")
+      #expect(refused.status == 4, "\(target)")
+    }
+    #expect(try String(contentsOfFile: page, encoding: .utf8) == "notes")
+    #expect(scratch.names == ["page.html"])
+  }
+
+  @Test func `diff compares transposes where that is asked for`() throws {
+    let flags = ["--quiet", "--transposed"]
+    let outcome = try Graft.run(["diff", "model", "model"] + flags)
+    #expect(outcome.status == 0)
+    #expect(outcome.output == "56 tensors equal, 5 of 5 files equal\n")
+  }
+
+  @Test(arguments: ["safetensors", "gguf"])
+  func `inspect takes little memory for a hundred thousand tensors`(format: String) throws {
+    let path = scratch("many." + format)
+    let header = format == "gguf" ? Self.manyInGGUF() : Self.manyInSafetensors()
+    try Data(header.bytes).write(to: URL(filePath: path))
+    let file = try FileHandle(forUpdating: URL(filePath: path))
+    try file.truncate(atOffset: UInt64(header.bytes.count + header.dataBytes))
+    try file.close()
+    let outcome = try Graft.run("inspect", path, "--json")
+    #expect(outcome.status == 0)
+    #expect(
+      outcome.output.split(separator: "\n").count { $0.hasPrefix("    {\"name\"") } == 100_000)
+    #expect(outcome.peakBytes < 128 << 20, "\(outcome.peakBytes)")
+    let tree = try Graft.run("inspect", path)
+    #expect(
+      tree.output.split(separator: "\n").last?.hasPrefix("layers.{0…99}.experts.{0…999}.w") == true)
+  }
+
+  private static func manyInSafetensors() -> (bytes: [UInt8], dataBytes: Int) {
+    var text = "{"
+    for index in 0..<100_000 {
+      if index > 0 { text += "," }
+      text +=
+        "\"layers.\(index / 1000).experts.\(index % 1000).w\":{\"dtype\":\"U8\",\"shape\":[1],"
+      text += "\"data_offsets\":[\(index),\(index + 1)]}"
+    }
+    let bytes = Array((text + "}").utf8)
+    return ((0..<8).map { UInt8(truncatingIfNeeded: bytes.count >> ($0 * 8)) } + bytes, 100_000)
+  }
+
+  private static func manyInGGUF() -> (bytes: [UInt8], dataBytes: Int) {
+    var bytes: [UInt8] = Array("GGUF".utf8)
+    func append(_ value: Int, _ width: Int) {
+      for byte in 0..<width { bytes.append(UInt8(truncatingIfNeeded: value >> (byte * 8))) }
+    }
+    append(3, 4)
+    append(100_000, 8)
+    append(0, 8)
+    for index in 0..<100_000 {
+      let name = Array("layers.\(index / 1000).experts.\(index % 1000).w".utf8)
+      append(name.count, 8)
+      bytes += name
+      append(1, 4)
+      append(1, 8)
+      append(0, 4)
+      append(index * 32, 8)
+    }
+    append(0, (32 - bytes.count % 32) % 32)
+    return (bytes, 100_000 * 32)
   }
 }

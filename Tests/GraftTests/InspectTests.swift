@@ -9,7 +9,8 @@ import Testing
     #expect(inspection.architecture == "LlamaForCausalLM")
     #expect(inspection.byteCount == inspection.tensors.reduce(0) { $0 + $1.info.byteCount })
     #expect(inspection.bytesByDType.map(\.dtype) == [.bf16])
-    #expect(inspection.json["parameterCount"]?.int == inspection.parameterCount)
+    let json = try JSONValue.parse(inspection.jsonText, file: "json")
+    #expect(json["parameterCount"]?.int == inspection.parameterCount)
   }
 
   @Test func `gives the place of every tensor, where its bytes are`() throws {

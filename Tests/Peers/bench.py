@@ -19,7 +19,7 @@ import workspace  # first: sets the environment that the peers read when they ar
 from workspace import ROOT, THREADS, graft, scratch
 
 PAGE = ROOT / "Manual" / "Benchmarks.md"
-TOPICS = ["training", "workloads", "recompute", "kernels", "attention", "generation", "merging", "tokenizing", "scripture", "storage", "gguf_files"]
+TOPICS = ["training", "workloads", "recompute", "kernels", "attention", "generation", "merging", "tokenizing", "scripture", "storage", "gguf_files", "viewing"]
 PACKAGES = ["torch", "transformers", "peft", "tokenizers"]
 
 

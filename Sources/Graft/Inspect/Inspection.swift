@@ -3,7 +3,7 @@ public import GraftCore
 internal import GraftFormats
 internal import GraftModels
 
-/// What stands at a path: told from headers and small files, no tensor is read.
+/// What stands at a path: told from headers and small files; of tensors only an adapter's α are read.
 public struct Inspection: Sendable {
   /// The path.
   public let path: String
@@ -11,24 +11,42 @@ public struct Inspection: Sendable {
   public let format: CheckpointFormat
   /// What the checkpoint holds.
   public let kind: OpenedCheckpoint.Kind
+  /// Whose conventions its names, metadata and configuration follow, where they are known.
+  public let layout: Layout?
   /// The architecture that the configuration names.
   public let architecture: String?
-  /// The elements of all tensors; a stored copy of a tied tensor isn't counted twice.
+  /// The values of all tensors; a stored copy of a tied tensor isn't counted twice, and packed values are counted one by one.
   public let parameterCount: Int
   /// The bytes of all tensors.
   public let byteCount: Int
   /// The bytes of every dtype that occurs, the most first.
   public let bytesByDType: [(dtype: DType, byteCount: Int)]
   /// The tensors with their places.
-  public let tensors: [Place]
-  /// Sets of tensors that are one by the configuration.
+  public let tensors: Places
+  /// Sets of tensors that are one by the configuration or the metadata.
   public let ties: [[TensorName]]
-  /// What the configuration says of an adapter.
+  /// What names, metadata and configuration say of an adapter.
   public let adapter: AdapterFacts?
+  /// How weights are packed, where a configuration says it.
+  public let quantization: Quantization?
   /// The other files with their sizes.
   public let files: [(name: String, byteCount: Int)]
   /// The text metadata.
   public let metadata: [MetadataEntry]
+
+  /// Whose conventions a checkpoint follows.
+  public enum Layout: String, Sendable, CaseIterable {
+    /// PEFT: `adapter_config.json`, `base_model.model.….lora_A.weight`.
+    case peft
+    /// MLX and mlx-lm: metadata `format: mlx`, `lora_a`, packed weights with scales and biases.
+    case mlx
+    /// kohya's sd-scripts and LyCORIS: `lora_unet_….lora_down.weight`, `.alpha`, metadata `ss_…`.
+    case kohya
+    /// diffusers: `unet.….lora_A.weight`, `transformer.…`, models with a `_class_name`.
+    case diffusers
+    /// llama.cpp's adapters: `blk.0.attn_q.weight.lora_a`.
+    case gguf
+  }
 
   /// A tensor and where it stands.
   public struct Place: Sendable {
@@ -40,18 +58,36 @@ public struct Inspection: Sendable {
     public let offset: Int?
   }
 
-  /// An adapter's rank, scaling and modules.
+  /// An adapter's method, rank, scaling and modules.
   public struct AdapterFacts: Sendable {
-    /// The rank that isn't overridden for a module.
-    public let rank: Int
-    /// The α that isn't overridden for a module.
-    public let alpha: Double
-    /// The factor of B · A: α/r, or α/√r.
-    public let scaling: Double
-    /// The model that it was trained for, as the configuration spells it.
+    /// The method: LoRA, rsLoRA, DoRA, LoHa, LoKr, OFT or full.
+    public let method: String
+    /// The program that wrote it, as far as it says so.
+    public let tool: String?
+    /// The rank of most modules; nil where there is none.
+    public let rank: Int?
+    /// The α of most modules; nil where it isn't known.
+    public let alpha: Double?
+    /// The factor of B · A of most modules; nil where it isn't known.
+    public let scaling: Double?
+    /// The ranks with the number of their modules, the most first.
+    public let ranks: [(rank: Int, moduleCount: Int)]
+    /// The model that it was trained for, as the adapter spells it.
     public let base: String?
     /// The names of its modules.
     public let modules: [String]
+  }
+
+  /// How a model's weights are packed: groups of values share a scale.
+  public struct Quantization: Sendable {
+    /// The bits of a value, where they are the same everywhere or given as the rule.
+    public let bits: Int
+    /// The values that share a scale.
+    public let groupSize: Int
+    /// How values follow from bits: `affine`, `mxfp4` and so on.
+    public let mode: String
+    /// The modules whose weights are packed.
+    public let moduleCount: Int
   }
 }
 
@@ -62,63 +98,81 @@ public func inspect(_ checkpoint: OpenedCheckpoint) throws -> Inspection {
   let reader = checkpoint.reader
   let config: JSONValue =
     try checkpoint.json(ifPresent: "config.json") ?? .null
+  let recognition = try Recognition(checkpoint, config)
   let ties = checkpoint.ties(config)
-  let copies = Set(ties.flatMap { $0.dropFirst() })
-  var sizes: [DType: Int] = [:]
-  for tensor in reader.tensors { sizes[tensor.dtype, default: 0] += tensor.byteCount }
+  let copies = ties.flatMap { $0.dropFirst() }
+  var sizes: [(dtype: DType, byteCount: Int)] = []
+  for tensor in reader.tensors {
+    if let place = sizes.firstIndex(where: { $0.dtype == tensor.dtype }) {
+      sizes[place].byteCount += tensor.byteCount
+    } else {
+      sizes.append((tensor.dtype, tensor.byteCount))
+    }
+  }
+  let copied = copies.compactMap { reader.index(of: $0) }.reduce(0) {
+    $0 + reader.tensors[$1].shape.elementCount
+  }
   return Inspection(
-    path: checkpoint.path, format: reader.format, kind: checkpoint.kind,
+    path: checkpoint.path, format: reader.format, kind: recognition.kind,
+    layout: recognition.layout,
     architecture: config["architectures"]?[0]?.string ?? config["model_type"]?.string
-      ?? (reader as? GGUFReader)?["general.architecture"]?.string,
-    parameterCount: reader.tensors.reduce(0) {
-      $0 + (copies.contains($1.name) ? 0 : $1.shape.elementCount)
-    },
-    byteCount: reader.tensors.reduce(0) { $0 + $1.byteCount },
-    bytesByDType: sizes.map { ($0.key, $0.value) }.sorted {
+      ?? config["_class_name"]?.string ?? recognition.architecture,
+    parameterCount: (recognition.parameterCount ?? elementCount(of: reader)) - copied,
+    byteCount: sizes.reduce(0) { $0 + $1.byteCount },
+    bytesByDType: sizes.sorted {
       $0.byteCount == $1.byteCount
         ? $0.dtype.rawValue < $1.dtype.rawValue : $0.byteCount > $1.byteCount
     },
-    tensors: reader.tensors.indices.map { place(of: $0, in: reader) },
-    ties: ties,
-    adapter: checkpoint.kind == .adapter ? try facts(of: checkpoint) : nil,
+    tensors: Inspection.Places(reader), ties: ties, adapter: recognition.adapter,
+    quantization: recognition.quantization,
     files: checkpoint.files.map { ($0.name, $0.byteCount) }, metadata: reader.metadata)
 }
 
-private func place(of tensor: Int, in reader: any CheckpointReader) -> Inspection.Place {
-  let extent = reader.extent(of: tensor)
-  let file = extent?.file.path ?? reader.path
-  return Inspection.Place(
-    info: reader.tensors[tensor],
-    file: file.split(separator: "/").last.map(String.init) ?? file,
-    offset: extent?.range.lowerBound)
-}
-
-private func facts(of checkpoint: OpenedCheckpoint) throws -> Inspection.AdapterFacts {
-  let configuration = try checkpoint.adapterConfiguration()
-  let layout = try AdapterLayout(checkpoint.reader, configuration)
-  return Inspection.AdapterFacts(
-    rank: configuration.rank, alpha: configuration.alpha,
-    scaling: configuration.usesRSLoRA
-      ? configuration.alpha / Double(configuration.rank).squareRoot()
-      : configuration.alpha / Double(configuration.rank),
-    base: try checkpoint.json(LoRAConfiguration.fileName)["base_model_name_or_path"]?.string,
-    modules: layout.modules.map(\.path))
+private func elementCount(of reader: any CheckpointReader) -> Int {
+  reader.tensors.reduce(0) { $0 + $1.shape.elementCount }
 }
 
 extension OpenedCheckpoint {
-  /// The sets of tensors that `config.json` declares to be one, the first of each the one that counts.
+  /// The sets of tensors that are declared to be one, the first of each the one that counts: by `config.json`, or by metadata
+  /// that name the kept tensor of one left out, as `safetensors.torch.save_model` writes them.
   func ties(_ config: JSONValue) -> [[TensorName]] {
-    let names = Set(reader.tensors.map(\.name))
     if reader.format == .gguf {
-      let isTied = names.contains("token_embd.weight") && !names.contains("output.weight")
+      let isTied =
+        reader.index(of: "token_embd.weight") != nil && reader.index(of: "output.weight") == nil
       return isTied && kind == .model ? [["token_embd.weight", "output.weight"]] : []
     }
     let known = try? KnownArchitectures.configuration(config, file: path + "/config.json")
     guard kind == .model, let decoder = known as? any DecoderConfiguration,
       decoder.tiesEmbeddings,
-      let embedding = decoder.storedNames(of: decoder.embeddingName).first(where: names.contains)
-    else { return [] }
+      let embedding = decoder.storedNames(of: decoder.embeddingName).first(where: {
+        reader.index(of: $0) != nil
+      })
+    else { return recordedTies }
     return [[embedding, decoder.headName]]
+  }
+
+  /// The ties that safetensors metadata or an index record: left-out name to kept name.
+  private var recordedTies: [[TensorName]] {
+    guard reader.format == .safetensors else { return [] }
+    let indexed = (reader as? ShardedReader)?.index.ties ?? []
+    let records =
+      indexed.map { ($0.left, $0.kept) }
+      + reader.metadata.map { (TensorName($0.key), TensorName($0.value)) }
+    // A table of all names costs more than a few looks through the list.
+    let names = records.count > 4 ? Set(reader.tensors.map(\.name)) : nil
+    func holds(_ name: TensorName) -> Bool {
+      names?.contains(name) ?? (reader.index(of: name) != nil)
+    }
+    var ties: [[TensorName]] = []
+    for (left, kept) in records {
+      guard left != kept, holds(kept), !holds(left) else { continue }
+      if let place = ties.firstIndex(where: { $0[0] == kept }) {
+        ties[place].append(left)
+      } else {
+        ties.append([kept, left])
+      }
+    }
+    return ties
   }
 
   /// The configuration, where it is of a known architecture.

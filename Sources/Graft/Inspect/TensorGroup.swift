@@ -1,70 +1,35 @@
 public import GraftCore
 
-/// Tensors that differ only in a number of their name, such as the layer: shown as one.
+/// Tensors that differ only in numbers of their names, such as the layer: shown as one.
 public struct TensorGroup: Sendable, Equatable {
-  /// The name with ranges for numbers, for example `model.layers.{0…29}.mlp.up_proj.weight`.
-  public let name: String
+  /// A piece of a name: text, or the numbers that stand in its place, rising.
+  public enum Piece: Sendable, Equatable {
+    case text([UInt8])
+    case numbers([Int])
+  }
+
+  /// The name's components, which dots and slashes divide; each component begins with the divider before it.
+  public let components: [[Piece]]
   /// The positions of the tensors in the list that was folded.
   public let members: [Int]
 
-  /// Folds a list of tensors; those with another dtype or shape stand apart.
-  ///
-  /// Groups are in the order of their first tensors.
-  public static func fold(_ tensors: [TensorInfo]) -> [TensorGroup] {
-    var places: [Key: Int] = [:]
-    var groups: [(parts: [String], numbers: [[Int]], members: [Int])] = []
-    for (position, tensor) in tensors.enumerated() {
-      let (parts, numbers) = split(tensor.name)
-      let key = Key(parts: parts, dtype: tensor.dtype, shape: tensor.shape)
-      if let place = places[key] {
-        groups[place].numbers.append(numbers)
-        groups[place].members.append(position)
-      } else {
-        places[key] = groups.count
-        groups.append((parts, [numbers], [position]))
-      }
-    }
-    return groups.map { group in
-      TensorGroup(
-        name: name(of: group.parts, group.numbers), members: group.members)
+  /// The name with ranges for numbers, for example `model.layers.{0…29}.mlp.up_proj.weight`.
+  public var name: String { components.map(Self.label).joined() }
+
+  /// A component as it is shown, made safe for a terminal.
+  static func label(_ component: [Piece]) -> String {
+    component.map(label).joined()
+  }
+
+  private static func label(_ piece: Piece) -> String {
+    switch piece {
+    case .text(let bytes): String(decoding: bytes, as: UTF8.self).escapedForTerminal
+    case .numbers(let values): values.count == 1 ? "\(values[0])" : "{\(ranges(of: values))}"
     }
   }
 
-  private struct Key: Hashable {
-    let parts: [String]
-    let dtype: DType
-    let shape: Shape
-  }
-
-  /// Takes the numbers between dots out of a name; their places are empty parts.
-  private static func split(_ name: TensorName) -> (parts: [String], numbers: [Int]) {
-    var parts: [String] = []
-    var numbers: [Int] = []
-    for part in name.description.split(separator: ".", omittingEmptySubsequences: false) {
-      let isPlain = part == "0" || (part.first != "0" && part.allSatisfy(\.isASCIIDigit))
-      if isPlain, let number = Int(part) {
-        numbers.append(number)
-        parts.append("")
-      } else {
-        // An empty part of the name itself is not a number's place.
-        parts.append(part.isEmpty ? "\u{0}" : String(part))
-      }
-    }
-    return (parts, numbers)
-  }
-
-  private static func name(of parts: [String], _ numbers: [[Int]]) -> String {
-    var position = 0
-    return parts.map { part in
-      guard part.isEmpty else { return part == "\u{0}" ? "" : part }
-      defer { position += 1 }
-      let values = Set(numbers.map { $0[position] }).sorted()
-      return values.count == 1 ? "\(values[0])" : "{\(ranges(of: values))}"
-    }.joined(separator: ".")
-  }
-
-  /// Sorted numbers as runs: `0…3,7`; of many runs the first few.
-  private static func ranges(of values: [Int]) -> String {
+  /// Rising numbers as runs: `0…3,7`; of many runs the first few.
+  static func ranges(of values: [Int]) -> String {
     var runs: [ClosedRange<Int>] = []
     for value in values {
       if let last = runs.last, last.upperBound + 1 == value {
@@ -80,8 +45,13 @@ public struct TensorGroup: Sendable, Equatable {
     }
     return shown.joined(separator: ",") + (runs.count > 6 ? ",…\(values[values.count - 1])" : "")
   }
-}
 
-extension Character {
-  fileprivate var isASCIIDigit: Bool { ("0"..."9").contains(self) }
+  /// Folds a list of tensors; those with another dtype or shape stand apart.
+  ///
+  /// Groups are in the order of their first tensors.
+  public static func fold(_ tensors: [TensorInfo]) -> [TensorGroup] {
+    var folding = TensorFolding(capacity: tensors.count)
+    for tensor in tensors { folding.add(tensor) }
+    return folding.groups
+  }
 }

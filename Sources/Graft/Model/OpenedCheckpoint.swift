@@ -124,11 +124,14 @@ public struct OpenedCheckpoint: Sendable {
 
 // MARK: - Finding weights
 
-/// Opens the weights of a directory: PEFT's file, the one safetensors file, the index, or the only weight file there is.
+/// Opens the weights of a directory: the file of PEFT or mlx-lm, the one safetensors file, the index, or the only weight file there is.
 private func openWeights(inDirectory path: String) throws(StorageError) -> any CheckpointReader {
   let names = try Directory.entries(of: path)
   let isAdapter = names.contains(LoRAConfiguration.fileName)
-  let usual = (isAdapter ? [Adapter.fileName] : []) + ["model.safetensors", ShardIndex.fileName]
+  let usual =
+    (isAdapter ? [Adapter.fileName, "adapters.safetensors"] : []) + [
+      "model.safetensors", ShardIndex.fileName,
+    ]
   if let name = usual.first(where: names.contains) {
     return try openWeights(file: path + "/" + name)
   }
@@ -178,7 +181,7 @@ private func hasConfiguration(_ folder: String) -> Bool {
 
 /// The files of a directory that aren't weights, with those of its sub-directories; hidden ones and what a training run
 /// keeps beside its results are left out.
-private func companionFiles(in folder: String, below prefix: String) throws(StorageError)
+func companionFiles(in folder: String, below prefix: String) throws(StorageError)
   -> [CompanionFile]
 {
   var files: [CompanionFile] = []

@@ -94,8 +94,11 @@ enum Standard {
   }
 
   /// Prints text to standard output as it is, for streams; ends the process where nothing can be printed.
-  static func stream(_ text: String) {
-    let code = write(text, to: STDOUT_FILENO)
+  static func stream(_ text: String) { stream(Array(text.utf8)) }
+
+  /// Prints bytes of a text to standard output; ends the process where nothing can be printed.
+  static func stream(_ bytes: [UInt8]) {
+    let code = write(bytes, to: STDOUT_FILENO)
     guard code != 0 else { return }
     let reason = unsafe String(cString: strerror(code))
     error("error: the results can't be written\n  standard output: \(reason)")
@@ -103,14 +106,14 @@ enum Standard {
   }
 
   /// Prints a line to standard error, if anyone can read it.
-  static func error(_ text: String) { _ = write(text + "\n", to: STDERR_FILENO) }
+  static func error(_ text: String) { _ = write(Array((text + "\n").utf8), to: STDERR_FILENO) }
 
   /// Prints text to standard error as it is, for the progress bar.
-  static func errorStream(_ text: String) { _ = write(text, to: STDERR_FILENO) }
+  static func errorStream(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
 
   /// Writes all bytes and gives 0, or the error number.
-  private static func write(_ text: String, to descriptor: Int32) -> Int32 {
-    var bytes = Array(text.utf8)[...]
+  private static func write(_ text: [UInt8], to descriptor: Int32) -> Int32 {
+    var bytes = text[...]
     while !bytes.isEmpty {
       let count = unsafe bytes.withUnsafeBytes {
         unsafe Foundation.write(descriptor, $0.baseAddress, $0.count)

@@ -29,6 +29,9 @@ public protocol CheckpointReader: Sendable {
   /// Where a tensor's bytes lie in a file as one piece, for copying and mapping; nil when they don't
   /// (compressed, or text).
   func extent(of tensor: Int) -> FileExtent?
+
+  /// The open files that tensors are read from, each once.
+  var inputs: [InputFile] { get }
 }
 
 /// A run of bytes in an open file.
@@ -60,6 +63,16 @@ public struct MetadataEntry: Sendable, Hashable {
 }
 
 extension CheckpointReader {
+  /// The files of all tensors that lie in one as a piece.
+  public var inputs: [InputFile] {
+    var inputs: [InputFile] = []
+    for tensor in tensors.indices {
+      guard let file = extent(of: tensor)?.file, file !== inputs.last else { continue }
+      if !inputs.contains(where: { $0 === file }) { inputs.append(file) }
+    }
+    return inputs
+  }
+
   /// The position of a tensor by name; linear, so callers that ask often build their own index.
   public func index(of name: TensorName) -> Int? { tensors.firstIndex { $0.name == name } }
 

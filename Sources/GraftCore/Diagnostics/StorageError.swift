@@ -17,6 +17,8 @@ public struct StorageError: DiagnosableError, Equatable {
     case notFound
     /// The path leads to something that isn't a regular file (or a directory where one is meant).
     case notRegular(found: String)
+    /// The file was written to while it was read.
+    case changed(expectedBytes: Int, foundBytes: Int)
     /// A system call failed.
     case system(call: String, errno: Int32)
     /// The system gives no memory.
@@ -83,7 +85,7 @@ extension StorageError {
   private var kind: Diagnosis.Kind {
     switch reason {
     case .noMemory: .memory
-    case .notFound, .notRegular, .system, .noSpace, .alreadyExists: .inputOutput
+    case .notFound, .notRegular, .changed, .system, .noSpace, .alreadyExists: .inputOutput
     case .truncated, .malformed, .overflow, .limitExceeded, .unsupported, .refused, .mismatch,
       .unrecognized, .notRepresentable:
       .badInput
@@ -94,6 +96,7 @@ extension StorageError {
     switch reason {
     case .notFound: "no such file or directory"
     case .notRegular(let found): "expected a regular file, found \(found)"
+    case .changed: "the file was written to while it was read"
     case .system(let call, let code): "\(call) failed: \(describe(errno: code))"
     case .noMemory: "not enough memory"
     case .noSpace(let needed, let available):
@@ -116,7 +119,8 @@ extension StorageError {
     if let tensor { parts.append("tensor \(tensor)") }
     if let offset { parts.append("byte \(offset)") }
     switch reason {
-    case .truncated(_, let expected, let found):
+    case .changed(let expected, let found) where expected == found: break
+    case .truncated(_, let expected, let found), .changed(let expected, let found):
       parts.append("expected \(expected) bytes, found \(found)")
     case .malformed(_, let expected, let found), .mismatch(_, let expected, let found):
       parts.append("expected \(expected), found \(found.escapedForTerminal)")

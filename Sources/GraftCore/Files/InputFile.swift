@@ -9,6 +9,8 @@ public final class InputFile: Sendable {
   public let path: String
   /// The size when the file was opened.
   public let byteCount: Int
+  /// When the content was last changed, seen when the file was opened.
+  private let changed: FileTime
   /// The device and inode, which tell whether two paths are one file.
   public let identity: FileIdentity
   package let descriptor: Int32
@@ -32,10 +34,26 @@ public final class InputFile: Sendable {
     self.path = path
     self.descriptor = descriptor
     self.byteCount = Int(status.st_size)
+    self.changed = FileTime(status)
     self.identity = FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
   }
 
   deinit { close(descriptor) }
+
+  /// Checks that nobody wrote to the file since it was opened; another file may have taken its path.
+  ///
+  /// - Throws: ``StorageError/Reason/changed(expectedBytes:foundBytes:)``.
+  public func checkUnchanged() throws(StorageError) {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      throw StorageError(call: "fstat", errno: errno, file: path)
+    }
+    guard status.st_size == byteCount, FileTime(status) == changed else {
+      throw StorageError(
+        .changed(expectedBytes: byteCount, foundBytes: Int(status.st_size)), file: path,
+        remedy: "run this again when nothing writes to the file")
+    }
+  }
 
   /// Fills `buffer` with the bytes from `offset` on.
   ///
@@ -69,10 +87,20 @@ public final class InputFile: Sendable {
         .truncated(part: "data", expectedBytes: count, foundBytes: max(0, byteCount - offset)),
         file: path, offset: offset)
     }
-    var array = [UInt8](repeating: 0, count: count)
-    try array.withMutableRawBytes { (whole: inout MutableRawSpan) throws(StorageError) in
-      try read(at: offset, into: &whole)
+    var failure: StorageError?
+    // Safety: all bytes of the memory are read into before they count as initialized.
+    let array = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      var bytes = unsafe MutableRawSpan(
+        _unsafeBytes: UnsafeMutableRawBufferPointer(
+          rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]))
+      do throws(StorageError) {
+        try read(at: offset, into: &bytes)
+        initializedCount = count
+      } catch {
+        failure = error
+      }
     }
+    if let failure { throw failure }
     return array
   }
 
@@ -85,6 +113,17 @@ public final class InputFile: Sendable {
       )
     }
     return try file.bytes(at: 0, count: file.byteCount)
+  }
+}
+
+/// When a file's content was last changed.
+private struct FileTime: Equatable {
+  let seconds: Int
+  let nanoseconds: Int
+
+  init(_ status: stat) {
+    seconds = status.st_mtim.tv_sec
+    nanoseconds = status.st_mtim.tv_nsec
   }
 }
 

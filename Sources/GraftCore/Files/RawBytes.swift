@@ -33,6 +33,18 @@ extension Array where Element == UInt8 {
     }
   }
 
+  /// Whether the bytes come before others in the order of their values.
+  func precedes(_ other: [UInt8]) -> Bool {
+    let shared = Swift.min(count, other.count)
+    let order = unsafe withUnsafeBytes { left in
+      unsafe other.withUnsafeBytes { right in
+        guard let left = left.baseAddress, let right = right.baseAddress else { return Int32(0) }
+        return unsafe memcmp(left, right, shared)
+      }
+    }
+    return order == 0 ? count < other.count : order < 0
+  }
+
   /// Hashes the bytes as one run of memory.
   func hashBytes(into hasher: inout Hasher) {
     unsafe withUnsafeBytes { unsafe hasher.combine(bytes: $0) }

@@ -30,6 +30,19 @@ public struct JSONScanner: Sendable {
   /// How many containers are open.
   public var depth: Int { containers.count }
 
+  /// Whether a member or element was read and the next byte ends it: where a caller may go on by itself and ``resume(at:)``.
+  package var isBehindValue: Bool { expectation == .separator }
+
+  /// Goes on behind a later member or element of the same container, which the caller has read itself.
+  ///
+  /// - Precondition: ``isBehindValue``, and only whole members or elements lie between.
+  package mutating func resume(at position: Int) {
+    precondition(
+      isBehindValue && position >= self.position && position <= bytes.count,
+      "a place behind the same container's values")
+    self.position = position
+  }
+
   /// The next token.
   /// - Throws: ``StorageError`` with the rule that the text breaks.
   public mutating func next() throws(StorageError) -> JSONToken {

@@ -8,6 +8,9 @@ public struct TensorName: Hashable, Sendable, Comparable {
   /// Makes a name from its bytes.
   public init(utf8: some Sequence<UInt8>) { self.utf8 = Array(utf8) }
 
+  /// Makes a name from an array of its bytes, which it keeps.
+  public init(utf8: [UInt8]) { self.utf8 = utf8 }
+
   /// Makes a name from text.
   public init(_ text: String) { self.utf8 = Array(text.utf8) }
 
@@ -24,13 +27,13 @@ public struct TensorName: Hashable, Sendable, Comparable {
 
   /// Orders names by their bytes.
   public static func < (left: TensorName, right: TensorName) -> Bool {
-    left.utf8.lexicographicallyPrecedes(right.utf8)
+    left.utf8.precedes(right.utf8)
   }
 
   /// Whether the name ends with the bytes of `suffix`.
   public func hasSuffix(_ suffix: String) -> Bool {
-    let tail = Array(suffix.utf8)
-    return utf8.count >= tail.count && utf8.suffix(tail.count).elementsEqual(tail)
+    let count = suffix.utf8.count
+    return utf8.count >= count && utf8.suffix(count).elementsEqual(suffix.utf8)
   }
 
   /// Whether the name begins with the bytes of `prefix`.

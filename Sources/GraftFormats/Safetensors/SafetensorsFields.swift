@@ -7,6 +7,14 @@ struct SafetensorsFields {
   let begin: Int
   let end: Int
 
+  /// Takes fields that are read already.
+  init(dtype: DType, dimensions: [Int], begin: Int, end: Int) {
+    self.dtype = dtype
+    self.dimensions = dimensions
+    self.begin = begin
+    self.end = end
+  }
+
   /// Reads the object that follows a tensor's name.
   ///
   /// Further fields are skipped, as the reference implementation does.

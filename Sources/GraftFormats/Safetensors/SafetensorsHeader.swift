@@ -21,6 +21,8 @@ struct SafetensorsHeader {
   private(set) var metadata: [MetadataEntry] = []
 
   private let limits: FormatLimits
+  /// The names so far, once they no longer rise.
+  private var names: Set<TensorName>?
 
   /// The header's JSON text.
   static func bytes(
@@ -60,19 +62,24 @@ struct SafetensorsHeader {
       throw scanner.violation("S-4", "an object of tensors", at: 0)
     }
     // A tensor takes about a hundred bytes of header.
-    let expected = min(limits.tensors, bytes.count / 96)
-    var names = Set<TensorName>(minimumCapacity: expected)
-    entries.reserveCapacity(expected)
+    entries.reserveCapacity(min(limits.tensors, bytes.count / 96))
+    let dtypes = SafetensorsDTypes()
+    var shapes = SafetensorsShapes()
+    var hasMetadata = false
     while true {
+      try readUsualEntries(bytes, &scanner, dtypes, &shapes)
       let token = try scanner.next()
       guard token.kind == .key else { break }
       let name = TensorName(utf8: scanner.contents(of: token))
-      guard names.insert(name).inserted else { throw scanner.repeated(token) }
       if name == "__metadata__" {
+        guard !hasMetadata else { throw scanner.repeated(token) }
+        hasMetadata = true
         try readMetadata(&scanner)
       } else {
+        guard isNew(name) else { throw scanner.repeated(token) }
         do {
-          try readTensor(name, token.range.lowerBound, &scanner)
+          let fields = try SafetensorsFields(&scanner)
+          try add(name, token.range.lowerBound, fields, scanner)
         } catch {
           var named = error
           named.tensor = name
@@ -83,8 +90,44 @@ struct SafetensorsHeader {
     _ = try scanner.next()
   }
 
+  /// Reads entries as long as they are spelled in the usual way, and leaves the scanner behind them.
+  private mutating func readUsualEntries(
+    _ bytes: [UInt8], _ scanner: inout JSONScanner, _ dtypes: SafetensorsDTypes,
+    _ shapes: inout SafetensorsShapes
+  ) throws(StorageError) {
+    guard scanner.isBehindValue, scanner.depth == 1 else { return }
+    var position = scanner.position
+    defer { scanner.resume(at: position) }
+    while let entry = SafetensorsEntryText(bytes.span, at: position, dtypes, &shapes) {
+      let name = TensorName(utf8: Array(bytes[entry.name]))
+      // What is wrong is told by the other reader, which comes to the same entry next.
+      guard isNew(name), entries.count < limits.tensors else { return }
+      do {
+        try add(name, entry.name.lowerBound, entry.fields, scanner)
+      } catch {
+        var named = error
+        named.tensor = name
+        throw named
+      }
+      position = entry.end
+    }
+  }
+
+  /// Whether no tensor has the name yet; names that rise, as in most files, need no table.
+  private mutating func isNew(_ name: TensorName) -> Bool {
+    if names == nil {
+      guard let last = entries.last?.info.name, !(last < name) else { return true }
+      var table = Set<TensorName>(minimumCapacity: entries.capacity)
+      for entry in entries { table.insert(entry.info.name) }
+      names = table
+    }
+    return names?.contains(name) == false
+  }
+
   private mutating func readMetadata(_ scanner: inout JSONScanner) throws(StorageError) {
     let start = try scanner.next()
+    // MLX writes null where it has none.
+    guard start.kind != .null else { return }
     guard start.kind == .objectStart else {
       throw scanner.violation("S-5", "metadata of strings", at: start.range.lowerBound)
     }
@@ -103,8 +146,8 @@ struct SafetensorsHeader {
     }
   }
 
-  private mutating func readTensor(
-    _ name: TensorName, _ position: Int, _ scanner: inout JSONScanner
+  private mutating func add(
+    _ name: TensorName, _ position: Int, _ fields: SafetensorsFields, _ scanner: JSONScanner
   ) throws(StorageError) {
     guard entries.count < limits.tensors else {
       throw StorageError(
@@ -112,7 +155,6 @@ struct SafetensorsHeader {
           limit: "tensors (safetensors S-14)", maximum: limits.tensors, found: "another one"),
         file: scanner.file, offset: scanner.base + position)
     }
-    let fields = try SafetensorsFields(&scanner)
     let info: TensorInfo
     do throws(ShapeError) {
       info = try TensorInfo(name: name, dtype: fields.dtype, shape: Shape(fields.dimensions))
@@ -128,6 +170,7 @@ struct SafetensorsHeader {
         file: scanner.file, offset: scanner.base + position)
     }
     entries.append(Entry(info: info, begin: fields.begin, position: scanner.base + position))
+    names?.insert(name)
   }
 
   /// The entries in the order of their bytes, known to cover a data buffer without hole or overlap.

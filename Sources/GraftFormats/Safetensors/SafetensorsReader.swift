@@ -58,6 +58,9 @@ public struct SafetensorsReader: CheckpointReader {
     }
   }
 
+  /// The one file.
+  public var inputs: [InputFile] { [file] }
+
   /// Where a tensor's bytes lie.
   public func extent(of tensor: Int) -> FileExtent? {
     FileExtent(file: file, range: starts[tensor]..<starts[tensor] + tensors[tensor].byteCount)

@@ -21,9 +21,23 @@ public struct ShardIndex: Sendable, Equatable {
   public let placements: [Placement]
   /// The bytes of all tensors, where the index says it.
   public let totalByteCount: Int?
+  /// Tensors that stand in no shard because they are another one.
+  public let ties: [Tie]
+
+  /// A tensor that was left out, and the one that it is.
+  public struct Tie: Sendable, Equatable {
+    /// The name that stands in no shard.
+    public let left: TensorName
+    /// The tensor that it is.
+    public let kept: TensorName
+  }
 
   /// Makes an index of tensors by shard.
-  public init(shards: [(name: String, tensors: [TensorInfo])]) {
+  public init(
+    shards: [(name: String, tensors: [TensorInfo])],
+    ties: [(left: TensorName, kept: TensorName)] = []
+  ) {
+    self.ties = ties.map { Tie(left: $0.left, kept: $0.kept) }
     let sorted = shards.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     self.shards = sorted.map(\.name)
     placements = sorted.enumerated().flatMap { shard, content in
@@ -62,14 +76,19 @@ public struct ShardIndex: Sendable, Equatable {
     shards = names.map(\.text)
     placements = parser.placements.map { Placement(tensor: $0.tensor, shard: ranks[$0.shard]) }
     totalByteCount = parser.totalByteCount
+    ties = parser.ties
   }
 
   /// The index as other tools write it: keys sorted, two spaces, a final newline.
   public var serialized: [UInt8] {
-    let total = totalByteCount.map { [(key: "total_size", value: JSONValue($0))] } ?? []
+    var facts = totalByteCount.map { [(key: "total_size", value: JSONValue($0))] } ?? []
+    if !ties.isEmpty {
+      let members = ties.map { (key: $0.left.text, value: JSONValue.string($0.kept.text)) }
+      facts.append(("ties", .object(JSONObject(members: members))))
+    }
     let map = placements.map { (key: $0.tensor.text, value: JSONValue.string(shards[$0.shard])) }
     let index: JSONValue = [
-      "metadata": .object(JSONObject(members: total)),
+      "metadata": .object(JSONObject(members: facts)),
       "weight_map": .object(JSONObject(members: map)),
     ]
     return Array((index.serialized(sortedKeys: true) + "\n").utf8)

@@ -5,6 +5,7 @@ struct ShardIndexParser {
   private(set) var shards: [TensorName: Int] = [:]
   private(set) var placements: [ShardIndex.Placement] = []
   private(set) var totalByteCount: Int?
+  private(set) var ties: [ShardIndex.Tie] = []
   private var scanner: JSONScanner
   private let limits: FormatLimits
 
@@ -75,6 +76,10 @@ struct ShardIndexParser {
     var keys = Set<TensorName>()
     while let key = try nextKey(&keys) {
       let value = try scanner.next()
+      if scanner.matches(key, "ties") {
+        try readTies(value)
+        continue
+      }
       guard scanner.matches(key, "total_size") else {
         try scanner.skip(value)
         continue
@@ -85,6 +90,22 @@ struct ShardIndexParser {
         size >= 0
       else { throw violation("I-6", "a whole number of bytes", value) }
       totalByteCount = scanner.unsigned(value).flatMap(Int.init(exactly:)) ?? size
+    }
+  }
+
+  private mutating func readTies(_ start: JSONToken) throws(StorageError) {
+    guard start.kind == .objectStart else {
+      throw violation("I-10", "an object of tensor names", start)
+    }
+    var names = Set<TensorName>()
+    while let key = try nextKey(&names) {
+      let value = try scanner.next()
+      guard value.kind == .string else { throw violation("I-10", "the name of a tensor", value) }
+      ties.append(
+        ShardIndex.Tie(
+          left: TensorName(utf8: scanner.contents(of: key)),
+          kept: TensorName(utf8: scanner.contents(of: value))))
+      guard ties.count <= limits.tensors else { throw limit("ties", limits.tensors, key) }
     }
   }
 

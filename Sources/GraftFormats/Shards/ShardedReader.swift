@@ -51,6 +51,9 @@ public struct ShardedReader: CheckpointReader {
     try shards[place.shard].read(place.tensor, at: byteOffset, into: &buffer)
   }
 
+  /// The shards' files.
+  public var inputs: [InputFile] { shards.map(\.file) }
+
   /// Where a tensor's bytes lie in its shard.
   public func extent(of tensor: Int) -> FileExtent? {
     let place = places[tensor]

@@ -63,6 +63,9 @@ public final class HDF5Reader: CheckpointReader {
     return FileExtent(file: store.input, range: offset..<offset + datasets[tensor].byteCount)
   }
 
+  /// The one file.
+  public var inputs: [InputFile] { [store.input] }
+
   /// The tokens of an embedding table by row; nil when the file holds none.
   ///
   /// - Throws: ``StorageError`` when they can't be read or don't fit together.

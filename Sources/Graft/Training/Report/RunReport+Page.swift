@@ -6,30 +6,17 @@ extension RunReport {
   private static let maximumRows = 500
 
   /// The page.
-  var page: Markup {
-    .element(
-      "html", ["lang": "en"],
-      [
+  var page: ReportPage {
+    ReportPage(
+      title: title,
+      body: [
+        summary,
         .element(
-          "head", [:],
-          [
-            .element("meta", ["charset": "utf-8"]),
-            .element(
-              "meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"]),
-            .element("meta", ["name": "color-scheme", "content": "light dark"]),
-            .element("title", [:], title), .element("style", [:], [Self.style]),
-          ]),
+          "main", [:],
+          charts.map(\.markup) + sections.prefix(1).map(Self.block)),
         .element(
-          "body", [:],
-          [
-            .element("h1", [:], title), summary,
-            .element(
-              "main", [:],
-              charts.map(\.markup) + sections.prefix(1).map(Self.block)),
-            .element(
-              "div", ["class": "facts"], sections.dropFirst().map(Self.block) + [.text(" ")]),
-            steps,
-          ]),
+          "div", ["class": "facts"], sections.dropFirst().map(Self.block) + [.text(" ")]),
+        steps,
       ])
   }
 
@@ -52,11 +39,7 @@ extension RunReport {
         ("median tokens per second", Quantity.count(Int(rates[rates.count / 2].rounded()))))
       figures.append(("peak memory", Quantity.bytes(records.map(\.peakBytes).max() ?? 0)))
     }
-    return .element(
-      "dl", ["class": "figures"],
-      figures.map {
-        .element("div", [:], [.element("dt", [:], $0.0), .element("dd", [:], $0.1)])
-      } + [.text(" ")])
+    return ReportPage.figures(figures)
   }
 
   /// The time that the steps took, without validation and saving.
@@ -116,18 +99,7 @@ extension RunReport {
   // MARK: - Tables
 
   private static func block(_ section: Section) -> Markup {
-    .element(
-      "section", [:],
-      [
-        .element("h2", [:], section.title),
-        .element(
-          "table", [:],
-          section.facts.map {
-            .element(
-              "tr", [:],
-              [.element("th", ["scope": "row"], $0.name), .element("td", [:], $0.value)])
-          }),
-      ])
+    ReportPage.facts(section.title, section.facts.map { ($0.name, .text($0.value)) })
   }
 
   private var steps: Markup {
@@ -165,49 +137,4 @@ extension RunReport {
     ]
     return .element("tr", [:], cells.map { .element("td", [:], $0) })
   }
-
-  private static let style = Markup.literal(
-    """
-    :root { --ground: #fff; --ink: #1b1f24; --soft: #59636e; --rule: #e3e7eb; --a: #0b57d0; --b: #b3480a; }
-    @media (prefers-color-scheme: dark) {
-      :root { --ground: #14171a; --ink: #e6e9ec; --soft: #9aa4ae; --rule: #2c3238; --a: #7db2ff; --b: #ffab70; }
-    }
-    body { background: var(--ground); color: var(--ink); font: 16px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 86rem; padding: 0 1rem; }
-    h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
-    main { display: grid; gap: 2rem 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
-    figure { margin: 0; }
-    figcaption, h2 { font-size: 1rem; font-weight: 600; margin: 0 0 0.25rem; }
-    svg { display: block; height: auto; width: 100%; }
-    svg text { fill: var(--soft); font-size: 12px; }
-    .axis { stroke: var(--soft); }
-    .grid { stroke: var(--rule); }
-    .line { fill: none; stroke-linejoin: round; stroke-width: 1.75; }
-    .faint { stroke-opacity: 0.4; stroke-width: 1; }
-    path.series0 { stroke: var(--a); }
-    path.series1 { stroke: var(--b); }
-    path.band { fill-opacity: 0.2; stroke: none; }
-    path.band.series0, circle.series0 { fill: var(--a); }
-    path.band.series1, circle.series1 { fill: var(--b); }
-    .legend { color: var(--soft); font-size: 0.875rem; margin: 0.25rem 0 0; }
-    .key { margin-right: 1rem; }
-    .key i { display: inline-block; margin-right: 0.4rem; vertical-align: middle; width: 1rem; height: 3px; }
-    .key i.faint { height: 1px; opacity: 0.6; }
-    .key i.marks { border-radius: 50%; height: 0.5rem; width: 0.5rem; }
-    .series0 i { background: var(--a); }
-    .series1 i { background: var(--b); }
-    .figures { border-bottom: 1px solid var(--rule); display: flex; flex-wrap: wrap; gap: 0.5rem 2rem; margin: 0 0 1.5rem; padding-bottom: 1rem; }
-    .figures dt { color: var(--soft); font-size: 0.875rem; }
-    .figures dd { font-size: 1.25rem; margin: 0; }
-    .facts { columns: 28rem; column-gap: 1.5rem; margin: 2rem 0; }
-    .facts section { break-inside: avoid; padding-bottom: 1.5rem; }
-    table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-    section table { width: 100%; }
-    th, td { border-bottom: 1px solid var(--rule); font-weight: normal; padding: 0.2rem 0.75rem 0.2rem 0; text-align: left; vertical-align: top; }
-    th { color: var(--soft); }
-    section th { width: 13rem; }
-    td { overflow-wrap: anywhere; }
-    .steps th, .steps td { text-align: right; }
-    details { overflow-x: auto; }
-    summary { cursor: pointer; }
-    """)
 }

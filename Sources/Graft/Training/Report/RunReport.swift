@@ -105,14 +105,13 @@ public struct RunReport: Sendable {
   }
 
   /// The HTML.
-  public var html: [UInt8] { Array(("<!DOCTYPE html>\n" + page.source + "\n").utf8) }
+  public var html: [UInt8] { page.html }
 
   /// Writes the HTML, which replaces no file but a page; it appears whole or not at all.
   ///
   /// - Throws: ``StorageError`` when something else stands there, or the system can't write.
   public func write(to path: String) throws(StorageError) {
-    try Self.checkTarget(path)
-    try AtomicFile.write(html, to: path)
+    try page.write(to: path)
   }
 
   /// Checks that the page of a run can be written to a path.
@@ -134,11 +133,7 @@ public struct RunReport: Sendable {
       }
       guard Directory.exists(at: run) else { return }
     }
-    try OutputTarget(path, overwrites: false).checkReport { (file) throws(StorageError) in
-      let start = try file.bytes(at: 0, count: min(file.byteCount, 64))
-      let text = String(decoding: start, as: UTF8.self).lowercased()
-      return ["<!doctype html", "<html"].contains { text.hasPrefix($0) }
-    }
+    try ReportPage.checkTarget(path)
   }
 }
 

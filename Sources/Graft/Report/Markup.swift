@@ -29,6 +29,11 @@ struct Markup {
     element(name, attributes, [.text(text.isEmpty ? " " : text)])
   }
 
+  /// Pieces one after another.
+  static func joined(_ pieces: [Markup]) -> Markup {
+    Markup(source: pieces.map(\.source).joined())
+  }
+
   /// Escapes what HTML and XML give a meaning to, and replaces control characters, which neither allows.
   private static func escaped(_ text: String) -> String {
     var result = ""

@@ -1,0 +1,39 @@
+public import GraftCore
+
+extension Inspection {
+  /// The tensors of a checkpoint with their places, which are looked up when they are asked for.
+  public struct Places: RandomAccessCollection, Sendable {
+    /// The tensors alone.
+    public let infos: [TensorInfo]
+    private let reader: any CheckpointReader
+    private let ownName: String
+    private let fileNames: [ObjectIdentifier: String]
+
+    init(_ reader: any CheckpointReader) {
+      func name(_ path: String) -> String {
+        path.split(separator: "/").last.map(String.init) ?? path
+      }
+      self.reader = reader
+      infos = reader.tensors
+      ownName = name(reader.path)
+      fileNames = Dictionary(
+        reader.inputs.map { (ObjectIdentifier($0), name($0.path)) },
+        uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The first position.
+    public var startIndex: Int { 0 }
+    /// The number of tensors.
+    public var endIndex: Int { infos.count }
+
+    /// A tensor with its place.
+    public subscript(position: Int) -> Place {
+      guard let extent = reader.extent(of: position) else {
+        return Place(info: infos[position], file: ownName, offset: nil)
+      }
+      let name = fileNames[ObjectIdentifier(extent.file)]
+      return Place(
+        info: infos[position], file: name ?? ownName, offset: extent.range.lowerBound)
+    }
+  }
+}
