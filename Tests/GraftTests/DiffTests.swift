@@ -8,13 +8,19 @@ import Testing
   private func write(_ tensors: [(TensorName, DType, [UInt8])], to name: String) throws
     -> OpenedCheckpoint
   {
-    let infos = try tensors.map { name, dtype, bytes in
-      try TensorInfo(name: name, dtype: dtype, shape: [bytes.count / dtype.layout.bytes])
+    try write(tensors.map { ($0, $1, [$2.count / $1.layout.bytes], $2) }, to: name)
+  }
+
+  private func write(_ tensors: [(TensorName, DType, Shape, [UInt8])], to name: String) throws
+    -> OpenedCheckpoint
+  {
+    let infos = try tensors.map { name, dtype, shape, _ in
+      try TensorInfo(name: name, dtype: dtype, shape: shape)
     }
     let file = try AtomicFile(path: workspace(name))
     let writer = try SafetensorsWriter(infos, to: file.output)
     for (index, info) in writer.tensors.enumerated() {
-      let bytes = try #require(tensors.first { $0.0 == info.name }).2
+      let bytes = try #require(tensors.first { $0.0 == info.name }).3
       try writer.write(bytes.rawBytes, of: index, at: 0)
     }
     try writer.finish()
@@ -50,8 +56,8 @@ import Testing
     let a = try write([("w", .f32, floats([1, 2]))], to: "a.safetensors")
     let b = try write([("w", .f32, floats([1, 2.5]))], to: "b.safetensors")
     #expect(try !diff(a, b).isWithinTolerance)
-    #expect(try !diff(a, b, tolerance: 0.49).isWithinTolerance)
-    #expect(try diff(a, b, tolerance: 0.5).isWithinTolerance)
+    #expect(try !diff(a, b, options: DiffOptions(tolerance: 0.49)).isWithinTolerance)
+    #expect(try diff(a, b, options: DiffOptions(tolerance: 0.5)).isWithinTolerance)
   }
 
   @Test func `takes equal NaNs and infinities for equal, and no tolerance for others`() throws {
@@ -69,7 +75,7 @@ import Testing
     let other = try write(
       [("w", .f32, floats([.nan, 1, -.infinity, 1]))], to: "c.safetensors")
     #expect(try diff(a, same).isWithinTolerance)
-    let result = try diff(a, other, tolerance: .greatestFiniteMagnitude)
+    let result = try diff(a, other, options: DiffOptions(tolerance: .greatestFiniteMagnitude))
     #expect(!result.isWithinTolerance)
     #expect(result.tensors.first?.values?.incomparableCount == 1)
   }
@@ -93,6 +99,129 @@ import Testing
     let a = try write([("w", dtype, [bits])], to: "a.safetensors")
     let b = try write([("w", .f32, floats([value]))], to: "b.safetensors")
     #expect(try diff(a, b).tensors.first?.isEqual == true)
+  }
+
+  // MARK: - Transposes
+
+  /// A matrix whose values are small whole numbers, which every float holds, and its transpose.
+  private func matrix(_ rows: Int, _ columns: Int) -> (plain: [Float], turned: [Float]) {
+    func value(_ row: Int, _ column: Int) -> Float { Float((row * 7 + column * 3) % 251) }
+    return (
+      (0..<rows * columns).map { value($0 / columns, $0 % columns) },
+      (0..<rows * columns).map { value($0 % rows, $0 / rows) }
+    )
+  }
+
+  private func bf16(_ values: [Float]) -> [UInt8] {
+    values.flatMap { [UInt8(truncatingIfNeeded: $0.bitPattern >> 16), UInt8($0.bitPattern >> 24)] }
+  }
+
+  @Test func `compares matrices of reversed shapes as transposes where that is asked for`() throws {
+    // More than one block each way, and none of them whole at the ends.
+    let values = matrix(600, 1100)
+    let a = try write([("w", .f32, [600, 1100], floats(values.plain))], to: "a.safetensors")
+    let b = try write([("w", .bf16, [1100, 600], bf16(values.turned))], to: "b.safetensors")
+    let plain = try #require(try diff(a, b).tensors.first)
+    #expect(!plain.isEqual)
+    #expect(plain.isReversed)
+    #expect(plain.values == nil)
+    let options = DiffOptions(comparesTransposes: true)
+    let turned = try #require(try diff(a, b, options: options).tensors.first)
+    #expect(turned.isEqual)
+    #expect(turned.isTransposed)
+    #expect(turned.json["transposed"]?.bool == true)
+  }
+
+  @Test func `computes the errors of a transpose as those of the matrix`() throws {
+    let a = try write([("w", .f32, [2, 2], floats([3, 4, 0, 0]))], to: "a.safetensors")
+    let b = try write([("w", .f32, [2, 2], floats([3, 1, 3, 0]))], to: "b.safetensors")
+    let options = DiffOptions(comparesTransposes: true)
+    let entry = try #require(try diff(a, b, options: options).tensors.first)
+    #expect(entry.isTransposed)
+    let values = try #require(entry.values)
+    #expect(values.maximumError == 1)
+    #expect(abs(values.relativeError - 2.0.squareRoot() / 5) < 1e-15)
+    #expect(values.differingCount == 2)
+  }
+
+  @Test func `takes a square matrix as it stands where that is nearer`() throws {
+    let a = try write([("w", .f32, [2, 2], floats([1, 2, 3, 4]))], to: "a.safetensors")
+    let b = try write([("w", .f32, [2, 2], floats([1, 2, 3, 5]))], to: "b.safetensors")
+    let options = DiffOptions(comparesTransposes: true)
+    let entry = try #require(try diff(a, b, options: options).tensors.first)
+    #expect(!entry.isTransposed)
+    #expect(entry.values?.maximumError == 1)
+  }
+
+  @Test func `knows by the configuration that GPT-2 stores its weights transposed`() throws {
+    let model = try OpenedCheckpoint(path: golden("families/gpt2"))
+    let reader = model.reader
+    let tensors = try reader.tensors.map { info in
+      let bits = try reader.bits(info.name, as: UInt32.self)
+      let isTurned = info.name.hasSuffix("c_fc.weight")
+      let shape: Shape = isTurned ? [info.shape[1], info.shape[0]] : info.shape
+      let ordered =
+        !isTurned
+        ? bits
+        : (0..<bits.count).map { bits[$0 % shape[1] * info.shape[1] + $0 / shape[1]] }
+      return (info.name, info.dtype, shape, floats(ordered.map { Float(bitPattern: $0) }))
+    }
+    let other = try write(tensors, to: "linear.safetensors")
+    let result = try diff(model, other)
+    #expect(result.tensors.allSatisfy { $0.isEqual })
+    #expect(result.tensors.filter(\.isTransposed).count == 2)
+    #expect(
+      result.tensors.filter(\.isTransposed).allSatisfy { $0.name.hasSuffix("c_fc.weight") })
+  }
+
+  // MARK: - Names
+
+  @Test func `takes the names that an architecture has for one tensor for one`() throws {
+    let model = try OpenedCheckpoint(path: golden("families/gpt2"))
+    let prefix = "transformer."
+    let tensors = try model.reader.tensors.map { info in
+      let name =
+        info.name.hasPrefix(prefix)
+        ? String(info.name.text.dropFirst(prefix.count)) : prefix + info.name.text
+      let other = info.name == "lm_head.weight" ? info.name : TensorName(name)
+      return (other, info.dtype, info.shape, try model.reader.bytes(info.name))
+    }
+    let other = try write(tensors, to: "base.safetensors")
+    let result = try diff(model, other)
+    #expect(result.onlyInFirst.isEmpty)
+    #expect(result.onlyInSecond.isEmpty)
+    #expect(result.tensors.allSatisfy { $0.isEqual })
+    #expect(result.tensors.map(\.name) == model.reader.tensors.map(\.name))
+  }
+
+  @Test(arguments: [false, true])
+  func `compares a stored copy of a tied tensor with the tensor`(isSwapped: Bool) throws {
+    let model = try OpenedCheckpoint(path: golden("families/llama-tied"))
+    let path = try workspace.copy(golden("families/llama-tied"), to: "copy")
+    let head = try model.reader.bytes("model.embed_tokens.weight")
+    let tensors = try model.reader.tensors.map {
+      ($0.name, $0.dtype, $0.shape, try model.reader.bytes($0.name))
+    }
+    let embedding = try #require(tensors.first { $0.0 == "model.embed_tokens.weight" })
+    _ = try write(
+      tensors + [("lm_head.weight", embedding.1, embedding.2, head)],
+      to: "copy/model.safetensors")
+    let other = try OpenedCheckpoint(path: path)
+    let result = isSwapped ? try diff(other, model) : try diff(model, other)
+    #expect(result.onlyInFirst.isEmpty)
+    #expect(result.onlyInSecond.isEmpty)
+    #expect(result.isWithinTolerance)
+    #expect(result.tensors.count == tensors.count + 1)
+    #expect(result.tensors.contains { $0.name == "lm_head.weight" })
+  }
+
+  @Test func `tells the dtypes of the files, not those of the comparison`() throws {
+    let gguf = try OpenedCheckpoint(path: golden("gguf/qwen2.gguf"))
+    _ = try convert(gguf, to: workspace("model"))
+    let result = try diff(gguf, OpenedCheckpoint(path: workspace("model")))
+    #expect(!result.tensors.isEmpty)
+    #expect(
+      result.tensors.allSatisfy { $0.dtypes.first == .f32 && $0.dtypes.second == $0.second.dtype })
   }
 
   @Test func `lists what only one side has`() throws {
@@ -119,7 +248,7 @@ import Testing
   func `gives the same sums with any number of threads`(threads: Int) throws {
     let first = try OpenedCheckpoint(path: golden("families/llama-tied"))
     let second = try OpenedCheckpoint(path: golden("merge/llama-tied"))
-    let one = try diff(first, second, threadCount: 1).json
-    #expect(try diff(first, second, threadCount: threads).json == one)
+    let one = try diff(first, second, options: DiffOptions(threadCount: 1)).json
+    #expect(try diff(first, second, options: DiffOptions(threadCount: threads)).json == one)
   }
 }

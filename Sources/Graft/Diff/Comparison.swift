@@ -15,10 +15,16 @@ public struct Comparison: Sendable {
 
   /// A tensor that both have.
   public struct Entry: Sendable {
+    /// The name: as in the first checkpoint, but for a copy of a tied tensor that only the second has.
+    public let name: TensorName
     /// The tensor in the first checkpoint.
     public let first: TensorInfo
     /// The tensor in the second checkpoint.
     public let second: TensorInfo
+    /// The dtypes in the files; values that were quantized are compared as f32.
+    public let dtypes: (first: DType, second: DType)
+    /// Whether the second is compared as its transpose.
+    public let isTransposed: Bool
     /// How the values differ; nil when they can't be compared as numbers, or the shapes differ.
     public let values: Values?
     /// Whether all values are equal; the dtype may be another.
@@ -60,11 +66,45 @@ public struct Comparison: Sendable {
 }
 
 extension Comparison.Entry {
+  /// Makes an entry of sums; nil where the values can't be compared.
+  init(
+    name: TensorName, first: TensorInfo, second: TensorInfo, dtypes: (DType, DType),
+    isTransposed: Bool, _ sums: DifferenceSums?
+  ) {
+    self.name = name
+    self.first = first
+    self.second = second
+    self.dtypes = dtypes
+    self.isTransposed = isTransposed
+    values = sums.map(Comparison.Values.init)
+    isEqual = sums?.differingCount == 0
+  }
+
+  /// Whether the shapes are each other's reverse, and weren't compared as transposes.
+  public var isReversed: Bool {
+    !isTransposed && first.shape != second.shape && first.shape.isReverse(of: second.shape)
+  }
+
   /// Whether the values are equal, or near enough.
   public func passes(_ tolerance: Double) -> Bool {
     if isEqual { return true }
     guard tolerance > 0, let values else { return false }
     return values.incomparableCount == 0 && values.maximumError <= tolerance
+  }
+}
+
+extension Comparison.Values {
+  init(_ sums: DifferenceSums) {
+    let norms = (sums.leftSquared.squareRoot(), sums.rightSquared.squareRoot())
+    let error = sums.errorSquared.squareRoot()
+    maximumError = sums.maximum
+    relativeError = error == 0 ? 0 : error / norms.0
+    let isEqual = sums.differingCount == 0
+    cosine =
+      isEqual || (norms.0 == 0 && norms.1 == 0)
+      ? 1 : norms.0 == 0 || norms.1 == 0 ? 0 : sums.product / (norms.0 * norms.1)
+    differingCount = sums.differingCount
+    incomparableCount = sums.incomparableCount
   }
 }
 
@@ -87,10 +127,11 @@ extension Comparison.Entry {
   /// The entry as JSON; what isn't a number there is null.
   public var json: JSONValue {
     [
-      "name": .string(first.name.text),
+      "name": .string(name.text),
       "equal": .bool(isEqual),
-      "dtypes": [.string(first.dtype.rawValue), .string(second.dtype.rawValue)],
+      "dtypes": [.string(dtypes.first.rawValue), .string(dtypes.second.rawValue)],
       "shapes": [first.shape.json, second.shape.json],
+      "transposed": .bool(isTransposed),
       "maxAbs": number(values?.maximumError),
       "relativeError": number(values?.relativeError),
       "cosine": number(values?.cosine),

@@ -1,39 +1,48 @@
 public import GraftCore
 internal import GraftFormats
 internal import GraftHDF5
-internal import Synchronization
 
-/// Compares two checkpoints value by value, across formats, shardings and dtypes.
+/// How checkpoints are compared.
+public struct DiffOptions: Sendable {
+  /// The largest absolute difference that passes.
+  public var tolerance = 0.0
+  /// Whether matrices of reversed shapes are compared as transposes, and square ones both ways.
+  public var comparesTransposes = false
+  /// The threads to use.
+  public var threadCount = 2
+
+  /// The standard options, to be changed.
+  public init(tolerance: Double = 0, comparesTransposes: Bool = false, threadCount: Int = 2) {
+    self.tolerance = tolerance
+    self.comparesTransposes = comparesTransposes
+    self.threadCount = threadCount
+  }
+}
+
+/// Compares two checkpoints value by value, across formats, shardings, dtypes and orders of extents.
 ///
 /// Tensors are paired by name; a GGUF model is shown under the names of the model directory that it was made from when the
-/// other side is one. Quantized values are dequantized. Tensors are read by tiles.
+/// other side is one, names that an architecture has for one tensor are one, and a copy of a tied tensor that one side leaves
+/// out is compared with the tensor itself. Quantized values are dequantized. Matrices are read as transposes where one side's
+/// configuration says that it stores them as [in, out] and the other doesn't, or where the options ask for it. Tensors are read by tiles.
 /// - Parameters:
-///   - tolerance: The largest absolute difference that passes.
 ///   - progress: Told of bytes read on the first side.
-/// - Throws: ``StorageError`` when something can't be read.
+/// - Throws: ``StorageError`` when something can't be read, or changes meanwhile.
 public func diff(
-  _ first: OpenedCheckpoint, _ second: OpenedCheckpoint, tolerance: Double = 0,
-  threadCount: Int = 2, progress: Progress = .none
+  _ first: OpenedCheckpoint, _ second: OpenedCheckpoint, options: DiffOptions = DiffOptions(),
+  progress: Progress = .none
 ) throws -> Comparison {
   let isMixed = (first.reader.format == .gguf) != (second.reader.format == .gguf)
-  let left = isMixed ? try first.modelReader() : first.reader
-  let right = isMixed ? try second.modelReader() : second.reader
-  let places = right.positions
-  var pairs: [Pair] = []
-  var onlyInFirst: [TensorInfo] = []
-  for (position, tensor) in left.tensors.enumerated() {
-    if let place = places[tensor.name] {
-      pairs.append(Pair(first: position, second: place))
-    } else {
-      onlyInFirst.append(tensor)
-    }
-  }
-  let names = Set(left.tensors.map(\.name))
-  let run = PairRun(left, right, pairs, threadCount: threadCount, progress)
+  let left = try TensorPairing.Side(first, isMixed ? first.modelReader() : first.reader)
+  let right = try TensorPairing.Side(second, isMixed ? second.modelReader() : second.reader)
+  let pairing = TensorPairing(left, right)
+  let comparing = PairComparing(left: left, right: right, options: options, progress: progress)
+  let entries = try comparing.entries(pairing.pairs)
+  for input in first.reader.inputs + second.reader.inputs { try input.checkUnchanged() }
   return Comparison(
-    tensors: try run.entries(), onlyInFirst: onlyInFirst,
-    onlyInSecond: right.tensors.filter { !names.contains($0.name) },
-    files: try isMixed ? [] : compareFiles(first, second), tolerance: tolerance)
+    tensors: entries, onlyInFirst: pairing.onlyInFirst.map { left.reader.tensors[$0] },
+    onlyInSecond: pairing.onlyInSecond.map { right.reader.tensors[$0] },
+    files: try isMixed ? [] : compareFiles(first, second), tolerance: options.tolerance)
 }
 
 extension OpenedCheckpoint {
@@ -44,122 +53,67 @@ extension OpenedCheckpoint {
   }
 }
 
-/// The positions of one tensor on both sides.
-private struct Pair {
-  let first: Int
-  let second: Int
-}
-
-/// Compares pairs of tensors by tiles.
-private struct PairRun {
-  let left: any CheckpointReader
-  let right: any CheckpointReader
-  let pairs: [Pair]
-  let threadCount: Int
+/// Compares pairs, those of reversed shapes as transposes where that is meant.
+private struct PairComparing {
+  let left: TensorPairing.Side
+  let right: TensorPairing.Side
+  let options: DiffOptions
   let progress: Progress
 
-  init(
-    _ left: any CheckpointReader, _ right: any CheckpointReader, _ pairs: [Pair], threadCount: Int,
-    _ progress: Progress
-  ) {
-    self.left = left
-    self.right = right
-    self.pairs = pairs
-    self.threadCount = threadCount
-    self.progress = progress
+  func entries(_ pairs: [TensorPairing.Pair]) throws -> [Comparison.Entry] {
+    let turned = (left.transposedWeights, right.transposedWeights)
+    let pairs = pairs.map { pair in
+      var pair = pair
+      let (a, b) = (left.reader.tensors[pair.first], right.reader.tensors[pair.second])
+      let isTold = turned.0.contains(a.name) != turned.1.contains(b.name)
+      pair.isTransposed =
+        a.shape.isReverse(of: b.shape) && a.shape != b.shape
+        && (isTold || options.comparesTransposes)
+      return pair
+    }
+    var entries = try compare(pairs)
+    guard options.comparesTransposes else { return entries }
+    // A square matrix doesn't show which way it is meant: the nearer one counts.
+    let squares = entries.indices.filter {
+      !entries[$0].isEqual && entries[$0].first.shape.isReverse(of: entries[$0].first.shape)
+        && entries[$0].first.shape == entries[$0].second.shape
+    }
+    let again = try compare(
+      squares.map { index in
+        var pair = pairs[index]
+        pair.isTransposed = true
+        return pair
+      })
+    for (index, entry) in zip(squares, again) {
+      guard let new = entry.values, let old = entries[index].values,
+        (new.incomparableCount, new.relativeError) < (old.incomparableCount, old.relativeError)
+      else { continue }
+      entries[index] = entry
+    }
+    return entries
   }
 
-  /// What a tile was found to be.
-  private enum Finding {
-    case sameBytes
-    case otherBytes
-    case values(DifferenceSums)
+  private func compare(_ pairs: [TensorPairing.Pair]) throws -> [Comparison.Entry] {
+    let run = PairRun(
+      left: left.reader, right: right.reader, pairs: pairs, threadCount: options.threadCount,
+      progress: progress)
+    return zip(pairs, try run.results()).map { pair, result in
+      Comparison.Entry(
+        name: pair.name, first: left.reader.tensors[pair.first],
+        second: right.reader.tensors[pair.second],
+        dtypes: (
+          left.reader.storedDType(of: pair.first), right.reader.storedDType(of: pair.second)
+        ), isTransposed: pair.isTransposed,
+        result.hasOtherBytes || !run.isComparable(pair) ? nil : result.sums)
+    }
   }
+}
 
-  func entries() throws -> [Comparison.Entry] {
-    let tiles = pairs.indices.flatMap { pair in
-      isComparable(pairs[pair]) ? TensorTile.all(of: left.tensors[pairs[pair].first], at: pair) : []
-    }
-    var findings = try compare(tiles, skippingSameBytes: true)
-    // The norms of a tensor that differs need the tiles that don't, too.
-    var differing = Set<Int>()
-    for (tile, finding) in zip(tiles, findings) {
-      if case .values(let sums) = finding, sums.differingCount > 0 { differing.insert(tile.tensor) }
-    }
-    var again: [Int] = []
-    for (index, finding) in findings.enumerated() where differing.contains(tiles[index].tensor) {
-      if case .sameBytes = finding { again.append(index) }
-    }
-    let rest = try compare(again.map { tiles[$0] }, skippingSameBytes: false)
-    for (index, finding) in zip(again, rest) { findings[index] = finding }
-    var sums = [DifferenceSums](repeating: DifferenceSums(), count: pairs.count)
-    var hasOtherBytes = Set<Int>()
-    // In the order of the tiles, so that the sums don't depend on the threads.
-    for (tile, finding) in zip(tiles, findings) {
-      switch finding {
-      case .sameBytes: break
-      case .otherBytes: hasOtherBytes.insert(tile.tensor)
-      case .values(let part): sums[tile.tensor] += part
-      }
-    }
-    return pairs.indices.map { entry($0, sums[$0], hasOtherBytes: hasOtherBytes.contains($0)) }
-  }
-
-  private func isComparable(_ pair: Pair) -> Bool {
-    let (a, b) = (left.tensors[pair.first], right.tensors[pair.second])
-    return a.shape == b.shape && (a.dtype == b.dtype || (a.dtype.hasValues && b.dtype.hasValues))
-  }
-
-  private func compare(_ tiles: [TensorTile], skippingSameBytes: Bool) throws -> [Finding] {
-    let findings = Mutex([Finding](repeating: .sameBytes, count: tiles.count))
-    let (left, right, pairs, progress) = (left, right, pairs, progress)
-    try shareOut(
-      tiles.count, threadCount: threadCount,
-      worker: { (first: try TileReader(), second: try TileReader()) }
-    ) { item, worker in
-      let pair = pairs[tiles[item].tensor]
-      let a = TensorTile(tensor: pair.first, elements: tiles[item].elements)
-      let b = TensorTile(tensor: pair.second, elements: tiles[item].elements)
-      let dtype = left.tensors[pair.first].dtype
-      if skippingSameBytes { progress.advance(a.bytes(in: dtype).count) }
-      if skippingSameBytes, dtype == right.tensors[pair.second].dtype {
-        let (one, other) = (
-          try worker.first.bytes(of: a, left), try worker.second.bytes(of: b, right)
-        )
-        if one.bytes.isSame(as: other.bytes) { return }
-        guard dtype.hasValues else {
-          findings.withLock { $0[item] = .otherBytes }
-          return
-        }
-      }
-      let (one, other) = (
-        try worker.first.values(of: a, left), try worker.second.values(of: b, right)
-      )
-      let sums = DifferenceSums(one.bytes, other.bytes)
-      findings.withLock { $0[item] = .values(sums) }
-    }
-    return findings.withLock { $0 }
-  }
-
-  private func entry(_ index: Int, _ sums: DifferenceSums, hasOtherBytes: Bool)
-    -> Comparison.Entry
-  {
-    let (first, second) = (left.tensors[pairs[index].first], right.tensors[pairs[index].second])
-    guard isComparable(pairs[index]), !hasOtherBytes else {
-      return Comparison.Entry(first: first, second: second, values: nil, isEqual: false)
-    }
-    let isEqual = sums.differingCount == 0
-    let norms = (sums.leftSquared.squareRoot(), sums.rightSquared.squareRoot())
-    let error = sums.errorSquared.squareRoot()
-    return Comparison.Entry(
-      first: first, second: second,
-      values: Comparison.Values(
-        maximumError: sums.maximum,
-        relativeError: error == 0 ? 0 : error / norms.0,
-        cosine: isEqual || (norms.0 == 0 && norms.1 == 0)
-          ? 1 : norms.0 == 0 || norms.1 == 0 ? 0 : sums.product / (norms.0 * norms.1),
-        differingCount: sums.differingCount, incomparableCount: sums.incomparableCount),
-      isEqual: isEqual)
+extension CheckpointReader {
+  /// The dtype in the file, where a tensor is shown in another one.
+  fileprivate func storedDType(of tensor: Int) -> DType {
+    guard let model = self as? GGUFModel else { return tensors[tensor].dtype }
+    return model.source.tensors[model.places[tensor].source].dtype
   }
 }
 

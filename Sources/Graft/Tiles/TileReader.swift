@@ -32,9 +32,32 @@ struct TileReader {
   func values(of tile: TensorTile, _ reader: any CheckpointReader) throws(StorageError)
     -> MemorySlice
   {
-    let dtype = reader.tensors[tile.tensor].dtype
-    let raw = try bytes(of: tile, reader)
-    let shape: Shape = [tile.elements.count]
+    decoded(
+      try bytes(of: tile, reader), reader.tensors[tile.tensor].dtype, [tile.elements.count])
+  }
+
+  /// The values of a matrix's block as f64, row by row; good until the next read.
+  ///
+  /// - Precondition: the dtype has values, and its blocks fill rows.
+  func values(
+    of block: MatrixBlock, in tensor: Int, _ reader: any CheckpointReader
+  ) throws(StorageError) -> MemorySlice {
+    let dtype = reader.tensors[tensor].dtype
+    let layout = dtype.layout
+    let rowBytes = block.columns.count / layout.elements * layout.bytes
+    for (index, row) in block.rows.enumerated() {
+      let element = row * block.width + block.columns.lowerBound
+      try reader.read(
+        tensor, at: element / layout.elements * layout.bytes,
+        into: MemorySlice(stored, at: index * rowBytes, dtype: .u8, shape: [rowBytes]))
+    }
+    return decoded(
+      MemorySlice(stored, dtype: .u8, shape: [block.rows.count * rowBytes]), dtype,
+      [block.rows.count, block.columns.count])
+  }
+
+  /// Stored bytes, which begin the buffer, as f64.
+  private func decoded(_ raw: MemorySlice, _ dtype: DType, _ shape: Shape) -> MemorySlice {
     let result = MemorySlice(doubles, dtype: .f64, shape: shape)
     if dtype.isComputableFloat {
       kernels.convert(MemorySlice(stored, dtype: dtype, shape: shape), to: result)

@@ -7,8 +7,9 @@ struct DiffVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff", abstract: "Compare two checkpoints value by value.",
     discussion: """
-      Works across formats, shardings and dtypes; quantized values are dequantized. Of two model \
-      directories the other files are compared too. Exits with 1 when there is a difference beyond \
+      Works across formats, shardings, dtypes and, where the configuration or --transposed says so, \
+      orders of extents; quantized values are dequantized. Of two model directories \
+       the other files are compared too. Exits with 1 when there is a difference beyond \
       --tolerance.
       """)
 
@@ -20,6 +21,11 @@ struct DiffVerb: ParsableCommand {
 
   @Option(name: .long, help: "The largest absolute difference of two values that passes.")
   var tolerance = 0.0
+
+  @Flag(
+    name: .long,
+    help: "Compare matrices of reversed shapes as transposes, and square ones both ways.")
+  var transposed = false
 
   @Flag(name: .long, help: "Print one JSON object.")
   var json = false
@@ -38,7 +44,9 @@ struct DiffVerb: ParsableCommand {
     let display = ProgressDisplay(
       "comparing", total: first.byteCount, unit: .bytes, isQuiet: common.quiet)
     let result = try diff(
-      first, second, tolerance: tolerance, threadCount: common.workerCount,
+      first, second,
+      options: DiffOptions(
+        tolerance: tolerance, comparesTransposes: transposed, threadCount: common.workerCount),
       progress: display.progress)
     display.finish()
     Standard.output(json ? result.json.serialized() : text(of: result))
@@ -51,6 +59,9 @@ struct DiffVerb: ParsableCommand {
   private func text(of result: Comparison) -> String {
     let differing = result.tensors.filter { !$0.isEqual }
     var lines = Table(rows(of: differing), rightAligned: [2, 3, 4]).lines
+    if result.tensors.contains(where: \.isReversed) {
+      lines.append("reversed shapes: compare them as transposes with --transposed")
+    }
     lines += list(result.onlyInFirst, "only in A")
     lines += list(result.onlyInSecond, "only in B")
     for file in result.files where file.finding != .equal {
@@ -100,8 +111,11 @@ struct DiffVerb: ParsableCommand {
   private func row(_ group: TensorGroup, _ worst: Comparison.Entry) -> [String] {
     let (first, second) = (worst.first, worst.second)
     let dtypes =
-      first.dtype == second.dtype ? "\(first.dtype)" : "\(first.dtype) → \(second.dtype)"
-    let count = group.members.count > 1 ? "×\(group.members.count)" : ""
+      worst.dtypes.first == worst.dtypes.second
+      ? "\(worst.dtypes.first)" : "\(worst.dtypes.first) → \(worst.dtypes.second)"
+    let count =
+      (group.members.count > 1 ? "×\(group.members.count)" : "")
+      + (worst.isTransposed ? " transposed" : "")
     guard let values = worst.values else {
       let problem = first.shape == second.shape ? "other bytes" : "\(first.shape) → \(second.shape)"
       return [group.name, dtypes, problem, "", "", count]
