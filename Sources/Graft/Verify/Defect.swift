@@ -48,6 +48,18 @@ public struct Defect: Sendable, Equatable {
   }
 }
 
+extension Defect {
+  /// The defect as JSON.
+  var json: JSONValue {
+    [
+      "file": .string(file),
+      "tensor": tensor.map { .string($0.text) } ?? .null,
+      "offset": offset.map { JSONValue($0) } ?? .null,
+      "problem": .string(problem),
+    ]
+  }
+}
+
 extension Defect: CustomStringConvertible {
   /// One line: the place, then the problem.
   public var description: String {

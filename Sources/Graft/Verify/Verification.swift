@@ -44,14 +44,7 @@ public struct Verification: Sendable {
       "omissions": .array(omissions.map { .string($0) }),
       "unexpected": .array(unexpected.map { .string($0.name.text) }),
       "defects": .array(
-        defects.map { defect in
-          [
-            "file": .string(defect.file),
-            "tensor": defect.tensor.map { .string($0.text) } ?? .null,
-            "offset": defect.offset.map { JSONValue($0) } ?? .null,
-            "problem": .string(defect.problem),
-          ]
-        }),
+        defects.map(\.json)),
     ]
   }
 }

@@ -17,18 +17,23 @@ public func verify(
 ) throws -> Verification {
   var result = Verification(path: path)
   var opened: OpenedCheckpoint?
+  if try result.checkShards() { return result }
   try result.check("structure") { _ in opened = try OpenedCheckpoint(path: path) }
   guard let checkpoint = opened else { return result }
   if let sharded = checkpoint.reader as? ShardedReader {
     result.checks.append("index of \(sharded.shards.count) shards")
   }
+  let isForeign = try checkpoint.isForeignAdapter
   switch checkpoint.kind {
+  case _ where isForeign: try result.checkForeignAdapter(checkpoint)
   case .adapter: try result.checkAdapter(checkpoint, base: base)
   case .model: try result.checkArchitecture(of: checkpoint)
   case .embeddings: result.checkVocabulary(of: checkpoint)
   case .tensors: break
   }
   try result.checkValues(of: checkpoint, threadCount: threadCount, progress)
+  try result.checkHash(of: checkpoint)
+  for input in checkpoint.reader.inputs { try input.checkUnchanged() }
   return result
 }
 
@@ -68,10 +73,12 @@ extension Verification {
     try checkUnlessUnsupported("tensors and shapes against config.json") { result in
       let file = checkpoint.path + "/config.json"
       let json = try checkpoint.json("config.json")
-      let configuration = try KnownArchitectures.configuration(json, file: file)
-      result.compare(checkpoint.reader, with: configuration)
+      let packed = PackedWeights(checkpoint.reader, json)
+      let configuration = try KnownArchitectures.configuration(
+        packed == nil ? json : PackedWeights.unpacked(json), file: file)
+      result.compare(checkpoint.reader, with: configuration, packed)
       result.findUnexpected(
-        in: checkpoint.reader, configuration, tied: checkpoint.ties(json).flatMap { $0 })
+        in: checkpoint.reader, configuration, tied: checkpoint.ties(json).flatMap { $0 }, packed)
     }
   }
 
@@ -80,18 +87,26 @@ extension Verification {
     _ name: String, _ body: (inout Verification) throws -> Void
   ) throws {
     do {
-      try check(name, body)
-      guard let last = defects.last, last.problem.hasPrefix("unknown architecture") else { return }
-      defects.removeLast()
-      omissions.append("\(name): \(last.problem)")
-    } catch let error as StorageError {
-      guard case .unsupported(let feature, let found) = error.reason else { throw error }
-      omissions.append("\(name): unsupported \(feature), \(found.escapedForTerminal)")
+      try body(&self)
+      checks.append(name)
+    } catch {
+      if let error = error as? StorageError,
+        case .unsupported(let feature, let found) = error.reason
+      {
+        omissions.append("\(name): unsupported \(feature), \(found.escapedForTerminal)")
+        return
+      }
+      guard let defect = Defect(error, in: path) else { throw error }
+      switch (error as? ModelError)?.reason {
+      case .unknownArchitecture, .unsupported: omissions.append("\(name): \(defect.problem)")
+      default: defects.append(defect)
+      }
     }
   }
 
   private mutating func compare(
-    _ reader: any CheckpointReader, with configuration: any ModelConfiguration
+    _ reader: any CheckpointReader, with configuration: any ModelConfiguration,
+    _ packed: PackedWeights?
   ) {
     let places = reader.positions
     for wanted in configuration.tensors {
@@ -104,21 +119,25 @@ extension Verification {
         continue
       }
       let found = reader.tensors[place].shape
-      guard found != wanted.shape else { continue }
+      let stored = packed?.storedShape(of: reader.tensors[place].name, wanted.shape)
+      guard found != stored ?? wanted.shape else { continue }
       defects.append(
         Defect(
           file: reader.extent(of: place)?.file.path ?? reader.path, tensor: wanted.name,
           offset: reader.extent(of: place)?.range.lowerBound,
-          "expected \(wanted.shape) by config.json, found \(found)"))
+          "expected \(stored ?? wanted.shape) by config.json, found \(found)"))
     }
   }
 
   private mutating func findUnexpected(
-    in reader: any CheckpointReader, _ configuration: any ModelConfiguration, tied: [TensorName]
+    in reader: any CheckpointReader, _ configuration: any ModelConfiguration, tied: [TensorName],
+    _ packed: PackedWeights?
   ) {
     let names = configuration.tensors.map(\.name) + configuration.unreadTensors
     let expected = Set(names.flatMap { configuration.storedNames(of: $0) } + tied)
-    unexpected = reader.tensors.filter { !expected.contains($0.name) }
+    unexpected = reader.tensors.filter {
+      !expected.contains($0.name) && packed?.isAid($0.name) != true
+    }
   }
 
   fileprivate mutating func checkVocabulary(of checkpoint: OpenedCheckpoint) {
@@ -204,7 +223,7 @@ extension Verification {
       guard stored.count == 2 else { continue }
       checks.append("tied tensors")
       let (first, copy) = (stored[0], stored[1])
-      if try !reader.hasSameValues(first, copy) {
+      if try !reader.hasSameValues(first, as: copy, of: reader) {
         defects.append(
           Defect(
             file: reader.extent(of: copy)?.file.path ?? reader.path,
@@ -212,21 +231,5 @@ extension Verification {
             "config.json ties it to \(tie[0]), and its values are others"))
       }
     }
-  }
-}
-
-extension CheckpointReader {
-  /// Whether two tensors have the same dtype, shape and bytes.
-  fileprivate func hasSameValues(_ first: Int, _ second: Int) throws -> Bool {
-    let (left, right) = (tensors[first], tensors[second])
-    guard left.dtype == right.dtype, left.shape == right.shape else { return false }
-    let (one, other) = (try TileReader(), try TileReader())
-    for (tile, twin) in zip(
-      TensorTile.all(of: left, at: first), TensorTile.all(of: right, at: second))
-    {
-      let (a, b) = (try one.bytes(of: tile, self), try other.bytes(of: twin, self))
-      if !a.bytes.isSame(as: b.bytes) { return false }
-    }
-    return true
   }
 }

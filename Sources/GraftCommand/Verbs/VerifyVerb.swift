@@ -8,7 +8,8 @@ struct VerifyVerb: ParsableCommand {
     discussion: """
       Checks the structure and the index, every tensor of the architecture against config.json, \
       tied tensors, NaN and infinity; of an adapter its factors and, with --base, its fit. \
-      Exits with 1 when something is wrong, and lists it.
+      Exits with 1 when something is wrong, and lists it. --repair writes a sharded checkpoint \
+      anew with a right index.
       """)
 
   @Argument(help: "A model or adapter directory, a shard index, or one file.")
@@ -17,13 +18,34 @@ struct VerifyVerb: ParsableCommand {
   @Option(name: .long, help: "The model that the adapter is for.")
   var base: String?
 
+  @Flag(
+    name: .long,
+    help: "Write a sharded checkpoint anew with an index made from its shards, to --out.")
+  var repair = false
+
+  @Option(name: .long, help: "The directory that --repair makes.")
+  var out: String?
+
+  @Flag(name: .long, help: OutputOptions.overwriteHelp)
+  var overwrite = false
+
   @Flag(name: .long, help: "Print one JSON object.")
   var json = false
 
   @OptionGroup
   var common: CommonOptions
 
+  func validate() throws {
+    guard repair else {
+      if out != nil || overwrite { throw ValidationError("--out and --overwrite are for --repair") }
+      return
+    }
+    if out == nil { throw ValidationError("--repair needs --out: the input stays as it is") }
+    if base != nil { throw ValidationError("--base has no meaning with --repair") }
+  }
+
   func run() throws {
+    if let out, repair { return try repair(to: out) }
     let display = ProgressDisplay(
       "verifying", total: (try? OpenedCheckpoint(path: path).byteCount) ?? 0, unit: .bytes,
       isQuiet: common.quiet)
@@ -33,6 +55,31 @@ struct VerifyVerb: ParsableCommand {
     Standard.output(json ? result.json.serialized() : text(of: result))
     if !result.isSound { throw CheckFailed() }
   }
+
+  // MARK: - Repair
+
+  private func repair(to out: String) throws {
+    let total = (try? Directory.weightByteCount(of: path)) ?? 0
+    let display = ProgressDisplay("repairing", total: total, unit: .bytes, isQuiet: common.quiet)
+    let report = try Graft.repair(
+      path, to: out, overwrites: overwrite, progress: display.progress)
+    display.finish()
+    Standard.output(json ? report.json.serialized() : text(of: report))
+  }
+
+  private func text(of report: RepairReport) -> String {
+    let extent =
+      "\(Quantity.of(report.tensorCount, "tensor")), \(Quantity.bytes(report.byteCount)) in "
+      + Quantity.of(report.shards.count, "file")
+    guard let output = report.output else { return "nothing to repair: \(extent)" }
+    return
+      (report.faults.map { "repaired: \($0)" }
+      + report.ties.map { "tied: \($0.kept) = \($0.left)" }
+      + report.strangers.map { "left out: \($0.escapedForTerminal)" }
+      + ["\(output): \(extent)"]).joined(separator: "\n")
+  }
+
+  // MARK: - Defects
 
   private func text(of result: Verification) -> String {
     let notes =
@@ -52,6 +99,16 @@ struct VerifyVerb: ParsableCommand {
     return
       (result.defects.map(\.description) + notes
       + [Quantity.of(count, "defect")]).joined(separator: "\n")
+  }
+}
+
+extension Directory {
+  /// The bytes of the safetensors files at a path, or beside the index that it names.
+  fileprivate static func weightByteCount(of path: String) throws -> Int {
+    let folder = exists(at: path) ? path : parent(of: path)
+    return try entries(of: folder).filter { $0.hasSuffix(".safetensors") }.reduce(0) {
+      $0 + (try InputFile(path: folder + "/" + $1).byteCount)
+    }
   }
 }
 

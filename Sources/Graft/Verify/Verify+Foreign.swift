@@ -1,0 +1,88 @@
+internal import GraftAdapters
+internal import GraftCore
+internal import GraftFormats
+
+extension OpenedCheckpoint {
+  /// Whether this is an adapter in a layout that is neither merged nor trained here.
+  var isForeignAdapter: Bool {
+    get throws {
+      if let gguf = reader as? GGUFReader { return gguf["general.type"]?.string == "adapter" }
+      if kind == .tensors { return try Recognition(self, .null).kind == .adapter }
+      let config = try json(ifPresent: LoRAConfiguration.fileName)
+      return config?["fine_tune_type"] != nil || config?["lora_parameters"] != nil
+    }
+  }
+}
+
+extension Verification {
+  /// Checks an adapter in a layout that isn't merged or trained here: each low-rank module has both factors, of one rank.
+  mutating func checkForeignAdapter(_ checkpoint: OpenedCheckpoint) throws {
+    let recognition = try Recognition(checkpoint, .null)
+    guard let facts = recognition.adapter else { return }
+    let reader = checkpoint.reader
+    for module in AdapterModules(reader).modules where module.kind == .lowRank {
+      let name = TensorName(utf8: module.name)
+      guard let down = module.down, let up = module.up else {
+        guard module.down != nil || module.up != nil else { continue }
+        let missing = module.down == nil ? "input" : "output"
+        defects.append(
+          Defect(file: reader.path, "module \(name) has no factor next to its \(missing)"))
+        continue
+      }
+      let (a, b) = (reader.tensors[down].shape, reader.tensors[up].shape)
+      let ranks = recognition.layout.map { Self.ranks(of: a, b, $0) } ?? nil
+      if let ranks, ranks.0 != ranks.1 {
+        defects.append(
+          Defect(
+            file: reader.path, tensor: reader.tensors[up].name,
+            offset: reader.extent(of: up)?.range.lowerBound,
+            "rank \(ranks.1), expected \(ranks.0) as in \(reader.tensors[down].name)"))
+      }
+    }
+    checks.append("factors of \(Quantity.of(facts.modules.count, "module"))")
+    omissions.append("fit to the base: this layout of adapters isn't read for it")
+  }
+
+  /// The ranks that two factors have; nil where their layout has none.
+  private static func ranks(
+    of a: Shape, _ b: Shape, _ layout: Inspection.Layout
+  ) -> (Int, Int)? {
+    guard a.rank >= 2, b.rank >= 2 else { return nil }
+    switch layout {
+    case .mlx:
+      // [in, rank] and [rank, out], or [experts, rank, in] and [experts, out, rank].
+      return a.rank == 3 ? (a[1], b[2]) : (a[1], b[0])
+    // A of an embedding is turned around.
+    case .gguf: return a[1] == b[1] ? nil : (a[0], b[1])
+    case .peft, .kohya, .diffusers: return (a[0], b[1])
+    }
+  }
+
+  /// Checks the hash of all tensor bytes that sd-scripts writes into the metadata.
+  mutating func checkHash(of checkpoint: OpenedCheckpoint) throws {
+    let reader = checkpoint.reader
+    guard let expected = reader.metadataText("sshs_model_hash"), !expected.isEmpty,
+      reader.inputs.count == 1, let file = reader.inputs.first,
+      let start = reader.tensors.indices.lazy.compactMap({ reader.extent(of: $0) })
+        .map(\.range.lowerBound).min()
+    else { return }
+    var hash = SHA256()
+    let tile = try Memory(byteCount: 1 << 20)
+    for position in stride(from: start, to: file.byteCount, by: 1 << 20) {
+      let count = min(1 << 20, file.byteCount - position)
+      try tile.withMutableBytes { (whole: inout MutableRawSpan) throws(StorageError) in
+        var part = whole._mutatingExtracting(0..<count)
+        try file.read(at: position, into: &part)
+      }
+      hash.combine(tile.bytes.extracting(0..<count))
+    }
+    checks.append("sshs_model_hash")
+    if hash.text != expected.lowercased() {
+      defects.append(
+        Defect(
+          file: file.path,
+          "sshs_model_hash is \(expected.escapedForTerminal), the tensors' SHA-256 is \(hash.text)")
+      )
+    }
+  }
+}
