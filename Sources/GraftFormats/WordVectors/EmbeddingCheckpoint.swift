@@ -91,6 +91,9 @@ public struct EmbeddingCheckpoint: CheckpointReader {
     }
   }
 
+  /// The one file.
+  public var inputs: [InputFile] { [index.start.file] }
+
   /// The table lies nowhere in the file as bytes.
   public func extent(of tensor: Int) -> FileExtent? { nil }
 }
