@@ -36,11 +36,16 @@ INLINE float FN(q_smallest)(lanes x) { return -FN(q_largest)(-x); }
 // Whether any value is infinite or NaN, as a lane that isn't zero.
 INLINE int_lanes FN(q_strange)(lanes x) { return ((int_lanes)x & 0x7F800000) == 0x7F800000; }
 
-INLINE int FN(q_any)(int_lanes x) {
-  int any = 0;
-  for (int i = 0; i < LANES; i++) any |= x[i] != 0;
-  return any;
+INLINE int FN(q_or)(int_lanes x) {
+  int32_t each[LANES];
+  memcpy(each, &x, sizeof x);
+  for (int half = LANES / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; i++) each[i] |= each[i + half];
+  }
+  return each[0];
 }
+
+INLINE int FN(q_any)(int_lanes x) { return FN(q_or)(x) != 0; }
 
 INLINE int FN(q_is_finite)(uint16_t half) { return (half & 0x7C00) != 0x7C00; }
 
@@ -57,13 +62,15 @@ INLINE void FN(q_bytes)(uint8_t *to, int_lanes x) {
 // MARK: - Blocks of 32, as the reference rounds them
 
 // The value of the greatest magnitude, the first of equals, with its sign.
-INLINE float FN(q_extreme)(lanes a, lanes b) {
+INLINE float FN(q_extreme)(const float *x, lanes a, lanes b) {
   lanes greater = FN(q_magnitude)(a);
   greater = FN(q_pick)(FN(q_magnitude)(b) > greater, FN(q_magnitude)(b), greater);
-  float greatest = FN(q_largest)(greater), found = 0;
-  for (int i = LANES - 1; i >= 0; i--) found = FN(q_magnitude)(b)[i] == greatest ? b[i] : found;
-  for (int i = LANES - 1; i >= 0; i--) found = FN(q_magnitude)(a)[i] == greatest ? a[i] : found;
-  return found;
+  float greatest = FN(q_largest)(greater);
+  // The bits of the places where it stands: value i is bit i.
+  int_lanes place = {1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
+  int low = FN(q_or)((FN(q_magnitude)(a) == greatest) & place), high = FN(q_or)((FN(q_magnitude)(b) == greatest) & place);
+  uint32_t bits = (uint32_t)low | (uint32_t)high << LANES;
+  return bits == 0 ? 0 : x[__builtin_ctz(bits)];
 }
 
 INLINE float FN(q_inverse)(float d) { return d == 0 || bits_of(1 / d) << 1 == 0xFF000000 ? 0 : 1 / d; }
@@ -76,17 +83,16 @@ INLINE int_lanes FN(q_cut)(lanes x, int top) {
 }
 
 INLINE void FN(q_fifth_bits)(uint8_t *to, int_lanes a, int_lanes b) {
-  uint32_t word = 0;
-  for (int i = 0; i < LANES; i++) {
-    word |= (uint32_t)(a[i] >> 4 & 1) << i | (uint32_t)(b[i] >> 4 & 1) << (i + LANES);
-  }
-  for (int i = 0; i < 4; i++) to[i] = (uint8_t)(word >> 8 * i);
+  int_lanes place = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  int low = FN(q_or)((a >> 4 & 1) << place), high = FN(q_or)((b >> 4 & 1) << place);
+  FN(q_put)(to, (uint16_t)low);
+  FN(q_put)(to + 2, (uint16_t)high);
 }
 
 // Q4_0 and Q5_0: the extreme value is the lowest step.
 INLINE int FN(q_signed)(const float *x, uint8_t *block, int steps) {
   lanes a = FN(q_load)(x), b = FN(q_load)(x + LANES);
-  float d = FN(q_extreme)(a, b) / -(float)steps, inverse = FN(q_inverse)(d);
+  float d = FN(q_extreme)(x, a, b) / -(float)steps, inverse = FN(q_inverse)(d);
   int_lanes low = FN(q_cut)(a * inverse + ((float)steps + 0.5f), 2 * steps - 1);
   int_lanes high = FN(q_cut)(b * inverse + ((float)steps + 0.5f), 2 * steps - 1);
   uint16_t half = f16_of(d);
