@@ -115,7 +115,17 @@ void _exit(int status) {
 
 static int watches(void) { return report && getpid() == owner; }
 
-static int is_inside(const char *path) {
+/// A path from the root directory on; the buffer has room for PATH_MAX bytes.
+static const char *absolute(const char *path, char *buffer) {
+  if (path[0] == '/' || syscall(SYS_getcwd, buffer, PATH_MAX) < 0) return path;
+  size_t count = strlen(buffer);
+  snprintf(buffer + count, PATH_MAX - count, "/%s", path);
+  return buffer;
+}
+
+static int is_inside(const char *relative) {
+  char buffer[PATH_MAX];
+  const char *path = absolute(relative, buffer);
   if (strstr(path, "/../")) return 0;
   return strncmp(path, root, root_length) == 0
       && (path[root_length] == 0 || path[root_length] == '/');
@@ -241,7 +251,8 @@ static int open_file(const char *path, int flags, mode_t mode) {
     result = syscall(SYS_openat, AT_FDCWD, path, flags, mode);
     int kept = errno;
     if (result >= 0 && result < descriptors) tracked[result] = 1;
-    if (result >= 0 && is_new) note("create %lu %s\n", inode(result), path);
+    char buffer[PATH_MAX];
+    if (result >= 0 && is_new) note("create %lu %s\n", inode(result), absolute(path, buffer));
     if (result >= 0 && (flags & O_TRUNC)) note("resize %lu 0\n", inode(result));
     errno = kept;
   }
@@ -422,6 +433,8 @@ int fdatasync(int descriptor) { return synchronize(SYS_fdatasync, descriptor); }
       return call;                                \
     }                                             \
     pthread_mutex_lock(&gate);                    \
+    char first[PATH_MAX], second[PATH_MAX];       \
+    (void)second;                                 \
     int result = -1;                              \
     if (judge(kind) == pass) {                    \
       result = call;                              \
@@ -437,7 +450,7 @@ int renameat2(int from_folder, const char *from, int to_folder, const char *to, 
   CHANGE(
       renames, is_inside(from) && is_inside(to), to,
       syscall(SYS_renameat2, from_folder, from, to_folder, to, flags), "%s %s\t%s\n",
-      flags & RENAME_EXCHANGE ? "exchange" : "rename", from, to);
+      flags & RENAME_EXCHANGE ? "exchange" : "rename", absolute(from, first), absolute(to, second));
 }
 int rename(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0);
@@ -454,17 +467,17 @@ static unsigned long inode_at(const char *path) {
 int mkdir(const char *path, mode_t mode) {
   CHANGE(
       makes, is_inside(path), path, syscall(SYS_mkdirat, AT_FDCWD, path, mode), "mkdir %lu %s\n",
-      inode_at(path), path);
+      inode_at(path), absolute(path, first));
 }
 
 int unlink(const char *path) {
   CHANGE(
       unlinks, is_inside(path), path, syscall(SYS_unlinkat, AT_FDCWD, path, 0), "remove %s\n",
-      path);
+      absolute(path, first));
 }
 
 int rmdir(const char *path) {
   CHANGE(
       unlinks, is_inside(path), path, syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR),
-      "remove %s\n", path);
+      "remove %s\n", absolute(path, first));
 }

@@ -1,4 +1,5 @@
 internal import CHDF5
+internal import Glibc
 internal import GraftCore
 
 /// Turns the status codes of libhdf5 into errors about the file being written.
@@ -21,14 +22,16 @@ struct HDF5Status {
   func failure(_ call: String) -> StorageError {
     let complaint = HDF5Library.lastComplaint()
     return StorageError(
-      .system(call: "\(call) (\(complaint))", errno: systemError(in: complaint)), file: file,
+      .system(
+        call: systemError(in: complaint) == nil ? "\(call) (\(complaint))" : call,
+        errno: systemError(in: complaint) ?? EIO), file: file,
       tensor: tensor)
   }
 
-  /// The error number that libhdf5 quotes when a system call of its own failed; EIO when it quotes none.
-  private func systemError(in complaint: String) -> Int32 {
-    let inputOutputError: Int32 = 5
-    guard let quoted = complaint.firstRange(of: "errno = ") else { return inputOutputError }
-    return Int32(complaint[quoted.upperBound...].prefix { $0.isNumber }) ?? inputOutputError
+  /// The error number that libhdf5 quotes when a system call of its own failed, beside addresses and the time that nobody needs.
+  private func systemError(in complaint: String) -> Int32? {
+    complaint.firstRange(of: "errno = ").flatMap {
+      Int32(complaint[$0.upperBound...].prefix { $0.isNumber })
+    }
   }
 }
