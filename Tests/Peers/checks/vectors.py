@@ -80,7 +80,6 @@ def fasttext_models():
     yield at_most("memory of converting a fastText model", converting.peak_bytes / 2**20, 128, " MiB")
 
     # A model whose tokens take vectors as they are: each row says which one it was.
-    known = set(words)
     folded = {word.lower() for word in words}
     tokenizer = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
     for source in (path, table):
@@ -91,8 +90,8 @@ def fasttext_models():
         for identifier in range(0, tokenizer.get_vocab_size(), 7):
             spelling, text = tokenizer.id_to_token(identifier), tokenizer.decode([identifier])
             word = text.removeprefix(" ")
-            # Tokens that are no text, and those that a rule before finds a word for, aren't compared here.
-            if not word.isalpha() or spelling.lower() in folded or word.lower() in folded or not trained.get_subwords(word)[0]:
+            # Tokens that are no text, those that a rule before finds a word for, and those whose n-grams training hasn't met aren't compared here.
+            if not word.isalpha() or spelling.lower() in folded or word.lower() in folded or not trained.get_word_vector(word).any():
                 continue
             compared += 1
             if same_bits(rows[identifier : identifier + 1], trained.get_word_vector(word)[None]):
