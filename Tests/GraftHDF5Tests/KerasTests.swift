@@ -156,10 +156,7 @@ import Testing
     let error = #expect(throws: StorageError.self) {
       try rewrite(reader, to: scratch.path + "/x.h5", as: target)
     }
-    #expect(
-      error?.reason
-        == .notRepresentable(
-          what: "the layout of \(source.rawValue)", inFormat: target.rawValue))
+    #expect(error?.reason == .notRepresentable(what: source.words, inFormat: target.words))
   }
 
   @Test func `blocks of quantized values are refused`() throws {

@@ -8,6 +8,17 @@ public enum KerasLayout: String, Sendable, CaseIterable {
   case legacyWeights = "legacy-weights"
 }
 
+extension KerasLayout {
+  /// The layout in words, for messages.
+  public var words: String {
+    switch self {
+    case .weights: "the layout of Keras 3"
+    case .legacyModel: "Keras's legacy layout of a whole model"
+    case .legacyWeights: "Keras's legacy layout of weights"
+    }
+  }
+}
+
 /// The keys under which the metadata of a tensor file keeps what Keras stores beside tensors.
 enum KerasKey {
   /// The layout, a ``KerasLayout``.

@@ -23,7 +23,7 @@ extension PlannedTree {
     guard !isOther else {
       throw StorageError(
         .notRepresentable(
-          what: "the layout of \(source.layout?.rawValue ?? "")", inFormat: layout.rawValue),
+          what: source.layout?.words ?? "another layout", inFormat: layout.words),
         file: status.file,
         remedy: "load it in Keras and save it there: only the model knows which layer is which")
     }
@@ -154,7 +154,7 @@ extension PlannedTree {
       guard source.layout == layout else {
         throw StorageError(
           .notRepresentable(
-            what: "the layout of \(source.layout?.rawValue ?? "")", inFormat: layout.rawValue),
+            what: source.layout?.words ?? "another layout", inFormat: layout.words),
           file: status.file, remedy: "load it in Keras and save it there")
       }
       lists = known
