@@ -66,7 +66,7 @@ import Testing
   func `a file damaged anywhere is an error or can be read whole`(kind: String) throws {
     let scratch = try Scratch()
     let whole = try original(kind, scratch)
-    var random = Xorshift(seed: UInt64(kind.utf8.reduce(7) { $0 &* 31 &+ Int($1) }))
+    var random = Xorshift(seed: kind.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
     var accepted = 0
     var slowest = 0.0
     for _ in 0..<400 {

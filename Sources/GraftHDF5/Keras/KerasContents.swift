@@ -22,9 +22,6 @@ struct KerasContents {
       }
     }
     if namesLayers(attributes) { return true }
-    guard attributes.contains(where: { $0.name == Array("keras_version".utf8) }) else {
-      return false
-    }
     let links = try GroupLinks(root, in: file, room: HDF5Limits.objects).links
     guard let target = links.first(where: { $0.name == modelWeights })?.target else { return false }
     let group = try ObjectHeader(at: target, in: file)

@@ -180,8 +180,9 @@ extension PlannedTree {
     if base.isEmpty {
       attributes += names
     } else {
-      groups.append(PlannedGroup(links: base, attributes: names))
+      groups.append(PlannedGroup(links: base, attributes: names + source.version))
     }
+    attributes += source.version
     for list in lists.weights {
       let isOptimizer = list.group == KerasContents.optimizerWeights
       groups.append(
@@ -198,6 +199,9 @@ private struct KerasSource {
   /// The names of layers by the group of their variables.
   let names: [(path: String, name: String)]
   let lists: KerasLists?
+  /// The version and the backend that the legacy layout gives the root and the group of weights; without them a file is
+  /// taken for one of Keras 1.
+  let version: [PlannedAttribute]
 
   init(_ metadata: [MetadataEntry]) {
     func value(_ key: String) -> String? { metadata.first { $0.key == key }?.value }
@@ -209,5 +213,8 @@ private struct KerasSource {
       member.value.string.map { (member.key, $0) }
     }
     lists = KerasLists(json(KerasKey.layerNames), json(KerasKey.weightNames))
+    version = [("keras_version", "3.0.0"), ("backend", "torch")].map { key, usual in
+      PlannedAttribute(name: key, value: .text(value(key) ?? usual))
+    }
   }
 }

@@ -36,7 +36,7 @@ struct StoredType: Sendable, Equatable {
       self.init(dtype: .c64, swappedBytes: isBigEndian ? 4 : 1)
     case .opaque(let tag, let size):
       let name = String(decoding: tag, as: UTF8.self)
-      let dtype = Self.spelled(spelling) ?? DType(rawValue: name)
+      let dtype = DType(rawValue: name) ?? Self.spelled(spelling)
       guard let dtype, dtype.layout.bytes == size else { return nil }
       self.init(dtype: dtype)
     case .text, .heapText, .other: return nil
