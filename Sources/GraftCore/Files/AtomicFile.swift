@@ -95,7 +95,9 @@ func synchronizeDirectory(_ path: String, for target: String) throws(StorageErro
   }
   guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: target) }
   defer { close(descriptor) }
-  guard fsync(descriptor) == 0 else { throw StorageError(call: "fsync", errno: errno, file: target) }
+  guard fsync(descriptor) == 0 else {
+    throw StorageError(call: "fsync", errno: errno, file: target)
+  }
 }
 
 /// Makes a call again as long as a signal interrupts it.

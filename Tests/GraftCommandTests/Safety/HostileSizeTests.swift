@@ -81,9 +81,10 @@ import Testing
       try file.extend(to: 100_000_009)
     },
     Case("ST-26", "100,000 tensors of one range", status: 3, error: "safetensors S-12") { file in
-      let rows = (0..<100_000).map {
-        #"\#($0 == 0 ? "{" : ",")"\#($0)":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}"#
-      }.joined() + "}"
+      let rows =
+        (0..<100_000).map {
+          #"\#($0 == 0 ? "{" : ",")"\#($0)":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}"#
+        }.joined() + "}"
       file.header(rows.utf8.count)
       file.text(rows)
       file.bytes([UInt8](repeating: 0, count: 16))
@@ -142,7 +143,8 @@ import Testing
       }
       file.text("}}")
     },
-    Case("IX-08", "an index with more tensors than the limit", status: 3, error: "shard-index I-1") {
+    Case("IX-08", "an index with more tensors than the limit", status: 3, error: "shard-index I-1")
+    {
       file in
       file.text(#"{"weight_map":{"#)
       file.repeated(1_000_001) { #"\#($0 == 0 ? "" : ",")"t\#($0)":"m.safetensors""# }

@@ -152,7 +152,8 @@ struct PowerLoss {
         }
         if let loss = loss(in: disk, at: moment) ?? rule(text) {
           let lost = pending.filter { choice[$0] != .whole }.map { trace.descriptions[$0] }
-          search.loss = "\(loss) when power is lost before change \(moment) and of \(lost.prefix(4))"
+          search.loss =
+            "\(loss) when power is lost before change \(moment) and of \(lost.prefix(4))"
           return search
         }
       }
@@ -185,7 +186,8 @@ struct PowerLoss {
       guard share != .none else { continue }
       switch trace.changes[index] {
       case .write(let node, _, _), .resize(let node, _):
-        applied[node, default: []].append(SketchedDisk.Applied(change: index, share: share.rawValue))
+        applied[node, default: []].append(
+          SketchedDisk.Applied(change: index, share: share.rawValue))
       case .synchronize: break
       case let change: names.apply(change)
       }

@@ -1,7 +1,9 @@
 import Foundation
 import Testing
 
-/// Verbs killed at random moments, on all threads; `FaultTests` kill them at every call, on one. `KillTests` does so with training.
+/// Verbs killed at random moments, on all threads.
+///
+/// `FaultTests` kill them at every call, on one; `KillTests` does so with training.
 struct RandomKillTests {
   /// How often each verb is killed; `GRAFT_KILLS` says otherwise.
   private static let count =

@@ -137,7 +137,9 @@ enum Spawned {
     let (words, variables) = (strings([program, "-C", folder] + arguments), strings(environment))
     defer { for word in words + variables { free(word) } }
     let code = posix_spawn(&process, program, &actions, nil, words, variables)
-    guard code == 0 else { throw StorageError(call: "posix_spawn", errno: code, file: arguments[0]) }
+    guard code == 0 else {
+      throw StorageError(call: "posix_spawn", errno: code, file: arguments[0])
+    }
     whileRunning(process)
     var status: Int32 = 0
     var usage = rusage()
@@ -145,7 +147,9 @@ enum Spawned {
       guard errno == EINTR else { throw StorageError(call: "wait4", errno: errno, file: "") }
     }
     let signal = status & 0x7F
-    let times = [usage.ru_utime, usage.ru_stime].map { Double($0.tv_sec) + Double($0.tv_usec) / 1e6 }
+    let times = [usage.ru_utime, usage.ru_stime].map {
+      Double($0.tv_sec) + Double($0.tv_usec) / 1e6
+    }
     return (signal == 0 ? (status >> 8) & 0xFF : -signal, times[0] + times[1])
   }
 }

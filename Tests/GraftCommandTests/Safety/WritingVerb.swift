@@ -74,7 +74,9 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
       "golden/lora/llama-tied/adapter_model.safetensors", as: "adapter/adapter_model.safetensors"),
   ]
   private static let model: [Ingredient] = [.copy("model", as: "model")]
-  private static let data: [Ingredient] = [.text(String(repeating: "in the beginning ", count: 64), as: "data.txt")]
+  private static let data: [Ingredient] = [
+    .text(String(repeating: "in the beginning ", count: 64), as: "data.txt")
+  ]
   private static let training = [
     "train", "model", "--data", "data.txt", "--out", "out", "--steps", "2", "--batch-size", "1",
     "--sequence-length", "16", "--save-every", "1", "--threads", "1",
@@ -90,11 +92,15 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
       "shards", smallModel + [.graft(["convert", "in", "out"])],
       ["convert", "in", "out", "--max-shard-size", "100KB", "--threads", "1"], makes: ["out"]),
     WritingVerb(
-      "a file", smallModel + [.graft(["convert", "in", "out.safetensors", "--dtype", "f16"])],
-      ["convert", "in", "out.safetensors", "--threads", "1"], makes: ["out.safetensors"]),
+      "a file",
+      smallModel + [
+        .graft(["convert", "in", "out.safetensors", "--dtype", "f16", "--allow-loss"])
+      ],
+      ["convert", "in", "out.safetensors", "--threads", "1", "--allow-loss"],
+      makes: ["out.safetensors"]),
     WritingVerb(
       "a file of tiles", smallModel,
-      ["convert", "in", "out.safetensors", "--dtype", "bf16", "--threads", "1"],
+      ["convert", "in", "out.safetensors", "--dtype", "bf16", "--threads", "1", "--allow-loss"],
       makes: ["out.safetensors"]),
     WritingVerb(
       "the input itself", smallModel,
@@ -110,7 +116,10 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
       ["convert", "in.h5", "out", "--threads", "1"], makes: ["out"]),
     WritingVerb(
       "word2vec",
-      [.copy("vectors/newtestament-50.glove.txt", as: "in.txt"), .text("1 1\na 1\n", as: "out.bin")],
+      [
+        .copy("vectors/newtestament-50.glove.txt", as: "in.txt"),
+        .text("1 1\na 1\n", as: "out.bin"),
+      ],
       ["convert", "in.txt", "out.bin", "--to", "word2vec", "--threads", "1"], makes: ["out.bin"]),
     WritingVerb(
       "GloVe", [.copy("vectors/newtestament-50.w2v.txt", as: "in.txt")],

@@ -31,7 +31,8 @@ public func initialize(
 
 /// A byte as libFuzzer's dictionaries spell it.
 private func escaped(_ byte: UInt8) -> String {
-  let isPlain = (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+  let isPlain =
+    (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
   let digits = String(byte, radix: 16, uppercase: true)
   return isPlain ? String(UnicodeScalar(byte)) : "\\x" + (digits.count < 2 ? "0" : "") + digits
 }
@@ -65,7 +66,7 @@ func generalMutant(of bytes: [UInt8], atMost maximum: Int) -> [UInt8] {
   var buffer = bytes + [UInt8](repeating: 0, count: max(64, maximum - bytes.count))
   let room = min(buffer.count, max(maximum, 1))
   let count = buffer.withUnsafeMutableBufferPointer {
-    libFuzzerMutate($0.baseAddress!, min(bytes.count, room), room)
+    $0.baseAddress.map { libFuzzerMutate($0, min(bytes.count, room), room) } ?? 0
   }
   return Array(buffer.prefix(count))
 }
