@@ -18,7 +18,7 @@ help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 packages: ## Install the system libraries that are missing.
-	@.ci/packages libhdf5-dev libzstd-dev libopenblas-dev libdnnl-dev pkg-config
+	@.ci/packages libhdf5-dev libzstd-dev zlib1g-dev libopenblas-dev libdnnl-dev pkg-config
 
 build: packages ## Build the command in release mode.
 	swift build -c release --product graft

@@ -36,6 +36,7 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // The nouns
     .target(name: "CSystem"),
@@ -61,7 +62,8 @@ let package = Package(
 
     // Storage
     .target(
-      name: "GraftFormats", dependencies: ["GraftCore", "GraftKernels"], swiftSettings: strict),
+      name: "GraftFormats", dependencies: ["GraftCore", "GraftKernels", "CZlib"],
+      swiftSettings: strict),
     .target(
       name: "GraftHDF5", dependencies: ["GraftCore", "CHDF5", "CZstd"], swiftSettings: strict),
 

@@ -27,6 +27,8 @@ GENERATORS = {
     "golden/safetensors": "generate/formats.py",
     "golden/shards": "generate/formats.py",
     "golden/word-vectors": "generate/formats.py",
+    "golden/pytorch": "generate/archives.py",
+    "golden/numpy": "generate/archives.py",
     "model": "generate/train_model.py",
     "text": "generate/text.py",
     "vectors": "generate/vectors.py",

@@ -25,6 +25,29 @@ public struct FormatLimits: Sendable {
   /// Components of a word vector.
   public var wordVectorDimensions = 65_536
 
+  /// Members of a ZIP archive.
+  public var zipMembers = 1_000_000
+  /// Bytes of a ZIP archive's central directory.
+  public var zipDirectoryBytes = 256 << 20
+  /// Bytes of a part that is unpacked into memory, such as a deflated pickle.
+  public var inflatedBytes = 32 << 20
+  /// Bytes of a pickle.
+  public var pickleBytes = 256 << 20
+  /// Values and marks on a pickle's stack.
+  public var pickleStack = 1 << 18
+  /// Values that a pickle remembers, besides one for every eight of its bytes.
+  public var pickleMemo = 1 << 19
+  /// Values that a pickle holds, besides one for every six of its bytes.
+  public var pickleValues = 1 << 20
+  /// Levels of containers in a pickle.
+  public var pickleDepth = 64
+  /// Bytes of names, and of texts, of a pickle besides as many as it has.
+  public var pickleNames = 4 << 20
+  /// Bytes that views of a PyTorch file may have beyond those of its storages.
+  public var repeatedBytes = 1 << 30
+  /// Bytes of a NumPy header.
+  public var numPyHeaderBytes = 1 << 16
+
   /// The limits that the program runs with.
   public static let standard = FormatLimits()
 

@@ -12,6 +12,10 @@ public enum FormatSniffer {
     case wordVectors(WordVectorFormat)
     /// A fastText model.
     case fastText
+    /// PyTorch's archive, stacked pickles, or another pickle.
+    case pytorch
+    /// A NumPy array, or an archive of them.
+    case numpy
     /// None of these.
     case unrecognized
   }
@@ -34,11 +38,24 @@ public enum FormatSniffer {
   /// - Throws: ``StorageError`` when the file can't be read.
   public static func remedy(path: String) throws(StorageError) -> String? {
     let file = try InputFile(path: path)
-    let bytes = try file.bytes(at: 0, count: min(file.byteCount, 8))
+    let bytes = try file.bytes(at: 0, count: min(file.byteCount, 512))
+    if bytes.isEmpty { return "it is empty" }
+    if bytes.count >= 262, bytes[257..<262].elementsEqual("ustar".utf8) {
+      return "it is a tar archive: unpack it; PyTorch's files from before 0.2 have to be saved anew"
+    }
     return foreign.first { bytes.starts(with: $0.signature) }?.remedy
   }
 
   private static let foreign: [(signature: [UInt8], remedy: String)] = [
+    (
+      Array("version https://git-lfs".utf8),
+      "it is a Git LFS pointer: fetch the file with git lfs pull"
+    ),
+    ([0x50, 0x4B, 0x03, 0x04], "it is a ZIP archive of other files"),
+    ([0x37, 0x7A, 0xBC, 0xAF], "it is compressed with 7z: unpack it first"),
+    ([0x89, 0x50, 0x4E, 0x47], "it is a PNG image"), (Array("GIF8".utf8), "it is a GIF image"),
+    (Array("<!DOCTYPE".utf8), "it is an HTML page, perhaps an error of a download"),
+    (Array("<html".utf8), "it is an HTML page, perhaps an error of a download"),
     ([0x1F, 0x8B], "it is compressed with gzip: unpack it first"),
     ([0x42, 0x5A, 0x68], "it is compressed with bzip2: unpack it first"),
     ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "it is compressed with xz: unpack it first"),
@@ -52,9 +69,16 @@ public enum FormatSniffer {
   ) throws(StorageError) -> Finding {
     if bytes.starts(with: "GGUF".utf8) { return .gguf }
     if isFastText(bytes) { return .fastText }
+    if bytes.starts(with: NumPyHeader.magic) { return .numpy }
+    if PyTorchStack.isBeginning(bytes) { return .pytorch }
+    if bytes.starts(with: [0x50, 0x4B, 0x03, 0x04]), let finding = archive(bytes, file) {
+      return finding
+    }
     if isSafetensors(bytes) { return .safetensors }
     if try isHDF5(file) { return .hdf5 }
     if isShardIndex(bytes) { return .shardIndex }
+    // Other pickles are none of PyTorch's, and its reader names what they would do.
+    if bytes.count > 2, bytes[0] == 0x80, (2...5).contains(bytes[1]) { return .pytorch }
     let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
     let shape = WordVectorShape(
       bytes.span, from: start, isWhole: bytes.count == file.byteCount)
@@ -64,6 +88,25 @@ public enum FormatSniffer {
   /// The magic number of fastText's models.
   private static func isFastText(_ bytes: [UInt8]) -> Bool {
     bytes.count >= 8 && bytes.littleEndian(at: 0, as: Int32.self) == FastTextArguments.magic
+  }
+
+  /// What an archive holds, told from the name of its first member, or from all names; nil where they say nothing.
+  private static func archive(_ bytes: [UInt8], _ file: InputFile) -> Finding? {
+    if bytes.count > 30 {
+      let first = TensorName(utf8: bytes.dropFirst(30).prefix(ZipFields(bytes).u16(at: 26)))
+      if let finding = member(first) { return finding }
+    }
+    guard let end = try? ZipEnd(of: file, limits: .standard),
+      let entries = try? ZipEntry.all(of: end, in: file)
+    else { return nil }
+    // One pickle tells more than any number of arrays.
+    let findings = entries.compactMap { member($0.name) }
+    return findings.contains(.pytorch) ? .pytorch : findings.first
+  }
+
+  private static func member(_ name: TensorName) -> Finding? {
+    if name == "data.pkl" || name.hasSuffix("/data.pkl") { return .pytorch }
+    return name.hasSuffix(".npy") ? .numpy : nil
   }
 
   /// A length that a header may have, and the header's first brace.

@@ -14,7 +14,10 @@ enum Documentation {
   /// The pages that go on from there: a verb each, and formats.
   static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" } + formatPages
   /// Pages of formats.
-  static let formatPages = ["Manual/gguf.md", "Manual/hdf5.md", "Manual/word-vectors.md"]
+  static let formatPages = [
+    "Manual/gguf.md", "Manual/hdf5.md", "Manual/numpy.md", "Manual/pytorch.md",
+    "Manual/word-vectors.md",
+  ]
   /// Pages without console blocks.
   static let otherPages = [
     "Manual/Architecture.md", "Manual/Benchmarks.md", "Manual/Safety.md", "CHANGELOG.md",
@@ -51,6 +54,8 @@ enum Documentation {
       ("gospels.txt", "Fixtures/text/gospels.txt"),
       ("revelation.txt", "Fixtures/text/revelation.txt"), ("keras", "Fixtures/golden/keras"),
       ("external.h5", "Formats/hdf5/reject/keras-layer-external.h5"),
+      ("checkpoint.pt", "Fixtures/golden/pytorch/archive.pt"),
+      ("arrays.npz", "Fixtures/golden/numpy/arrays.npz"),
     ] {
       try FileManager.default.createSymbolicLink(
         atPath: directory(name), withDestinationPath: root + "/" + target)

@@ -42,8 +42,11 @@ struct Vector: Sendable, CustomTestStringConvertible {
 extension StorageError {
   /// The rule that the error cites, wherever its reason has the room for it.
   var citation: String? {
-    "\(reason)".firstMatch(of: /(safetensors S|json J|shard-index I|word-vectors W|fasttext F)-\d+/)
-      .map { String($0.0) }
+    "\(reason)".firstMatch(
+      of:
+        /(safetensors S|json J|shard-index I|word-vectors W|fasttext F|zip Z|pytorch P|numpy N)-\d+/
+    )
+    .map { String($0.0) }
   }
 }
 

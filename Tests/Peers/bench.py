@@ -19,7 +19,7 @@ import workspace  # first: sets the environment that the peers read when they ar
 from workspace import ROOT, THREADS, graft, scratch
 
 PAGE = ROOT / "Manual" / "Benchmarks.md"
-TOPICS = ["training", "workloads", "recompute", "kernels", "attention", "generation", "merging", "tokenizing", "scripture", "storage", "viewing", "gguf_files", "hdf5", "vectors"]
+TOPICS = ["training", "workloads", "recompute", "kernels", "attention", "generation", "merging", "tokenizing", "scripture", "storage", "viewing", "gguf_files", "hdf5", "vectors", "archives"]
 PACKAGES = ["torch", "transformers", "peft", "tokenizers", "h5py", "hdf5plugin"]
 
 

@@ -14,6 +14,12 @@ public enum ConversionForm: Sendable, Equatable {
   case gguf(GGUFMixture? = nil, maximumShardByteCount: Int? = nil)
   /// One file of Keras: `.weights.h5`, or the legacy layout in `.h5`; tensors and what Keras stores beside them.
   case keras(HDF5Compression = .none)
+  /// A directory with PyTorch's `pytorch_model.bin` and the other files.
+  case pyTorchDirectory
+  /// One PyTorch file, tensors only.
+  case pyTorchFile
+  /// One NumPy file, tensors only: an archive of arrays or a single one.
+  case numPy(NumPyWriter.Form)
   /// A table of vectors with its words.
   case wordVectors(WordVectorFormat)
 
@@ -21,7 +27,7 @@ public enum ConversionForm: Sendable, Equatable {
   var hasPlaceForWords: Bool {
     switch self {
     case .hdf5, .gguf, .wordVectors: true
-    case .directory, .safetensorsFile, .keras: false
+    case .directory, .safetensorsFile, .keras, .pyTorchDirectory, .pyTorchFile, .numPy: false
     }
   }
 
@@ -36,6 +42,12 @@ public enum ConversionForm: Sendable, Equatable {
       self = .safetensorsFile
     } else if name.hasSuffix(".gguf") {
       self = .gguf()
+    } else if [".bin", ".pt", ".pth", ".ckpt"].contains(where: name.hasSuffix) {
+      self = .pyTorchFile
+    } else if name.hasSuffix(".npz") {
+      self = .numPy(.archive)
+    } else if name.hasSuffix(".npy") {
+      self = .numPy(.singleArray)
     } else {
       self = .directory()
     }
@@ -51,6 +63,9 @@ extension ConversionForm: CustomStringConvertible {
     case .hdf5: "HDF5"
     case .keras: "a file of Keras"
     case .gguf: "GGUF"
+    case .pyTorchDirectory: "PyTorch's form"
+    case .pyTorchFile: "one PyTorch file"
+    case .numPy: "NumPy's form"
     case .wordVectors: "a table of word vectors"
     }
   }

@@ -31,12 +31,24 @@ extension ConversionOptions {
 extension ConversionSource {
   /// What a form has no place for.
   func losses(in form: ConversionForm) -> [ConversionLoss] {
+    let unread = unreadable.map { ConversionLoss("tensor \($0.name), \($0.kind)") }
+    let omitted = omissions.map { ConversionLoss($0) }
+    let others = files.map { ConversionLoss($0.name) }
     switch form {
-    case .safetensorsFile, .keras: (files.map(\.name) + omissions).map { ConversionLoss($0) }
-    case .gguf: (gguf?.losses ?? []) + omissions.map { ConversionLoss($0) }
-    case .directory, .hdf5: omissions.map { ConversionLoss($0) }
+    case .safetensorsFile, .keras: return unread + others + omitted
+    case .gguf: return unread + (gguf?.losses ?? []) + omitted
+    case .pyTorchDirectory: return unread + omitted + metadataLosses
+    case .pyTorchFile, .numPy: return unread + others + omitted + metadataLosses
+    case .directory, .hdf5: return unread + omitted
     // A table of words is all that was asked for.
-    case .wordVectors: []
+    case .wordVectors: return []
     }
+  }
+
+  /// The metadata, but for names that the form keeps in its own way and the word by which safetensors are known.
+  private var metadataLosses: [ConversionLoss] {
+    let names = Set(copies.map(\.name))
+    return metadata.filter { $0.key != "format" && !names.contains(TensorName($0.key)) }
+      .map { ConversionLoss("the metadata \($0.key)") }
   }
 }

@@ -90,6 +90,26 @@ struct ConversionOutput {
         file.output, tensors: plan.tensors, metadata: plan.metadata,
         keras: KerasLayout(for: path, plan.metadata), compression: compression)
       (fileNames, isOrdered, target) = ([], compression != .none, .file(file))
+    case .pyTorchDirectory:
+      try existing.checkDirectory(holding: plan.files.map(\.name))
+      let directory = try AtomicDirectory(path: path)
+      for file in plan.files { try file.write(into: directory) }
+      let name = plan.stem == "model" ? PyTorchWriter.fileName : plan.stem + ".bin"
+      writer = try PyTorchWriter(
+        plan.tensors, copies: plan.copies, to: directory.file(named: name))
+      (fileNames, isOrdered, target) = (
+        plan.files.map(\.name) + [name], false, .directory(directory)
+      )
+    case .pyTorchFile:
+      try existing.checkFile(holding: plan.kind)
+      let file = try AtomicFile(path: path)
+      writer = try PyTorchWriter(plan.tensors, copies: plan.copies, to: file.output)
+      (fileNames, isOrdered, target) = ([], false, .file(file))
+    case .numPy(let form):
+      try existing.checkFile(holding: plan.kind)
+      let file = try AtomicFile(path: path)
+      writer = try NumPyWriter(plan.tensors, form: form, to: file.output)
+      (fileNames, isOrdered, target) = ([], false, .file(file))
     case .wordVectors:
       preconditionFailure("tables of words have a writer of their own")
     }

@@ -20,10 +20,16 @@ struct ConversionSource {
   let shards: [HDF5Attachment]
   /// The tensors as they will be written.
   let tensors: [TensorInfo]
+  /// The places of the tensors in the reader.
+  let places: [Int]
+  /// Further names of tensors, each with the tensor that it stands for.
+  let copies: [(name: TensorName, of: TensorName)]
   /// The name of a single weight file, without its suffix.
   let stem: String
   /// What is written, for the question what it may replace.
   let kind: OutputTarget.Kind
+  /// Tensors that can't be read, and so aren't written.
+  var unreadable: [UnreadableTensor] = []
   /// The result in GGUF's words, where that is the form.
   let gguf: GGUFPlan?
 
@@ -34,6 +40,9 @@ struct ConversionSource {
     (files, metadata, shards, vocabulary) = (plan.files, plan.metadata, plan.shards, nil)
     (stem, kind, gguf) = (plan.stem, plan.kind, plan.gguf)
     (omissions, notes) = (plan.omissions, plan.notes)
+    places = Array(tensors.indices)
+    copies = plan.copies
+    unreadable = plan.unreadable
   }
 
   /// Plans the result.
@@ -46,13 +55,16 @@ struct ConversionSource {
       self.init(
         try GGUFPlan(checkpoint, mixture), omissions: hasWords ? ["the words of the table"] : [])
     } else {
-      try self.init(checkpoint, dtype: dtype)
+      try self.init(checkpoint, dtype: dtype, form: form)
     }
+    unreadable = checkpoint.reader.unreadable
   }
 
   private init(_ plan: GGUFPlan, omissions: [String]) {
     reader = plan.reader
     tensors = plan.tensors
+    places = Array(plan.tensors.indices)
+    copies = []
     (files, metadata, shards, vocabulary) = ([], [], [], nil)
     stem = "model"
     kind = .model
@@ -61,7 +73,9 @@ struct ConversionSource {
     notes = []
   }
 
-  private init(_ checkpoint: OpenedCheckpoint, dtype: DType?) throws(StorageError) {
+  private init(
+    _ checkpoint: OpenedCheckpoint, dtype: DType?, form: ConversionForm
+  ) throws(StorageError) {
     gguf = nil
     let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
     stem = checkpoint.kind == .adapter ? "adapter_model" : (folder ?? "") + "model"
@@ -69,6 +83,7 @@ struct ConversionSource {
     notes = Self.notes(on: checkpoint.reader)
     let hasWordTensors = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary != nil
     vocabulary = hasWordTensors ? nil : try checkpoint.vocabulary()
+    let metadata: [MetadataEntry]
     if let source = checkpoint.reader as? GGUFReader, source["general.architecture"] == nil {
       // No model, but tensors under names of their own.
       reader = source
@@ -88,14 +103,20 @@ struct ConversionSource {
       metadata = isTable ? [] : checkpoint.reader.metadata
       shards = try checkpoint.shardHeaders()
     }
+    let names = form.canShareTensors ? try checkpoint.sharedNames() : SharedNames()
+    copies = names.copies
+    self.metadata = form.metadata(metadata, of: reader.format, with: names)
     var planned: [TensorInfo] = []
-    for tensor in reader.tensors {
+    var places: [Int] = []
+    for (place, tensor) in reader.tensors.enumerated() where !names.dropped.contains(place) {
       let target = try Self.dtype(of: tensor, asked: dtype, in: reader.path)
       planned.append(
         try TensorInfo(name: tensor.name, dtype: target, shape: tensor.shape, in: reader.path))
+      places.append(place)
     }
     tensors = planned
     kind = OutputTarget.Kind(of: files.map(\.name))
+    self.places = places
   }
 
   /// The dtype that a tensor gets where blocks have no place.

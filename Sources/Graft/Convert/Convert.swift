@@ -66,7 +66,7 @@ public func convert(
 /// How many tensors of the source have another dtype in the result.
 private func convertedCount(_ plan: ConversionSource, _ source: OpenedCheckpoint) -> Int {
   let before = plan.gguf == nil ? source.reader.tensors : plan.reader.tensors
-  return zip(plan.tensors, before).count { $0.dtype != $1.dtype }
+  return zip(plan.tensors, plan.places).count { $0.dtype != before[$1].dtype }
 }
 
 // MARK: - Tensors
@@ -75,8 +75,10 @@ private func convertedCount(_ plan: ConversionSource, _ source: OpenedCheckpoint
 private enum Piece {
   /// A whole tensor, inside the kernel.
   case copy(FileExtent, tensor: Int)
+  /// What the file says of a tensor's bytes, compared.
+  case check(tensor: Int)
   /// Elements through memory.
-  case tile(TensorTile)
+  case tile(TensorTile, to: TensorInfo)
 }
 
 private func transfer(
@@ -85,21 +87,24 @@ private func transfer(
 ) throws {
   let reader = plan.reader
   let places = writer.positions
-  let pieces = reader.tensors.enumerated().flatMap { position, tensor -> [Piece] in
-    if copies, plan.tensors[position] == tensor, let extent = reader.extent(of: position) {
+  let pieces = zip(plan.tensors, plan.places).flatMap { planned, position -> [Piece] in
+    let tensor = reader.tensors[position]
+    if copies, planned == tensor, let extent = reader.extent(of: position) {
       return [.copy(extent, tensor: position)]
     }
-    return TensorTile.all(of: tensor, at: position).map(Piece.tile)
+    return [Piece.check(tensor: position)]
+      + TensorTile.all(of: tensor, at: position).map { Piece.tile($0, to: planned) }
   }
   try shareOut(pieces.count, threadCount: threadCount, worker: { try TileConverter() }) {
     item, converter in
     switch pieces[item] {
+    case .check(let tensor): try reader.checkStoredBytes(of: tensor)
     case .copy(let extent, let tensor):
+      try reader.checkStoredBytes(of: tensor)
       guard let place = places[reader.tensors[tensor].name] else { return }
       try writer.copy(extent, to: place)
       progress.advance(extent.range.count)
-    case .tile(let tile):
-      let target = plan.tensors[tile.tensor]
+    case .tile(let tile, let target):
       guard let place = places[target.name] else { return }
       let values = try converter.convert(tile, of: reader, to: target.dtype)
       try writer.write(values.bytes, of: place, at: tile.bytes(in: target.dtype).lowerBound)

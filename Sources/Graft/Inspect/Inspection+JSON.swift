@@ -51,6 +51,13 @@ extension Inspection {
       ),
       ("ties", .array(ties.map { .array($0.map { .string($0.text) }) })),
     ]
+    if !unreadable.isEmpty {
+      members.append(
+        (
+          "unreadable",
+          .array(unreadable.map { ["name": .string($0.name.text), "kind": .string($0.kind)] })
+        ))
+    }
     if let adapter { members.append(("adapter", adapter.json)) }
     if let quantization { members.append(("quantization", quantization.json)) }
     return members

@@ -23,8 +23,10 @@ public struct Inspection: Sendable {
   public let bytesByDType: [(dtype: DType, byteCount: Int)]
   /// The tensors with their places.
   public let tensors: Places
-  /// Sets of tensors that are one by the configuration or the metadata.
+  /// Sets of tensors that are one by the configuration, the metadata or the file itself.
   public let ties: [[TensorName]]
+  /// Tensors of kinds that can't be read.
+  public let unreadable: [UnreadableTensor]
   /// What names, metadata and configuration say of an adapter.
   public let adapter: AdapterFacts?
   /// How weights are packed, where a configuration says it.
@@ -123,7 +125,8 @@ public func inspect(_ checkpoint: OpenedCheckpoint) throws -> Inspection {
       $0.byteCount == $1.byteCount
         ? $0.dtype.rawValue < $1.dtype.rawValue : $0.byteCount > $1.byteCount
     },
-    tensors: Inspection.Places(reader), ties: ties, adapter: recognition.adapter,
+    tensors: Inspection.Places(reader), ties: ties,
+    unreadable: reader.unreadable, adapter: recognition.adapter,
     quantization: recognition.quantization,
     files: checkpoint.files.map { ($0.name, $0.byteCount) }, metadata: reader.metadata)
 }
@@ -151,9 +154,11 @@ extension OpenedCheckpoint {
     return [[embedding, decoder.headName]]
   }
 
-  /// The ties that safetensors metadata or an index record: left-out name to kept name.
-  private var recordedTies: [[TensorName]] {
-    guard reader.format == .safetensors else { return [] }
+  /// The ties that the file itself shows, and those that metadata or an index record: left-out name to kept name.
+  var recordedTies: [[TensorName]] {
+    guard reader.format == .safetensors || reader.format == .hdf5 else {
+      return reader.ties.map { $0.map { reader.tensors[$0].name } }
+    }
     let indexed = (reader as? ShardedReader)?.index.ties ?? []
     let records =
       indexed.map { ($0.left, $0.kept) }

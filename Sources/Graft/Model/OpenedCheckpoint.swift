@@ -69,7 +69,7 @@ public struct OpenedCheckpoint: Sendable {
     switch reader.format {
     case .gguf: return .model
     case .word2vec, .glove, .fastText: return .embeddings
-    case .safetensors, .hdf5: break
+    case .safetensors, .hdf5, .pytorch, .numpy: break
     }
     if let layout = StaticEmbeddingLayout(reader.tensors) {
       let hasWords =
@@ -177,8 +177,8 @@ private func openWeights(
   let names = try Directory.entries(of: path)
   let isAdapter = names.contains(LoRAConfiguration.fileName)
   let usual =
-    (isAdapter ? [Adapter.fileName, "adapters.safetensors"] : []) + [
-      "model.safetensors", ShardIndex.fileName,
+    (isAdapter ? [Adapter.fileName, "adapters.safetensors", "adapter_model.bin"] : []) + [
+      "model.safetensors", ShardIndex.fileName, PyTorchWriter.fileName,
     ]
   if let name = usual.first(where: names.contains) {
     return try openWeights(file: path + "/" + name, threadCount)
@@ -191,7 +191,9 @@ private func openWeights(
       return try openWeights(inDirectory: path + "/" + folder, threadCount)
     }
   }
-  let indexes = names.filter { $0.hasSuffix(".safetensors.index.json") }
+  let indexes =
+    [".safetensors.index.json", ".bin.index.json"].lazy
+    .map { suffix in names.filter { $0.hasSuffix(suffix) } }.first { !$0.isEmpty } ?? []
   if indexes.count == 1 { return try openWeights(file: path + "/" + indexes[0], threadCount) }
   var weights: [String] = []
   for name in names where Directory.hasFile(at: path + "/" + name) && !name.hasPrefix(".") {
@@ -213,7 +215,12 @@ private func openWeights(
   case .safetensors: return try SafetensorsReader(path: path)
   case .hdf5: return try HDF5Reader(path: path)
   case .gguf: return try GGUFReader(path: path)
-  case .shardIndex: return try ShardedReader(indexPath: path)
+  case .shardIndex:
+    let index = try ShardIndex(path: path)
+    if index.holdsPyTorchFiles { return try ShardedPyTorchReader(index, at: path) }
+    return try ShardedReader(index, at: path)
+  case .pytorch: return try PyTorchReader(path: path)
+  case .numpy: return try NumPyReader(path: path)
   case .wordVectors(let format):
     var options = WordVectorOptions()
     options.threadCount = threadCount
@@ -222,7 +229,7 @@ private func openWeights(
   case .unrecognized:
     throw StorageError(
       .unrecognized(
-        expected: "safetensors, GGUF, HDF5, a shard index or word vectors"),
+        expected: "safetensors, GGUF, HDF5, PyTorch, NumPy, a shard index or word vectors"),
       file: path,
       remedy: try FormatSniffer.remedy(path: path))
   }
@@ -231,7 +238,7 @@ private func openWeights(
 /// Whether a file holds tensors, told by its first bytes.
 private func holdsTensors(_ path: String) throws(StorageError) -> Bool {
   switch try FormatSniffer.sniff(path: path) {
-  case .safetensors, .hdf5, .gguf, .fastText: true
+  case .safetensors, .hdf5, .gguf, .fastText, .pytorch, .numpy: true
   case .shardIndex, .wordVectors, .unrecognized: false
   }
 }

@@ -12,7 +12,9 @@ struct OutputTarget {
     case tensors = "tensors without a configuration"
 
     init(of names: [String]) {
-      let isAdapter = names.contains { $0 == LoRAConfiguration.fileName || $0 == Adapter.fileName }
+      let isAdapter = names.contains {
+        $0 == LoRAConfiguration.fileName || $0 == Adapter.fileName || $0 == "adapter_model.bin"
+      }
       self = isAdapter ? .adapter : names.contains("config.json") ? .model : .tensors
     }
   }
@@ -41,7 +43,7 @@ struct OutputTarget {
     }
     let present = try Directory.entries(of: path)
     guard !present.isEmpty else { return }
-    let weights = present.filter { $0.hasSuffix(".safetensors") }
+    let weights = present.filter { $0.hasSuffix(".safetensors") || Self.isWeightFile($0) }
     guard !weights.isEmpty || present.contains(where: { $0.hasSuffix("config.json") }) else {
       throw refusal("the directory holds something other than a model; name another one")
     }
@@ -126,10 +128,12 @@ struct OutputTarget {
 
   /// Whether a file holds the weights of a directory, or a part of them, or says where they are.
   private static func isWeightFile(_ name: String) -> Bool {
-    ["model", "adapter_model"].contains { stem in
-      [".safetensors", ".safetensors.index.json"].contains { name == stem + $0 }
-        || name.hasPrefix(stem + "-") && name.contains("-of-") && name.hasSuffix(".safetensors")
-    }
+    ["pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin"].contains(name)
+      || name.hasPrefix("pytorch_model-") && name.contains("-of-") && name.hasSuffix(".bin")
+      || ["model", "adapter_model"].contains { stem in
+        [".safetensors", ".safetensors.index.json"].contains { name == stem + $0 }
+          || name.hasPrefix(stem + "-") && name.contains("-of-") && name.hasSuffix(".safetensors")
+      }
   }
 
   /// The files that models and adapters have beside their weights.

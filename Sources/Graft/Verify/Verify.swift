@@ -26,6 +26,9 @@ public func verify(
     result.checks.append("index of \(sharded.shards.count) shards")
   }
   let isForeign = try checkpoint.isForeignAdapter
+  result.omissions += checkpoint.reader.unreadable.map {
+    "tensor \($0.name): \($0.kind) isn't read"
+  }
   switch checkpoint.kind {
   case _ where isForeign: try result.checkForeignAdapter(checkpoint)
   case .adapter: try result.checkAdapter(checkpoint, base: base)
@@ -174,6 +177,7 @@ extension Verification {
       // A tensor that can't be read is one defect, however many tiles it has.
       guard failures.withLock({ $0[tile.tensor] == nil }) else { return }
       do {
+        if tile.elements.lowerBound == 0 { try reader.checkStoredBytes(of: tile.tensor) }
         let isQuantized = dtype.isBlockQuantized && dtype.hasValues
         let slice =
           isQuantized ? try worker.dequantized(tile, reader) : try worker.bytes(of: tile, reader)

@@ -33,6 +33,7 @@ struct InspectionText {
       add("tool", adapter.tool?.escapedForTerminal)
       add("base", adapter.base?.escapedForTerminal)
     }
+    for tensor in inspection.unreadable { add("not read", "\(tensor.name), \(tensor.kind)") }
     for tie in inspection.ties { add("tied", tie.map(\.description).joined(separator: " = ")) }
     let files = inspection.files.map { $0.name.escapedForTerminal }
     if !files.isEmpty { rows.append(("files", DisplayWidth.wrap(files, columns - Self.indent))) }

@@ -7,8 +7,9 @@ struct ConvertVerb: ParsableCommand {
     commandName: "convert", abstract: "Write a checkpoint in another format, sharding or dtype.",
     discussion: """
       Without --to the suffix of the target decides: .weights.h5 and .keras are Keras's, other .h5 \
-      and .hdf5 are HDF5, .gguf is GGUF, .safetensors is one file of tensors, anything else a \
-      directory. A model travels with its configuration and \
+      and .hdf5 are HDF5, .gguf is GGUF, .safetensors is one file of tensors, .bin, .pt, .pth and \
+      .ckpt one of PyTorch, .npz and .npy NumPy's, anything else a directory. A model travels with \
+      its configuration and \
       tokenizer; one that went to HDF5 comes back bit for bit. GGUF models become directories with \
       the names and layout of the model that they were made from, and directories GGUF models that \
       llama.cpp loads; quantized ones become bf16 unless --dtype says otherwise. Source and target may be the same path.
@@ -16,7 +17,7 @@ struct ConvertVerb: ParsableCommand {
 
   /// What `--to` takes.
   enum Form: String, ExpressibleByArgument, CaseIterable {
-    case safetensors, hdf5, gguf, keras, word2vec, glove
+    case safetensors, hdf5, gguf, keras, torch, npz, word2vec, glove
   }
 
   @Argument(help: "What to convert: a directory, a shard index, or one file.")
@@ -82,18 +83,21 @@ struct ConvertVerb: ParsableCommand {
     case .keras:
       guard [".h5", ".hdf5", ".keras"].contains(where: target.lowercased().hasSuffix) else {
         throw ValidationError(
-          "--to keras writes one file: name it FILE.weights.h5, FILE.keras, or FILE.h5 for the legacy layout")
+          "--to keras writes one file: name it FILE.weights.h5, FILE.keras, or FILE.h5 for the legacy layout"
+        )
       }
       form = .keras()
+    case .torch where form != .pyTorchFile: form = .pyTorchDirectory
+    case .npz where form != .numPy(.singleArray): form = .numPy(.archive)
     case .word2vec: form = .wordVectors(isText ? .word2vecText : .word2vecBinary)
     case .glove: form = .wordVectors(.glove)
-    case .safetensors, nil: break
+    case .safetensors, .torch, .npz, nil: break
     }
     let limit = output.maxShardSize?.byteCount
     switch form {
     case .gguf: form = .gguf(output.dtype.mixture, maximumShardByteCount: limit)
     case .directory: form = .directory(maximumShardByteCount: limit)
-    case .safetensorsFile, .hdf5, .keras, .wordVectors:
+    case .safetensorsFile, .hdf5, .keras, .pyTorchDirectory, .pyTorchFile, .numPy, .wordVectors:
       guard limit == nil else {
         throw ValidationError("--max-shard-size is for directories of safetensors, and GGUF")
       }

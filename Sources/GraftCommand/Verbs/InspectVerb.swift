@@ -7,7 +7,7 @@ struct InspectVerb: ParsableCommand {
     commandName: "inspect", abstract: "Tell what a file or directory holds.",
     discussion: """
       Reads headers and small files only. Formats are told by content: safetensors, sharded \
-      checkpoints, GGUF, HDF5 and word vectors; models, adapters (of PEFT, mlx-lm, kohya's \
+      checkpoints, GGUF, HDF5, PyTorch, NumPy and word vectors; models, adapters (of PEFT, mlx-lm, kohya's \
       sd-scripts, diffusers and llama.cpp) and embedding tables.
       """)
 

@@ -3,6 +3,8 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
   case safetensors
   case gguf
   case hdf5
+  case pytorch
+  case numpy
   case word2vec
   case glove
   case fastText = "fasttext"
@@ -33,6 +35,42 @@ public protocol CheckpointReader: Sendable {
 
   /// The open files that tensors are read from, each once.
   var inputs: [InputFile] { get }
+
+  /// The sets of tensors that the file says are one and the same, by their positions, the first of each the one that counts.
+  var ties: [[Int]] { get }
+
+  /// Tensors that the file holds and that can't be read, because no dtype or layout here is theirs.
+  var unreadable: [UnreadableTensor] { get }
+
+  /// Holds what is stored of a tensor against the checksum that the file keeps, where it keeps one.
+  ///
+  /// - Throws: ``StorageError`` when they differ.
+  func checkStoredBytes(of tensor: Int) throws(StorageError)
+}
+
+/// A tensor that is there and can't be read.
+public struct UnreadableTensor: Sendable, Hashable {
+  /// Its name.
+  public let name: TensorName
+  /// What it is, such as "a sparse tensor".
+  public let kind: String
+
+  /// Names a tensor and what it is.
+  public init(name: TensorName, kind: String) {
+    self.name = name
+    self.kind = kind
+  }
+}
+
+extension CheckpointReader {
+  /// No tensors are known to be one.
+  public var ties: [[Int]] { [] }
+
+  /// Every tensor can be read.
+  public var unreadable: [UnreadableTensor] { [] }
+
+  /// Files without checksums have nothing to compare.
+  public func checkStoredBytes(of tensor: Int) throws(StorageError) {}
 }
 
 /// A run of bytes in an open file.

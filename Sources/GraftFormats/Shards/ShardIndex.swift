@@ -31,6 +31,8 @@ public struct ShardIndex: Sendable, Equatable {
     /// The tensor that it is.
     public let kept: TensorName
   }
+  /// Whether the shards are PyTorch's `.bin` files instead of safetensors.
+  public let holdsPyTorchFiles: Bool
 
   /// Makes an index of tensors by shard.
   public init(
@@ -43,6 +45,7 @@ public struct ShardIndex: Sendable, Equatable {
     placements = sorted.enumerated().flatMap { shard, content in
       content.tensors.map { Placement(tensor: $0.name, shard: shard) }
     }
+    holdsPyTorchFiles = false
     totalByteCount = sorted.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.byteCount } }
   }
 
@@ -77,6 +80,7 @@ public struct ShardIndex: Sendable, Equatable {
     placements = parser.placements.map { Placement(tensor: $0.tensor, shard: ranks[$0.shard]) }
     totalByteCount = parser.totalByteCount
     ties = parser.ties
+    holdsPyTorchFiles = parser.holdsPyTorchFiles ?? false
   }
 
   /// The index as other tools write it: keys sorted, two spaces, a final newline.

@@ -6,6 +6,8 @@ struct ShardIndexParser {
   private(set) var placements: [ShardIndex.Placement] = []
   private(set) var totalByteCount: Int?
   private(set) var ties: [ShardIndex.Tie] = []
+  /// Whether the shards are PyTorch's files; nil before the first.
+  private(set) var holdsPyTorchFiles: Bool?
   private var scanner: JSONScanner
   private let limits: FormatLimits
 
@@ -62,11 +64,18 @@ struct ShardIndexParser {
         .refused(policy: "a shard outside its directory (shard-index I-4)", found: text),
         file: scanner.file, offset: token.range.lowerBound)
     }
-    guard name.hasSuffix(".safetensors") else {
+    let isPyTorch = name.hasSuffix(".bin") && !scanner.file.hasSuffix(".safetensors.index.json")
+    guard isPyTorch || name.hasSuffix(".safetensors") else {
       throw StorageError(
         .refused(policy: "a shard that isn't safetensors (shard-index I-5)", found: text),
         file: scanner.file, offset: token.range.lowerBound)
     }
+    guard holdsPyTorchFiles ?? isPyTorch == isPyTorch else {
+      throw StorageError(
+        .refused(policy: "shards of two formats (shard-index I-5)", found: text),
+        file: scanner.file, offset: token.range.lowerBound)
+    }
+    holdsPyTorchFiles = isPyTorch
     guard shards.count < limits.shards else { throw limit("shards", limits.shards, token) }
     shards[name] = shards.count
     return shards.count - 1

@@ -20,13 +20,22 @@ public struct ShardedReader: CheckpointReader {
   /// Opens the shards of an index, which stand in its directory.
   /// - Throws: ``StorageError`` of the index, of a shard, or when they disagree.
   public init(indexPath: String, limits: FormatLimits = .standard) throws(StorageError) {
-    let index = try ShardIndex(path: indexPath, limits: limits)
+    try self.init(ShardIndex(path: indexPath, limits: limits), at: indexPath, limits: limits)
+  }
+
+  /// Opens the shards of an index that was read.
+  /// - Throws: ``StorageError`` of a shard, or when index and shards disagree.
+  public init(
+    _ index: ShardIndex, at indexPath: String, limits: FormatLimits = .standard
+  ) throws(StorageError) {
     let folder = indexPath.lastIndex(of: "/").map { String(indexPath[...$0]) } ?? ""
     var shards: [SafetensorsReader] = []
     for name in index.shards {
       shards.append(try SafetensorsReader(path: folder + name, limits: limits))
     }
-    try ShardAgreement(index: index, shards: shards, path: indexPath).check()
+    try ShardAgreement(
+      index: index, shards: shards, identities: shards.map(\.file.identity), path: indexPath
+    ).check()
     self.path = indexPath
     self.index = index
     self.shards = shards

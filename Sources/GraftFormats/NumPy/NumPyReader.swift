@@ -1,0 +1,180 @@
+public import GraftCore
+
+/// NumPy's arrays, opened: one `.npy` file, or an `.npz` archive of them.
+///
+/// The array of a single file is called `array`; those of an archive as their members without `.npy`. The format and its numbered
+/// rules are in `Formats/numpy/SPEC.md`.
+public struct NumPyReader: CheckpointReader {
+  /// The name of the array of an `.npy` file.
+  public static let soleName: TensorName = "array"
+
+  /// The open file.
+  public let file: InputFile
+  /// The members that aren't arrays, with their sizes.
+  public let metadata: [MetadataEntry]
+  private let arrays: StoredArrays
+  private let archive: ZipArchive?
+  private let members: [ZipMember]
+  private let checked = CheckedRecords()
+
+  /// Opens and validates a file.
+  ///
+  /// - Throws: ``StorageError`` with the broken rule, the array and the byte.
+  public init(path: String, limits: FormatLimits = .standard) throws(StorageError) {
+    try self.init(InputFile(path: path), limits: limits)
+  }
+
+  /// Validates an open file.
+  ///
+  /// - Throws: ``StorageError`` with the broken rule, the array and the byte.
+  public init(_ file: InputFile, limits: FormatLimits = .standard) throws(StorageError) {
+    let start = try file.bytes(at: 0, count: min(file.byteCount, 4))
+    if start == [0x50, 0x4B, 0x03, 0x04] {
+      try self.init(ZipArchive(file, limits: limits), limits: limits)
+      return
+    }
+    let placement = try Self.placement(
+      named: Self.soleName, in: .file(file, 0..<file.byteCount), of: file.path, base: 0,
+      limits: limits)
+    self.init(file, StoredArrays([placement]), metadata: [], nil, [])
+  }
+
+  private init(
+    _ file: InputFile, _ arrays: StoredArrays, metadata: [MetadataEntry], _ archive: ZipArchive?,
+    _ members: [ZipMember]
+  ) {
+    self.file = file
+    self.arrays = arrays
+    self.metadata = metadata
+    self.archive = archive
+    self.members = members
+  }
+
+  /// Reads the arrays of an open archive.
+  package init(_ archive: ZipArchive, limits: FormatLimits = .standard) throws(StorageError) {
+    var placements: [StoredArrays.Placement] = []
+    var members: [ZipMember] = []
+    var others: [MetadataEntry] = []
+    for member in archive.members {
+      guard member.name.hasSuffix(".npy") else {
+        others.append(
+          MetadataEntry(key: member.name.text, value: "\(member.byteCount) bytes, not an array"))
+        continue
+      }
+      let name = TensorName(utf8: member.name.utf8.dropLast(4))
+      do {
+        placements.append(
+          try Self.placement(
+            named: name, in: ElementBytes(member, in: archive), of: archive.file.path,
+            base: member.isDeflated ? nil : member.stored.lowerBound, limits: limits))
+      } catch {
+        var named = error
+        named.tensor = name
+        named.offset = error.offset ?? member.stored.lowerBound
+        throw named
+      }
+      members.append(member)
+    }
+    self.init(archive.file, StoredArrays(placements), metadata: others, archive, members)
+  }
+
+  /// Whether an archive holds arrays.
+  static func isArchive(_ archive: ZipArchive) -> Bool {
+    archive.members.contains { $0.name.hasSuffix(".npy") }
+  }
+
+  private static func placement(
+    named name: TensorName, in bytes: ElementBytes, of file: String, base: Int?,
+    limits: FormatLimits
+  ) throws(StorageError) -> StoredArrays.Placement {
+    func read(_ count: Int) throws(StorageError) -> [UInt8] {
+      var array = [UInt8](repeating: 0, count: count)
+      try array.withMutableRawBytes { (whole: inout MutableRawSpan) throws(StorageError) in
+        try bytes.read(at: 0, into: &whole)
+      }
+      return array
+    }
+    let start = try read(min(bytes.byteCount, NumPyHeader.preambleByteCount))
+    let headerByteCount = try NumPyHeader.byteCount(
+      start, of: bytes.byteCount, file: file, base: base, limits: limits)
+    let header = try NumPyHeader(read(headerByteCount), file: file, base: base)
+    if case .deflated(let member, _) = bytes { member.release() }
+    let info = try info(header, named: name, file: file, base: base)
+    let found = bytes.byteCount - header.byteCount
+    guard info.byteCount <= found else {
+      throw StorageError(
+        .truncated(
+          part: "array (numpy N-9)", expectedBytes: info.byteCount, foundBytes: found),
+        file: file, offset: base.map { $0 + header.byteCount })
+    }
+    guard info.byteCount == found else {
+      throw StorageError(
+        .malformed(
+          rule: "numpy N-9", expected: "\(info.byteCount) bytes of elements", found: "\(found)"),
+        file: file, offset: base.map { $0 + header.byteCount + info.byteCount })
+    }
+    let width = info.dtype.layout.bytes
+    let isSwapped = header.isBigEndian && width > 1
+    let strides =
+      header.isFortranOrder
+      ? StridedView.columnMajor(header.extents) : StridedView.rowMajor(header.extents)
+    do throws(StridedView.Defect) {
+      let view = try StridedView(
+        width: width, extents: header.extents, strides: strides, offset: 0,
+        of: info.shape.elementCount)
+      return StoredArrays.Placement(
+        info: info,
+        storage: bytes.extracting(header.byteCount..<bytes.byteCount),
+        view: isSwapped && info.dtype == .c64 ? view.halved : view, isSwapped: isSwapped)
+    } catch {
+      throw StorageError(.overflow(part: "array (numpy N-8)"), file: file, offset: base)
+    }
+  }
+
+  private static func info(
+    _ header: NumPyHeader, named name: TensorName, file: String, base: Int?
+  ) throws(StorageError) -> TensorInfo {
+    do throws(ShapeError) {
+      return try TensorInfo(name: name, dtype: header.dtype, shape: Shape(header.extents))
+    } catch {
+      let reason: StorageError.Reason =
+        switch error {
+        case .rank(let rank):
+          .limitExceeded(
+            limit: "dimensions (numpy N-7)", maximum: Shape.maximumRank, found: "\(rank)")
+        case .overflow, .negativeExtent, .partialBlock: .overflow(part: "array (numpy N-8)")
+        }
+      throw StorageError(reason, file: file, offset: base)
+    }
+  }
+
+  /// NumPy.
+  public var format: CheckpointFormat { .numpy }
+
+  /// The path that was opened.
+  public var path: String { file.path }
+
+  /// The arrays in the order of the archive.
+  public var tensors: [TensorInfo] { arrays.infos }
+
+  /// Fills `buffer` with an array's bytes from `byteOffset` on, little-endian and the last index the fastest.
+  ///
+  /// - Precondition: the bytes lie inside the array.
+  public func read(
+    _ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan
+  ) throws(StorageError) {
+    try arrays.read(tensor, at: byteOffset, into: &buffer)
+  }
+
+  /// The file.
+  public var inputs: [InputFile] { [file] }
+
+  /// Where an array's bytes lie, where they do.
+  public func extent(of tensor: Int) -> FileExtent? { arrays.extent(of: tensor) }
+
+  /// Compares the checksum of the member that holds an array.
+  public func checkStoredBytes(of tensor: Int) throws(StorageError) {
+    guard let archive else { return }
+    try checked.check(members[tensor], of: archive)
+  }
+}

@@ -1,0 +1,389 @@
+internal import GraftCore
+
+/// Reads a pickle without executing anything: it follows the stack and notes what the pickle describes.
+///
+/// The opcodes are those of the protocols 2 to 5 that state dictionaries need; the globals a list of names. Budgets grow with the bytes
+/// of the pickle, never with what it claims to hold. The rules are those of `Formats/pytorch/SPEC.md`.
+struct PickleMachine {
+  var cursor: PickleCursor
+  private let limits: FormatLimits
+  private var stack: [PickleValue] = []
+  /// The heights of the stack at which marks stand.
+  private var marks: [Int] = []
+  private var memo: [PickleValue] = []
+  private var sparseMemo: [Int: PickleValue] = [:]
+  /// The values that tables may still take.
+  private var allowance: Int
+  /// Where the opcode being followed stands.
+  private(set) var opcodeStart = 0
+
+  // MARK: - Tables
+
+  /// The items of all tuples.
+  private(set) var items: [PickleValue] = []
+  private(set) var lists: [[PickleValue]] = []
+  private(set) var dictionaries: [PickledDictionary] = []
+  private(set) var globals: [PickleGlobal] = []
+  private(set) var storages: [PickledStorage] = []
+  private(set) var tensors: [PickledTensor] = []
+  private(set) var words: [String] = []
+  private var globalNames: [String: Int32] = [:]
+  private var knownStorages: [PickledStorage: Int32] = [:]
+  private var knownWords: [String: Int32] = [:]
+
+  /// A dictionary's entries in order.
+  struct PickledDictionary {
+    var entries: [(key: PickleValue, value: PickleValue)] = []
+    /// Whether it may have attributes.
+    var isOrdered = false
+  }
+
+  init(_ bytes: [UInt8], file: String, base: Int?, limits: FormatLimits = .standard) {
+    cursor = PickleCursor(bytes, file: file, base: base)
+    self.limits = limits
+    allowance = limits.pickleValues + bytes.count / 6
+  }
+
+  /// Follows one pickle to its end.
+  ///
+  /// - Throws: ``StorageError`` with the broken rule and the byte.
+  mutating func run() throws(StorageError) -> PickleValue {
+    (stack, marks, memo, sparseMemo) = ([], [], [], [:])
+    opcodeStart = cursor.position
+    guard try cursor.opcode() == PickleOpcode.proto.rawValue else {
+      throw violation("P-3", "a pickle of protocol 2 to 5", "another beginning")
+    }
+    let version = try cursor.byte()
+    guard (2...5).contains(version) else {
+      throw failure(
+        .unsupported(feature: "pickle protocol (pytorch P-3)", found: "\(version)"))
+    }
+    while true {
+      opcodeStart = cursor.position
+      let byte = try cursor.opcode()
+      guard let opcode = PickleOpcode(rawValue: byte) else { throw refused(byte) }
+      if opcode == .stop {
+        try cursor.checkFrameEnd()
+        let result = try pop()
+        guard stack.isEmpty, marks.isEmpty else {
+          throw violation("P-7", "one value at the end", "\(stack.count + 1)")
+        }
+        return result
+      }
+      try follow(opcode)
+    }
+  }
+
+  // MARK: - Opcodes
+
+  private mutating func follow(_ opcode: PickleOpcode) throws(StorageError) {
+    switch opcode {
+    case .proto: throw violation("P-3", "the protocol at the start only", "it again")
+    case .stop: break
+    case .frame: try cursor.beginFrame()
+    case .mark:
+      try checkHeight(marks.count)
+      marks.append(stack.count)
+    case .none: try push(.none)
+    case .newTrue: try push(.boolean(true))
+    case .newFalse: try push(.boolean(false))
+    case .byte: try push(.integer(Int(try cursor.byte())))
+    case .short: try push(.integer(Int(try cursor.number(2))))
+    case .int:
+      try push(.integer(Int(Int32(truncatingIfNeeded: try cursor.number(4)))))
+    case .long1: try push(integer(try cursor.counted(1)))
+    case .long4: try push(integer(try cursor.counted(4)))
+    case .float:
+      try push(.real(Double(bitPattern: try cursor.number(8).byteSwapped)))
+    case .unicode, .string4: try push(.text(try cursor.counted(4)))
+    case .shortUnicode, .shortString: try push(.text(try cursor.counted(1)))
+    case .unicode8: try push(.text(try cursor.counted(8)))
+    case .shortBytes: try push(.bytes(try cursor.counted(1)))
+    case .bytes4: try push(.bytes(try cursor.counted(4)))
+    case .bytes8, .byteArray8: try push(.bytes(try cursor.counted(8)))
+    case .emptyTuple: try push(tuple([]))
+    case .tuple1: try push(tuple(popped(1)))
+    case .tuple2: try push(tuple(popped(2)))
+    case .tuple3: try push(tuple(popped(3)))
+    case .tuple: try push(tuple(poppedToMark()))
+    case .emptyList: try push(.list(newList([])))
+    case .emptySet: try push(.set(newList([])))
+    case .frozenSet: try push(.set(newList(poppedToMark())))
+    case .emptyDictionary: try push(.dictionary(newDictionary(isOrdered: false)))
+    case .append: try append([pop()])
+    case .appends: try append(poppedToMark())
+    case .addItems:
+      let added = try poppedToMark()
+      guard case .set(let list)? = try top() else {
+        throw violation("P-12", "a set to add items to", "something else")
+      }
+      try spend(added.count)
+      lists[Int(list)] += added
+    case .setItem: try setItems(popped(2)[...])
+    case .setItems: try setItems(poppedToMark()[...])
+    case .global:
+      let start = cursor.position
+      _ = try cursor.line()
+      _ = try cursor.line()
+      try push(.global(global(at: start..<cursor.position)))
+    case .stackGlobal:
+      let names = try popped(2)
+      guard case .text(let module) = names[0], case .text(let name) = names[1] else {
+        throw violation("P-9", "the name of a global as two texts", "something else")
+      }
+      try push(.global(global(text(module), text(name))))
+    case .put: try remember(Int(try cursor.byte()))
+    case .longPut: try remember(Int(try cursor.number(4)))
+    case .memoize: try remember(memo.count + sparseMemo.count)
+    case .get: try push(recalled(Int(try cursor.byte())))
+    case .longGet: try push(recalled(Int(try cursor.number(4))))
+    case .persistentID: try push(storage(pop()))
+    case .reduce, .newObject:
+      let pair = try popped(2)
+      try push(call(pair[0], pair[1], makesObject: opcode == .newObject))
+    case .build:
+      let state = try pop()
+      try build(state)
+    }
+  }
+
+  // MARK: - Stack, memo and budgets
+
+  private var floor: Int { marks.last ?? 0 }
+
+  mutating func push(_ value: PickleValue) throws(StorageError) {
+    try checkHeight(stack.count)
+    stack.append(value)
+  }
+
+  private func checkHeight(_ height: Int) throws(StorageError) {
+    guard height < limits.pickleStack else {
+      throw failure(
+        .limitExceeded(
+          limit: "values on a pickle's stack (pytorch P-16)", maximum: limits.pickleStack,
+          found: "another one"))
+    }
+  }
+
+  private mutating func pop() throws(StorageError) -> PickleValue {
+    guard stack.count > floor, let value = stack.popLast() else {
+      throw violation("P-7", "a value on the stack", "none")
+    }
+    return value
+  }
+
+  func top() throws(StorageError) -> PickleValue? {
+    guard stack.count > floor else { throw violation("P-7", "a value on the stack", "none") }
+    return stack.last
+  }
+
+  private mutating func popped(_ count: Int) throws(StorageError) -> [PickleValue] {
+    guard stack.count - floor >= count else {
+      throw violation("P-7", "\(count) values on the stack", "\(stack.count - floor)")
+    }
+    let values = Array(stack.suffix(count))
+    stack.removeLast(count)
+    return values
+  }
+
+  private mutating func poppedToMark() throws(StorageError) -> [PickleValue] {
+    guard let mark = marks.popLast() else { throw violation("P-7", "a mark", "none") }
+    let values = Array(stack[mark...])
+    stack.removeSubrange(mark...)
+    return values
+  }
+
+  private mutating func remember(_ index: Int) throws(StorageError) {
+    guard let value = try top() else { return }
+    if index < memo.count {
+      memo[index] = value
+    } else if index == memo.count {
+      memo.append(value)
+    } else {
+      sparseMemo[index] = value
+    }
+    guard memo.count + sparseMemo.count <= limits.pickleMemo + cursor.bytes.count / 8 else {
+      throw failure(
+        .limitExceeded(
+          limit: "remembered values (pytorch P-16)",
+          maximum: limits.pickleMemo + cursor.bytes.count / 8, found: "another one"))
+    }
+  }
+
+  private func recalled(_ index: Int) throws(StorageError) -> PickleValue {
+    if index < memo.count { return memo[index] }
+    guard let value = sparseMemo[index] else {
+      throw violation("P-8", "a remembered value", "none at \(index)")
+    }
+    return value
+  }
+
+  private mutating func spend(_ count: Int) throws(StorageError) {
+    allowance -= count
+    guard allowance >= 0 else {
+      let maximum = limits.pickleValues + cursor.bytes.count / 6
+      throw failure(
+        .limitExceeded(
+          limit: "values of a pickle (pytorch P-16)", maximum: maximum, found: "another one"))
+    }
+  }
+
+  // MARK: - Values
+
+  /// The text of a slice; what isn't UTF-8 is replaced.
+  func text(_ slice: PickleSlice) -> String {
+    String(decoding: cursor.bytes[slice.range], as: UTF8.self)
+  }
+
+  private func integer(_ slice: PickleSlice) -> PickleValue {
+    guard slice.count <= 8 else { return .wideInteger(slice) }
+    var value: UInt64 = 0
+    for (shift, place) in slice.range.enumerated() {
+      value |= UInt64(cursor.bytes[place]) << UInt64(8 * shift)
+    }
+    guard slice.count > 0 else { return .integer(0) }
+    let unused = UInt64(64 - 8 * Int(slice.count))
+    return .integer(Int(Int64(bitPattern: value << unused) >> Int64(unused)))
+  }
+
+  mutating func tuple(_ values: [PickleValue]) throws(StorageError) -> PickleValue {
+    try spend(values.count + 1)
+    let start = items.count
+    items += values
+    return .tuple(PickleSlice(start..<items.count))
+  }
+
+  /// The items of a tuple or a list.
+  func elements(_ value: PickleValue) -> ArraySlice<PickleValue>? {
+    switch value {
+    case .tuple(let slice): items[slice.range]
+    case .list(let place): lists[Int(place)][...]
+    default: nil
+    }
+  }
+
+  private mutating func newList(_ values: [PickleValue]) throws(StorageError) -> Int32 {
+    try spend(values.count + 4)
+    lists.append(values)
+    return Int32(lists.count - 1)
+  }
+
+  mutating func newDictionary(isOrdered: Bool) throws(StorageError) -> Int32 {
+    try spend(4)
+    dictionaries.append(PickledDictionary(isOrdered: isOrdered))
+    return Int32(dictionaries.count - 1)
+  }
+
+  mutating func newWord(_ word: String) throws(StorageError) -> PickleValue {
+    if let known = knownWords[word] { return .other(known) }
+    try spend(8)
+    words.append(word)
+    knownWords[word] = Int32(words.count - 1)
+    return .other(Int32(words.count - 1))
+  }
+
+  mutating func newTensor(_ tensor: PickledTensor) throws(StorageError) -> PickleValue {
+    try spend(16 + tensor.extents.count)
+    tensors.append(tensor)
+    return .tensor(Int32(tensors.count - 1))
+  }
+
+  mutating func newStorage(_ storage: PickledStorage) throws(StorageError) -> PickleValue {
+    if let known = knownStorages[storage] { return .storage(known) }
+    try spend(16)
+    storages.append(storage)
+    knownStorages[storage] = Int32(storages.count - 1)
+    return .storage(Int32(storages.count - 1))
+  }
+
+  private mutating func append(_ values: [PickleValue]) throws(StorageError) {
+    guard case .list(let place)? = try top() else {
+      throw violation("P-12", "a list to append to", "something else")
+    }
+    try spend(values.count)
+    lists[Int(place)] += values
+  }
+
+  private mutating func setItems(_ values: ArraySlice<PickleValue>) throws(StorageError) {
+    guard case .dictionary(let place)? = try top() else {
+      throw violation("P-12", "a dictionary to set items of", "something else")
+    }
+    guard values.count % 2 == 0 else {
+      throw violation("P-12", "keys with values", "\(values.count) of both")
+    }
+    try addEntries(values, to: place)
+  }
+
+  /// Adds keys and values in turn.
+  mutating func addEntries(
+    _ values: ArraySlice<PickleValue>, to place: Int32
+  ) throws(StorageError) {
+    try spend(values.count)
+    var rest = values
+    while let key = rest.popFirst(), let value = rest.popFirst() {
+      guard isHashable(key) else { throw violation("P-12", "a key that can be one", "a container") }
+      dictionaries[Int(place)].entries.append((key, value))
+    }
+  }
+
+  private func isHashable(_ key: PickleValue) -> Bool {
+    switch key {
+    case .none, .boolean, .integer, .wideInteger, .real, .text, .bytes, .tuple, .other, .global:
+      true
+    case .list, .dictionary, .set, .storage, .tensor: false
+    }
+  }
+
+  // MARK: - Globals
+
+  /// The global that a class reference or function stands for.
+  func global(_ value: PickleValue) -> PickleGlobal? {
+    guard case .global(let place) = value else { return nil }
+    return globals[Int(place)]
+  }
+
+  /// The global named by the two lines of a range.
+  private mutating func global(at range: Range<Int>) throws(StorageError) -> Int32 {
+    let lines = text(PickleSlice(range)).split(
+      separator: "\n", omittingEmptySubsequences: false)
+    return try global(String(lines[0]), lines.count > 1 ? String(lines[1]) : "")
+  }
+
+  private mutating func global(
+    _ module: String, _ name: String
+  ) throws(StorageError) -> Int32 {
+    let key = module + " " + name
+    if let known = globalNames[key] { return known }
+    guard let global = PickleGlobal.allowed[key] else {
+      throw failure(
+        .refused(policy: "a global outside the list (pytorch P-9)", found: "\(module).\(name)"),
+        remedy: PickleMachine.remedy)
+    }
+    globals.append(global)
+    globalNames[key] = Int32(globals.count - 1)
+    return Int32(globals.count - 1)
+  }
+
+  /// What to do about a pickle that holds more than tensors.
+  static let remedy =
+    "if you trust its origin, load it in Python and save the tensors alone: torch.save(model.state_dict(), FILE)"
+
+  // MARK: - Errors
+
+  func violation(_ rule: String, _ expected: String, _ found: String) -> StorageError {
+    failure(.malformed(rule: "pytorch " + rule, expected: expected, found: found))
+  }
+
+  func failure(_ reason: StorageError.Reason, remedy: String? = nil) -> StorageError {
+    StorageError(
+      reason, file: cursor.file, offset: cursor.base.map { $0 + opcodeStart }, remedy: remedy)
+  }
+
+  private func refused(_ byte: UInt8) -> StorageError {
+    failure(
+      .refused(
+        policy: "a pickle opcode outside the list (pytorch P-4)",
+        found: PickleOpcode.refusedNames[byte] ?? "0x" + String(byte, radix: 16)),
+      remedy: PickleMachine.remedy)
+  }
+}

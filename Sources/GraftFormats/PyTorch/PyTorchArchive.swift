@@ -1,0 +1,131 @@
+internal import GraftCore
+
+/// The form of PyTorch's files since 1.6: a ZIP archive with one folder of a pickle and the records of storages.
+struct PyTorchArchive {
+  let contents: PyTorchContents
+  /// The records of storages by key.
+  let records: [String: ZipMember]
+
+  private static let pickleName = "data.pkl"
+  private static let versions = 1...10
+
+  /// The folder that holds the pickle, where an archive looks like one of PyTorch's.
+  static func folder(of archive: ZipArchive) -> String? {
+    let names = archive.members.lazy.map(\.name)
+    if names.contains(TensorName(pickleName)) { return "" }
+    let suffix = "/" + pickleName
+    return names.first { name in
+      name.hasSuffix(suffix) && name.utf8.count { $0 == UInt8(ascii: "/") } == 1
+    }.map { String($0.text.dropLast(pickleName.count)) }
+  }
+
+  /// Reads the pickle and finds the storages.
+  ///
+  /// - Throws: ``StorageError`` with the broken rule of `Formats/pytorch/SPEC.md`.
+  init(_ archive: ZipArchive, limits: FormatLimits) throws(StorageError) {
+    let file = archive.file.path
+    let folder = try Self.checkedFolder(of: archive)
+    guard let pickle = archive[TensorName(folder + Self.pickleName)] else {
+      throw StorageError(
+        .malformed(rule: "pytorch P-1", expected: "a folder with data.pkl", found: "none"),
+        file: file)
+    }
+    try Self.checkVersion(archive, folder)
+    let isBigEndian = try Self.isBigEndian(archive, folder)
+    let limit =
+      pickle.isDeflated
+      ? min(limits.pickleBytes, limits.inflatedBytes) : limits.pickleBytes
+    var machine = PickleMachine(
+      try archive.contents(of: pickle, atMost: limit), file: file,
+      base: pickle.isDeflated ? nil : pickle.stored.lowerBound, limits: limits)
+    let root = try machine.run()
+    guard machine.cursor.position == pickle.byteCount else {
+      throw StorageError(
+        .malformed(
+          rule: "pytorch P-3", expected: "nothing behind the pickle's end",
+          found: "\(pickle.byteCount - machine.cursor.position) more bytes"),
+        file: file, offset: machine.cursor.offset)
+    }
+    var records: [String: ZipMember] = [:]
+    var storages: [String: ElementBytes] = [:]
+    for storage in machine.storages {
+      let name = TensorName(folder + "data/" + storage.key)
+      guard let record = archive[name] else {
+        throw StorageError(
+          .malformed(rule: "pytorch P-14", expected: "the record \(name)", found: "none"),
+          file: file)
+      }
+      guard record.byteCount == storage.total * storage.type.width else {
+        throw StorageError(
+          .malformed(
+            rule: "pytorch P-14",
+            expected: "\(storage.total) elements of \(storage.type.width) bytes in \(name)",
+            found: "\(record.byteCount) bytes"),
+          file: file, offset: record.stored.lowerBound)
+      }
+      if records.updateValue(record, forKey: storage.key) == nil {
+        storages[storage.key] = ElementBytes(record, in: archive)
+      }
+    }
+    self.records = records
+    contents = PyTorchContents(
+      machine: machine, root: root, storages: storages, isBigEndian: isBigEndian)
+  }
+
+  /// The one folder that all members stand in, of a checkpoint and not of a program.
+  private static func checkedFolder(of archive: ZipArchive) throws(StorageError) -> String {
+    let file = archive.file.path
+    guard let folder = folder(of: archive), !folder.isEmpty,
+      let stray = Optional(archive.members.first { !$0.name.hasPrefix(folder) })
+    else {
+      throw StorageError(
+        .malformed(
+          rule: "pytorch P-1", expected: "one folder with data.pkl", found: "another form"),
+        file: file)
+    }
+    if let stray {
+      throw StorageError(
+        .malformed(
+          rule: "pytorch P-1", expected: "every member inside \(folder)", found: "\(stray.name)"),
+        file: file, offset: stray.stored.lowerBound)
+    }
+    guard archive[TensorName(folder + "constants.pkl")] == nil else {
+      throw StorageError(
+        .unsupported(feature: "PyTorch file (pytorch P-2)", found: "a TorchScript program"),
+        file: file,
+        remedy: "save its tensors alone: torch.save(torch.jit.load(FILE).state_dict(), NEW)")
+    }
+    return folder
+  }
+
+  private static func checkVersion(
+    _ archive: ZipArchive, _ folder: String
+  ) throws(StorageError) {
+    guard let member = archive[TensorName(folder + "version")] else {
+      throw StorageError(
+        .malformed(rule: "pytorch P-1", expected: "the record version", found: "none"),
+        file: archive.file.path)
+    }
+    let text = String(decoding: try archive.contents(of: member, atMost: 64), as: UTF8.self)
+    let digits = text.hasSuffix("\n") ? text.dropLast() : text[...]
+    guard let version = Int(digits), versions.contains(version) else {
+      throw StorageError(
+        .unsupported(feature: "version of a PyTorch file (pytorch P-1)", found: "'\(digits)'"),
+        file: archive.file.path, offset: member.stored.lowerBound)
+    }
+  }
+
+  private static func isBigEndian(
+    _ archive: ZipArchive, _ folder: String
+  ) throws(StorageError) -> Bool {
+    guard let member = archive[TensorName(folder + "byteorder")] else { return false }
+    switch String(decoding: try archive.contents(of: member, atMost: 64), as: UTF8.self) {
+    case "little": return false
+    case "big": return true
+    case let other:
+      throw StorageError(
+        .malformed(rule: "pytorch P-1", expected: "little or big in byteorder", found: other),
+        file: archive.file.path, offset: member.stored.lowerBound)
+    }
+  }
+}

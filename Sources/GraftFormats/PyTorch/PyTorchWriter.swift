@@ -1,0 +1,116 @@
+public import GraftCore
+internal import Synchronization
+
+/// A state dictionary being written as `torch.save` does: an archive with a pickle that describes tensors and nothing else.
+///
+/// `torch.load(weights_only=True)` reads it. Names that stand for one tensor share its storage. The same tensors make the same bytes.
+public final class PyTorchWriter: CheckpointWriter {
+  /// The tensors in the order of the file.
+  public let tensors: [TensorInfo]
+  private let archive: ZipWriter
+  private let target: String
+  private let written = Atomic<Int>(0)
+
+  /// The usual name of a model's weights.
+  public static let fileName = "pytorch_model.bin"
+
+  private static let folder = "archive"
+  /// The members before the storages.
+  private static let headCount = 3
+
+  /// Lays the file out and writes everything but the tensors.
+  ///
+  /// - Parameter copies: Further names, each with the tensor that it stands for.
+  /// - Throws: ``StorageError`` for dtypes that PyTorch hasn't, names that occur twice, or a full disk.
+  public init(
+    _ tensors: [TensorInfo], copies: [(name: TensorName, of: TensorName)] = [],
+    to output: OutputFile
+  ) throws(StorageError) {
+    var entries: [StateDictionaryPickle.Entry] = []
+    var places: [TensorName: Int] = [:]
+    for (key, tensor) in tensors.enumerated() {
+      guard let type = TorchType(tensor.dtype), Self.canHold(tensor) else {
+        throw StorageError(
+          .notRepresentable(what: "\(tensor.dtype)", inFormat: "PyTorch"), file: output.target,
+          tensor: tensor.name, remedy: "choose a type that it has, for example --dtype bf16")
+      }
+      try Self.add(tensor.name, key, to: &places, file: output.target)
+      entries.append(.init(name: tensor.name, info: tensor, type: type, key: key))
+    }
+    for copy in copies {
+      guard let key = places[copy.of] else { continue }
+      try Self.add(copy.name, key, to: &places, file: output.target)
+      entries.append(
+        .init(name: copy.name, info: tensors[key], type: entries[key].type, key: key))
+    }
+    let pickle = StateDictionaryPickle(entries).bytes
+    let heads: [(name: String, bytes: [UInt8])] = [
+      ("data.pkl", pickle), ("byteorder", Array("little".utf8)), ("version", Array("3\n".utf8)),
+    ]
+    archive = try ZipWriter(
+      heads.map { (name: "\(Self.folder)/\($0.name)", byteCount: $0.bytes.count) }
+        + tensors.enumerated().map {
+          (name: "\(Self.folder)/data/\($0.offset)", byteCount: $0.element.byteCount)
+        }, to: output)
+    self.tensors = tensors
+    target = output.target
+    for (position, head) in heads.enumerated() {
+      try archive.write(head.bytes.rawBytes, of: position, at: 0)
+    }
+  }
+
+  private static func add(
+    _ name: TensorName, _ key: Int, to places: inout [TensorName: Int], file: String
+  ) throws(StorageError) {
+    guard places.updateValue(key, forKey: name) == nil else {
+      throw StorageError(
+        .notRepresentable(what: "two tensors of one name", inFormat: "PyTorch"), file: file,
+        tensor: name)
+    }
+    guard String(validating: name.utf8, as: UTF8.self) != nil else {
+      throw StorageError(
+        .notRepresentable(what: "a name that isn't UTF-8", inFormat: "PyTorch"), file: file,
+        tensor: name)
+    }
+  }
+
+  /// Whether PyTorch's tensors can have the shape: pairs of 4-bit floats lie along the last dimension.
+  private static func canHold(_ tensor: TensorInfo) -> Bool {
+    tensor.dtype != .f4 || tensor.shape.rank > 0 && tensor.shape.columns % 2 == 0
+  }
+
+  /// Writes bytes of a tensor.
+  ///
+  /// - Precondition: the bytes lie inside the tensor.
+  public func write(
+    _ bytes: RawSpan, of tensor: Int, at byteOffset: Int
+  ) throws(StorageError) {
+    try archive.write(bytes, of: Self.headCount + tensor, at: byteOffset)
+    written.add(bytes.byteCount, ordering: .relaxed)
+  }
+
+  /// Copies a whole tensor from a file.
+  ///
+  /// - Precondition: the extent has the tensor's size.
+  public func copy(_ extent: FileExtent, to tensor: Int) throws(StorageError) {
+    precondition(
+      extent.range.count == tensors[tensor].byteCount, "a copy has the size of its tensor")
+    try archive.copy(extent, to: Self.headCount + tensor, at: 0)
+    written.add(extent.range.count, ordering: .relaxed)
+  }
+
+  /// Checks that every byte was given, and completes the archive.
+  public func finish() throws(StorageError) {
+    let (given, wanted) = (
+      written.load(ordering: .relaxed), tensors.reduce(0) { $0 + $1.byteCount }
+    )
+    guard given == wanted else {
+      throw StorageError(
+        .mismatch(
+          subject: "the tensor data given to the writer", expected: "\(wanted) bytes",
+          found: "\(given)"),
+        file: target)
+    }
+    try archive.finish()
+  }
+}

@@ -1,0 +1,96 @@
+package import GraftCore
+
+/// A ZIP archive, opened: the central directory is read, and every member found where it says; no member is read.
+///
+/// The format and its numbered rules are in `Formats/zip/SPEC.md`. Nothing is ever unpacked into a directory.
+package struct ZipArchive: Sendable {
+  /// The file.
+  package let file: InputFile
+  /// The files inside, in the order of the central directory; folders are left out.
+  package let members: [ZipMember]
+  private let places: [TensorName: Int]
+
+  /// Opens and validates an archive.
+  ///
+  /// - Throws: ``StorageError`` with the broken rule and the byte.
+  package init(_ file: InputFile, limits: FormatLimits = .standard) throws(StorageError) {
+    let end = try ZipEnd(of: file, limits: limits)
+    let entries = try ZipEntry.all(of: end, in: file)
+    let order = entries.indices.sorted { entries[$0].headerOffset < entries[$1].headerOffset }
+    guard order.first.map({ entries[$0].headerOffset }) ?? end.directory.lowerBound == 0 else {
+      throw StorageError(
+        .refused(policy: "bytes before the first member (zip Z-12)", found: "another file's"),
+        file: file.path, offset: 0)
+    }
+    // Reading the headers in the order of the file is what disks like best.
+    var found = [ZipMember?](repeating: nil, count: entries.count)
+    for (rank, place) in order.enumerated() {
+      let next =
+        rank + 1 < order.count
+        ? entries[order[rank + 1]].headerOffset : end.directory.lowerBound
+      found[place] = try ZipMember(entries[place], before: next, in: file)
+    }
+    self.file = file
+    members = zip(entries, found).compactMap { $0.isFolder ? nil : $1 }
+    places = Dictionary(
+      uniqueKeysWithValues: members.enumerated().map { ($0.element.name, $0.offset) })
+  }
+
+  /// A member by its name.
+  package subscript(_ name: TensorName) -> ZipMember? { places[name].map { members[$0] } }
+
+  /// What a member holds, its checksum compared.
+  ///
+  /// - Throws: ``StorageError``; also above `limit` bytes.
+  package func contents(
+    of member: ZipMember, atMost limit: Int
+  ) throws(StorageError) -> [UInt8] {
+    guard member.byteCount <= limit else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "bytes of \(member.name)", maximum: limit, found: "\(member.byteCount)"),
+        file: file.path, offset: member.stored.lowerBound)
+    }
+    guard member.isDeflated else {
+      let bytes = try file.bytes(at: member.stored.lowerBound, count: member.byteCount)
+      try member.compare(Checksum(of: bytes.rawBytes), in: file)
+      return bytes
+    }
+    let memory = try Memory(byteCount: member.byteCount)
+    let inflation = try Inflation(member, in: file)
+    try inflation.fill(memory)
+    try inflation.checkEnd()
+    try member.compare(Checksum(of: memory.bytes), in: file)
+    let unpacked = memory.bytes
+    // Safety: RawSpan checks the bounds, and every bit pattern is a byte.
+    return (0..<member.byteCount).map {
+      unsafe unpacked.unsafeLoad(fromByteOffset: $0, as: UInt8.self)
+    }
+  }
+
+  /// Reads a member whole, by tiles, and compares its checksum.
+  ///
+  /// - Throws: ``StorageError`` where the bytes aren't those that were packed.
+  package func check(_ member: ZipMember) throws(StorageError) {
+    let inflation = member.isDeflated ? try Inflation(member, in: file) : nil
+    var checksum = Checksum()
+    var tile = try Memory(byteCount: min(Self.tileByteCount, member.byteCount))
+    for start in stride(from: 0, to: member.byteCount, by: Self.tileByteCount) {
+      let count = min(Self.tileByteCount, member.byteCount - start)
+      if count < tile.byteCount { tile = try Memory(byteCount: count) }
+      if let inflation {
+        try inflation.fill(tile)
+      } else {
+        let (file, place) = (file, member.stored.lowerBound + start)
+        try tile.withMutableBytes { (bytes: inout MutableRawSpan) throws(StorageError) in
+          try file.read(at: place, into: &bytes)
+        }
+      }
+      checksum.combine(tile.bytes)
+    }
+    try inflation?.checkEnd()
+    try member.compare(checksum, in: file)
+  }
+
+  private static let tileByteCount = 1 << 20
+}
