@@ -247,7 +247,7 @@ import Testing
       try Graft.run("inspect", path), status: 3,
       error: """
         error: the format isn't recognized
-          \(path), expected safetensors, GGUF, HDF5, a shard index or word vectors
+          \(path), expected safetensors, GGUF, HDF5, PyTorch, NumPy, a shard index or word vectors
 
         """)
   }

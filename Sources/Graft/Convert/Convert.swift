@@ -66,7 +66,10 @@ public func convert(
 /// How many tensors of the source have another dtype in the result.
 private func convertedCount(_ plan: ConversionSource, _ source: OpenedCheckpoint) -> Int {
   let before = plan.gguf == nil ? source.reader.tensors : plan.reader.tensors
-  return zip(plan.tensors, plan.places).count { $0.dtype != before[$1].dtype }
+  // The words of a table become tensors that the source doesn't have.
+  return zip(plan.tensors, plan.places).count {
+    before.indices.contains($1) && $0.dtype != before[$1].dtype
+  }
 }
 
 // MARK: - Tensors

@@ -106,6 +106,15 @@ public final class OutputFile: Sendable {
     graft_start_writeback(descriptor, offset, byteCount)
   }
 
+  /// The bytes that the file has now, whoever wrote them.
+  public func currentByteCount() throws(StorageError) -> Int {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      throw StorageError(call: "fstat", errno: errno, file: target)
+    }
+    return Int(status.st_size)
+  }
+
   /// Takes hold of the file for as long as it is open; false when someone else has it.
   ///
   /// Where a file system has no such locks, every hold is granted.

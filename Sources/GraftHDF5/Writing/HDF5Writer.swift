@@ -98,7 +98,7 @@ public final class HDF5Writer: CheckpointWriter {
       }, from: tensors.count)
     guard chosen == nil else { return }
     try file.close(status)
-    try output.reserve(byteCount: InputFile(path: output.path).byteCount)
+    try output.reserve(byteCount: output.currentByteCount())
   }
 
   /// Writes bytes of a tensor from `byteOffset` (inside the tensor) on.
@@ -135,7 +135,7 @@ public final class HDF5Writer: CheckpointWriter {
     try order.finish { chunk throws(StorageError) in try store(chunk) }
     try file.close(HDF5Status(file: output.target))
     // What compresses to almost nothing is told from a bomb by the size of its file, by whoever reads it: see rule H-8.
-    let byteCount = try InputFile(path: output.path).byteCount
+    let byteCount = try output.currentByteCount()
     if declaredBytes > HDF5Limits.sparseBytes, declaredBytes / HDF5Limits.expansion > byteCount {
       try output.reserve(byteCount: declaredBytes / HDF5Limits.expansion + 1)
     }

@@ -88,7 +88,9 @@ extension GGUFPlan {
     throws(StorageError)
   {
     var losses = checkpoint.files.map { ConversionLoss($0.name) }
-    if try checkpoint.vocabulary() != nil { losses.append(ConversionLoss("the words of the table")) }
+    if try checkpoint.vocabulary() != nil {
+      losses.append(ConversionLoss("the words of the table"))
+    }
     let isTable = checkpoint.reader is EmbeddingCheckpoint
     try self.init(
       checkpoint.reader, entries: GGUFOrigin.entries(of: isTable ? [] : checkpoint.reader.metadata),
