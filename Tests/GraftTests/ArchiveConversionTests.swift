@@ -82,7 +82,10 @@ import Testing
     #expect(
       again.reader.ties.map { $0.map { again.reader.tensors[$0].name.text } }
         == [["linear.weight", "tied"]])
-    try convert(again, to: "arrays.npz", .numPy(.archive))
+    // One of its tensors is bf16, which NumPy doesn't have.
+    #expect(throws: StorageError.self) {
+      try convert(again, to: "arrays.npz", .numPy(.archive))
+    }
   }
 
   @Test func `a model that is declared untied keeps both tensors`() throws {

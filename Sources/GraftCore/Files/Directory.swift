@@ -87,10 +87,12 @@ public enum Directory {
     }
   }
 
-  /// Removes a directory with all it holds, which is never seen in part: it loses its name first.
+  /// Removes a directory with all it holds, which is never seen in part: it loses its name first, for good.
   public static func discard(_ path: String) {
     let hidden = TemporarySibling.name(for: path)
     guard unsafe rename(path, hidden) == 0 else { return remove(path) }
+    // Without this, a loss of power could bring the name back, with what is left of the directory.
+    guard (try? synchronizeDirectory(parent(of: path), for: path)) != nil else { return }
     remove(hidden)
   }
 
