@@ -75,12 +75,12 @@ def graft_speed(work: Workload, compute: str, *options, directory: pathlib.Path 
     return speed(run, work, [work.tokens / record["tokensPerSecond"] for record in training_log(output)])
 
 
-def peer_speed(work: Workload, dtype: str, compiles: bool = False, checkpointing: bool = False) -> Speed:
-    ids = scratch() / f"speed-ids-{work.tokens}.json"
+def peer_speed(work: Workload, dtype: str, compiles: bool = False, checkpointing: bool = False, steps: int = PEER_STEPS) -> Speed:
+    ids = scratch() / f"speed-ids-{work.tokens}-{steps}.json"
     if not ids.exists():
-        ids.write_text(json.dumps(tokens(king_james()[0])[: work.tokens * PEER_STEPS]))
+        ids.write_text(json.dumps(tokens(king_james()[0])[: work.tokens * steps]))
     run = reference(
-        "train.py", model=model(dtype), ids=ids, dtype=dtype, steps=PEER_STEPS, batch_size=work.batch, sequence_length=work.length,
+        "train.py", model=model(dtype), ids=ids, dtype=dtype, steps=steps, batch_size=work.batch, sequence_length=work.length,
         rank=work.rank, targets=work.targets, full=work.full, learning_rate=RATE, schedule_steps=SCHEDULE_STEPS, threads=THREADS,
         compiles=compiles, checkpointing=checkpointing,
     )  # fmt: skip
