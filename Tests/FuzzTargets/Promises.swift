@@ -49,7 +49,7 @@ private func write(_ reader: SafetensorsReader, to path: String) throws(StorageE
   precondition(order.count == writer.tensors.count, "names are kept")
   for (index, source) in order.enumerated() {
     let bytes = try bytes(of: source, in: reader)
-    try writer.write(bytes.rawBytes, of: index, at: 0)
+    try writer.write(bytes, of: index, at: 0)
   }
   try writer.finish()
   try file.commit()

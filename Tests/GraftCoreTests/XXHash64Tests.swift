@@ -29,7 +29,7 @@ struct XXHash64Tests {
     for step in [1, 7, 31, 32, 33, 100, 4160] {
       var hash = XXHash64()
       for start in stride(from: 0, to: length, by: step) {
-        hash.combine(Array(bytes[start..<min(start + step, length)]).rawBytes)
+        hash.combine(Array(bytes[start..<min(start + step, length)]))
       }
       #expect(hash.value == expected, "pieces of \(step)")
     }
@@ -38,7 +38,7 @@ struct XXHash64Tests {
   @Test func `the text has all digits`() {
     // 0x0D39… of 17 bytes begins with a zero.
     var hash = XXHash64()
-    hash.combine(Array(Self.bytes[..<17]).rawBytes)
+    hash.combine(Array(Self.bytes[..<17]))
     #expect(hash.text == "0d39a2d051a30c2c")
   }
 }

@@ -68,13 +68,6 @@ extension CheckpointReader {
   }
 }
 
-extension CheckpointWriter {
-  /// Writes bytes that are there as an array.
-  func write(bytes: [UInt8], of tensor: Int, at byteOffset: Int) throws(StorageError) {
-    try write(bytes.rawBytes, of: tensor, at: byteOffset)
-  }
-}
-
 /// Holds every tensor of a checkpoint against those of a safetensors file, byte for byte, whatever their order.
 func expectSameTensors(_ reader: any CheckpointReader, as golden: String) throws {
   let expected = try SafetensorsReader(path: Repository.golden(golden))

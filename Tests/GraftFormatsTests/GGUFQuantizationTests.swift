@@ -52,8 +52,8 @@ struct GGUFQuantizationTests {
     let values = try bytes("round.f32")
     let expected = try bytes(dtype == .bf16 ? "round.bf16" : "round.f16")
     var narrow = [UInt8](repeating: 0, count: values.count / 2)
-    narrow.withMutableRawBytes {
-      Quantization.narrow(values.rawBytes, to: dtype, into: &$0, using: instructions)
+    narrow.withMutableRawBytes { narrow in
+      values.withRawBytes { Quantization.narrow($0, to: dtype, into: &narrow, using: instructions) }
     }
     #expect(narrow == expected)
   }
@@ -63,8 +63,10 @@ struct GGUFQuantizationTests {
   ) -> [UInt32] {
     let count = blocks.count / dtype.layout.bytes * dtype.layout.elements
     var values = [UInt32](repeating: 0xABAB_ABAB, count: count)
-    values.withMutableRawBytes {
-      Quantization.dequantize(blocks.rawBytes, dtype, into: &$0, using: instructions)
+    values.withMutableRawBytes { values in
+      blocks.withRawBytes {
+        Quantization.dequantize($0, dtype, into: &values, using: instructions)
+      }
     }
     return values
   }

@@ -93,8 +93,10 @@ struct GGUFQuantizerTests {
   ) -> [UInt8]? {
     var blocks = [UInt8](
       repeating: 0xAB, count: values.count / dtype.layout.elements * dtype.layout.bytes)
-    let isHeld = blocks.withMutableRawBytes {
-      Quantization.quantize(values.rawBytes, to: dtype, into: &$0, using: instructions)
+    let isHeld = blocks.withMutableRawBytes { blocks in
+      values.withRawBytes {
+        Quantization.quantize($0, to: dtype, into: &blocks, using: instructions)
+      }
     }
     return isHeld ? blocks : nil
   }
@@ -102,7 +104,9 @@ struct GGUFQuantizerTests {
   private func values(of blocks: [UInt8], _ dtype: DType) -> [Float] {
     let count = blocks.count / dtype.layout.bytes * dtype.layout.elements
     var values = [Float](repeating: .nan, count: count)
-    values.withMutableRawBytes { Quantization.dequantize(blocks.rawBytes, dtype, into: &$0) }
+    values.withMutableRawBytes { values in
+      blocks.withRawBytes { Quantization.dequantize($0, dtype, into: &values) }
+    }
     return values
   }
 

@@ -21,7 +21,7 @@ struct GGUFWriterTests {
     let file = try AtomicFile(path: path)
     let writer = try GGUFWriter(tensors, entries: entries, to: file.output)
     for (index, tensor) in tensors.enumerated() {
-      try writer.write(content(of: tensor).rawBytes, of: index, at: 0)
+      try writer.write(content(of: tensor), of: index, at: 0)
     }
     try writer.finish()
     try file.commit()
@@ -78,7 +78,7 @@ struct GGUFWriterTests {
   @Test func `bytes that are missing are noticed`() throws {
     let file = try AtomicFile(path: folder.path + "/short.gguf")
     let writer = try GGUFWriter([info("a", .f32, [8])], entries: [], to: file.output)
-    try writer.write([UInt8](repeating: 1, count: 28).rawBytes, of: 0, at: 0)
+    try writer.write([UInt8](repeating: 1, count: 28), of: 0, at: 0)
     #expect(throws: StorageError.self) { try writer.finish() }
   }
 
@@ -88,15 +88,15 @@ struct GGUFWriterTests {
     let plan = ShardPlan(
       tensors, maximumByteCount: perFile == 7 ? 1 << 20 : perFile == 3 ? 300 : 1)
     let path = folder.path + "/m.gguf"
-    guard let paths = SplitGGUFWriter.paths(for: plan, at: path) else {
+    guard let paths = GGUFSplit.paths(for: plan, at: path) else {
       #expect(perFile == 7)
       return
     }
     let files = try paths.map { try AtomicFile(path: $0) }
-    let writer = try SplitGGUFWriter(
-      tensors, entries: [("general.name", .string("m"))], plan: plan, to: files.map(\.output))
+    let writer = try ShardedWriter(
+      gguf: tensors, entries: [("general.name", .string("m"))], plan: plan, to: files.map(\.output))
     for (index, tensor) in writer.tensors.enumerated() {
-      try writer.write(content(of: tensor).rawBytes, of: index, at: 0)
+      try writer.write(content(of: tensor), of: index, at: 0)
     }
     try writer.finish()
     for file in files { try file.commit() }

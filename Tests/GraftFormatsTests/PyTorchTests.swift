@@ -94,7 +94,7 @@ struct PyTorchTests {
   @Test func `reads shards through their index`() throws {
     let path = Repository.golden("pytorch/sharded/pytorch_model.bin.index.json")
     #expect(try FormatSniffer.sniff(path: path) == .shardIndex)
-    let reader = try ShardedPyTorchReader(indexPath: path)
+    let reader = try ShardedReader(indexPath: path)
     #expect(
       reader.tensors.map(\.name.text) == ["embed.weight", "a", "head.weight", "b"])
     #expect(reader.ties == [[0, 2]])
@@ -121,8 +121,8 @@ struct PyTorchTests {
           // In halves, the second before the first.
           let bytes = try source.bytes(of: tensor)
           let middle = bytes.count / 2
-          try writer.write(bytes: Array(bytes[middle...]), of: place, at: middle)
-          try writer.write(bytes: Array(bytes[..<middle]), of: place, at: 0)
+          try writer.write(Array(bytes[middle...]), of: place, at: middle)
+          try writer.write(Array(bytes[..<middle]), of: place, at: 0)
         }
       }
       try writer.finish()
@@ -148,7 +148,7 @@ struct PyTorchTests {
     let file = try AtomicFile(path: folder.path + "/short.pt")
     let info = try TensorInfo(name: "a", dtype: .f32, shape: [4])
     let writer = try PyTorchWriter([info], to: file.output)
-    try writer.write(bytes: [UInt8](repeating: 1, count: 8), of: 0, at: 0)
+    try writer.write([UInt8](repeating: 1, count: 8), of: 0, at: 0)
     #expect(throws: StorageError.self) { try writer.finish() }
     let blocks = try TensorInfo(name: "q", dtype: .q8_0, shape: [32])
     let other = try AtomicFile(path: folder.path + "/blocks.pt")

@@ -77,7 +77,7 @@ struct SafetensorsTests {
       try TensorInfo(name: "bf16", dtype: .bf16, shape: [1 << 16]),
     ]
     let writer = try SafetensorsWriter(infos, to: file.output)
-    for tensor in 0..<2 { try writer.write(patterns.rawBytes, of: tensor, at: 0) }
+    for tensor in 0..<2 { try writer.write(patterns, of: tensor, at: 0) }
     try writer.finish()
     try file.commit()
     let reader = try SafetensorsReader(path: file.path)
@@ -124,7 +124,7 @@ struct SafetensorsTests {
     let file = try AtomicFile(path: folder.path + "/short.safetensors")
     let writer = try SafetensorsWriter(
       [TensorInfo(name: "a", dtype: .f32, shape: [4])], to: file.output)
-    try writer.write([Float](repeating: 1, count: 3).rawBytes, of: 0, at: 0)
+    try writer.write([Float](repeating: 1, count: 3), of: 0, at: 0)
     #expect(throws: StorageError.self) { try writer.finish() }
   }
 

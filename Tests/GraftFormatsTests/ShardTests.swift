@@ -108,7 +108,7 @@ struct ShardTests {
 extension ShardedWriter {
   /// Writes the first tensor whole.
   fileprivate func write(_ bytes: [UInt8]) throws -> ShardedWriter {
-    try write(bytes.rawBytes, of: 0, at: 0)
+    try write(bytes, of: 0, at: 0)
     return self
   }
 }

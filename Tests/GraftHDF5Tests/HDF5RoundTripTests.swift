@@ -154,7 +154,7 @@ import Testing
     let file = try AtomicFile(path: scratch.path + "/x.h5")
     let writer = try HDF5Writer(file.output, tensors: [info], compression: .zstd(level: 1))
     let tile = [UInt8](repeating: 0, count: 4 << 20)
-    for row in 0..<40 { try writer.write(tile.rawBytes, of: 0, at: row * tile.count) }
+    for row in 0..<40 { try writer.write(tile, of: 0, at: row * tile.count) }
     try writer.finish()
     try file.commit()
     let reader = try HDF5Reader(path: scratch.path + "/x.h5")
@@ -167,7 +167,7 @@ import Testing
     let sample = try Sample("x", .f32, [1000, 1000])
     let file = try AtomicFile(path: scratch.path + "/x.h5")
     let writer = try HDF5Writer(file.output, tensors: [sample.info], compression: .zstd())
-    try writer.write(Array(sample.bytes[0..<1000]).rawBytes, of: 0, at: 0)
+    try writer.write(Array(sample.bytes[0..<1000]), of: 0, at: 0)
     let error = #expect(throws: StorageError.self) { try writer.finish() }
     #expect(error?.tensor == "x")
   }

@@ -32,14 +32,14 @@ import Testing
     if inOrder {
       for tile in tiles() {
         let bytes = Array(samples[tile.tensor].bytes[tile.range])
-        try writer.write(bytes.rawBytes, of: tile.tensor, at: tile.range.lowerBound)
+        try writer.write(bytes, of: tile.tensor, at: tile.range.lowerBound)
       }
     } else {
       try await withThrowingTaskGroup { group in
         for tile in tiles().reversed() {
           group.addTask {
             let bytes = Array(samples[tile.tensor].bytes[tile.range])
-            try writer.write(bytes.rawBytes, of: tile.tensor, at: tile.range.lowerBound)
+            try writer.write(bytes, of: tile.tensor, at: tile.range.lowerBound)
           }
         }
         try await group.waitForAll()
@@ -85,7 +85,7 @@ import Testing
     let file = try AtomicFile(path: scratch.path + "/x.h5")
     let writer = try HDF5Writer(file.output, tensors: infos)
     for tensor in infos.indices {
-      try writer.write(values.rawBytes.extracting(tensor..<tensor + 1), of: tensor, at: 0)
+      try writer.write([values[tensor]], of: tensor, at: 0)
     }
     try writer.finish()
     try file.commit()

@@ -36,7 +36,7 @@ import Testing
       compression: compression)
     for tensor in reader.tensors.indices {
       let bytes = try bytes(of: tensor, reader)
-      try writer.write(bytes.rawBytes, of: tensor, at: 0)
+      try writer.write(bytes, of: tensor, at: 0)
     }
     try writer.finish()
     try file.commit()
@@ -111,7 +111,7 @@ import Testing
       file.output, tensors: samples.map(\.info),
       metadata: [MetadataEntry(key: "format", value: "pt")], keras: layout)
     for (tensor, sample) in samples.enumerated() {
-      try writer.write(sample.bytes.rawBytes, of: tensor, at: 0)
+      try writer.write(sample.bytes, of: tensor, at: 0)
     }
     try writer.finish()
     try file.commit()
@@ -132,7 +132,7 @@ import Testing
     let writer = try HDF5Writer(
       file.output, tensors: samples.map(\.info), keras: .legacyWeights)
     for (tensor, sample) in samples.enumerated() {
-      try writer.write(sample.bytes.rawBytes, of: tensor, at: 0)
+      try writer.write(sample.bytes, of: tensor, at: 0)
     }
     try writer.finish()
     try file.commit()

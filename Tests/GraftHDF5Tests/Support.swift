@@ -39,7 +39,7 @@ func write(
   for (index, sample) in samples.enumerated() {
     for start in stride(from: 0, to: sample.bytes.count, by: tileBytes) {
       let tile = Array(sample.bytes[start..<min(start + tileBytes, sample.bytes.count)])
-      try writer.write(tile.rawBytes, of: index, at: start)
+      try writer.write(tile, of: index, at: start)
     }
   }
   try writer.finish()

@@ -33,6 +33,9 @@ public protocol CheckpointReader: Sendable {
   /// (compressed, or text).
   func extent(of tensor: Int) -> FileExtent?
 
+  /// The elements of a tensor that are made at a time, where reading makes them: tiles best begin at multiples of it.
+  func grain(of tensor: Int) -> Int
+
   /// The open files that tensors are read from, each once.
   var inputs: [InputFile] { get }
 
@@ -63,6 +66,9 @@ public struct UnreadableTensor: Sendable, Hashable {
 }
 
 extension CheckpointReader {
+  /// Elements are where they are, one by one.
+  public func grain(of tensor: Int) -> Int { 1 }
+
   /// No tensors are known to be one.
   public var ties: [[Int]] { [] }
 

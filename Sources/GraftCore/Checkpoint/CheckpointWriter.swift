@@ -15,3 +15,14 @@ public protocol CheckpointWriter: Sendable {
   /// Completes the file's structure; the caller commits afterwards.
   func finish() throws(StorageError)
 }
+
+extension CheckpointWriter {
+  /// Writes elements of a tensor from `byteOffset` (inside the tensor) on.
+  public func write<Element: BitwiseCopyable>(
+    _ elements: [Element], of tensor: Int, at byteOffset: Int
+  ) throws(StorageError) {
+    try elements.withRawBytes { bytes throws(StorageError) in
+      try write(bytes, of: tensor, at: byteOffset)
+    }
+  }
+}

@@ -46,7 +46,7 @@ public final class OutputFile: Sendable {
 
   /// Writes an array at an offset.
   public func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
-    try write(bytes.rawBytes, at: offset)
+    try bytes.withRawBytes { bytes throws(StorageError) in try write(bytes, at: offset) }
   }
 
   /// Copies bytes from a file inside the kernel; by reading and writing where that isn't possible, or slower.
@@ -76,7 +76,9 @@ public final class OutputFile: Sendable {
         var part = whole._mutatingExtracting(0..<count)
         try input.read(at: source, into: &part)
       }
-      try write(tile.rawBytes.extracting(0..<count), at: target)
+      try tile.withRawBytes { bytes throws(StorageError) in
+        try write(bytes.extracting(0..<count), at: target)
+      }
       source += count
       target += count
       left -= count

@@ -1,12 +1,15 @@
 internal import Glibc
 
 extension Array where Element: BitwiseCopyable {
-  /// The elements' bytes, to read.
+  /// Runs `body` with the elements' bytes, to read.
   ///
-  /// Safe for the fully initialized, padding-free element types used here: integers, floats and Booleans.
-  public var rawBytes: RawSpan {
-    @_lifetime(borrow self)
-    get { unsafe span.bytes }
+  /// Safe for the fully initialized, padding-free element types used here: integers, floats and Booleans. The bytes are lent to a
+  /// scope, not by a property: swiftc 6.3 ends an array that only an expression holds, such as `[x]`, before a span of it is used.
+  public func withRawBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+    // Safety: the buffer is good for the closure, which a span can't leave.
+    try unsafe withUnsafeBufferPointer { (elements) throws(E) -> R in
+      try body(unsafe RawSpan(_unsafeElements: elements))
+    }
   }
 
   /// Runs `body` with the elements' bytes, to write; every bit pattern must be a valid element.
@@ -16,6 +19,22 @@ extension Array where Element: BitwiseCopyable {
     var elements = mutableSpan
     var bytes = unsafe elements.mutableBytes
     return try body(&bytes)
+  }
+}
+
+extension MutableRawSpan {
+  /// Overwrites bytes from an offset on.
+  ///
+  /// - Precondition: they fit.
+  package mutating func overwrite(at offset: Int, with source: RawSpan) {
+    precondition(
+      offset >= 0 && source.byteCount <= byteCount - offset, "a copy lies inside its target")
+    // Safety: both are good for their counts inside the closures, and the counts were compared.
+    unsafe withUnsafeMutableBytes { target in
+      unsafe source.withUnsafeBytes { source in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: source)
+      }
+    }
   }
 }
 

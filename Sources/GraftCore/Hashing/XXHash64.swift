@@ -29,17 +29,22 @@ package struct XXHash64 {
       appendToTail(bytes, 0..<start)
       guard tail.count == Self.stripe else { return }
       let whole = tail
-      consume(whole.rawBytes, from: 0)
+      whole.withRawBytes { _ = consume($0, from: 0) }
       tail.removeAll(keepingCapacity: true)
     }
     let rest = consume(bytes, from: start)
     appendToTail(bytes, rest..<bytes.byteCount)
   }
 
+  /// Adds the bytes of elements.
+  package mutating func combine<Element: BitwiseCopyable>(_ elements: [Element]) {
+    elements.withRawBytes { combine($0) }
+  }
+
   /// Adds bytes behind their number, so that parts that follow one another aren't taken for others.
   package mutating func combine(counted bytes: [UInt8]) {
-    combine([UInt64(bytes.count).littleEndian].rawBytes)
-    combine(bytes.rawBytes)
+    combine([UInt64(bytes.count).littleEndian])
+    combine(bytes)
   }
 
   /// The hash of all bytes so far.
@@ -92,9 +97,11 @@ package struct XXHash64 {
   private static func mixed(_ start: UInt64, _ tail: [UInt8]) -> UInt64 {
     var hash = start
     var place = 0
-    while place + 8 <= tail.count {
-      hash = rotated(hash ^ round(0, load(tail.rawBytes, place)), 27) &* prime1 &+ prime4
-      place += 8
+    tail.withRawBytes { bytes in
+      while place + 8 <= bytes.byteCount {
+        hash = rotated(hash ^ round(0, load(bytes, place)), 27) &* prime1 &+ prime4
+        place += 8
+      }
     }
     if place + 4 <= tail.count {
       let word = tail[place..<place + 4].reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }

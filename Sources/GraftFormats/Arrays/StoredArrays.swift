@@ -4,7 +4,7 @@ internal import Synchronization
 /// The tensors of a file that keeps them as arrays: of any strides, in either byte order, deflated or not.
 ///
 /// Arrays that lie as they are wanted are read straight from the file; others are gathered by bands of a constant size.
-final class StoredArrays: Sendable {
+public final class StoredArrays: Sendable {
   /// One array and how it lies.
   struct Placement: Sendable {
     let info: TensorInfo
@@ -18,10 +18,13 @@ final class StoredArrays: Sendable {
 
   let placements: [Placement]
   let infos: [TensorInfo]
+  /// The members of an archive that hold the arrays; nil without one.
+  let members: ArrayMembers?
   private let bands = Mutex<[GatheredBand]>([])
 
-  init(_ placements: [Placement]) {
+  init(_ placements: [Placement], members: ArrayMembers? = nil) {
     self.placements = placements
+    self.members = members
     infos = placements.map(\.info)
   }
 
@@ -71,7 +74,7 @@ final class StoredArrays: Sendable {
       let band = try band(holding: place / width, of: tensor, placement)
       let start = place - band.elements.lowerBound * width
       let count = min(buffer.byteCount - done, band.elements.count * width - start)
-      copy(band.memory.bytes.extracting(start..<start + count), into: &buffer, at: done)
+      buffer.overwrite(at: done, with: band.memory.bytes.extracting(start..<start + count))
       done += count
     }
   }

@@ -93,8 +93,9 @@ extension [UInt8] {
   func littleEndian<Value: FixedWidthInteger & BitwiseCopyable>(
     at offset: Int, as _: Value.Type
   ) -> Value {
-    // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
-    Value(
-      littleEndian: unsafe rawBytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Value.self))
+    withRawBytes {
+      // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
+      Value(littleEndian: unsafe $0.unsafeLoadUnaligned(fromByteOffset: offset, as: Value.self))
+    }
   }
 }

@@ -27,12 +27,13 @@ struct RowMean {
 
   /// Copies the part of the mean that falls into a buffer in which it would begin at `offset`.
   func copy(into buffer: inout MutableRawSpan, at offset: Int) {
-    let bytes = values.rawBytes
-    let part = max(offset, 0)..<min(offset + bytes.byteCount, buffer.byteCount)
-    for place in part {
-      // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
-      let byte = unsafe bytes.unsafeLoad(fromByteOffset: place - offset, as: UInt8.self)
-      buffer.storeBytes(of: byte, toByteOffset: place, as: UInt8.self)
+    values.withRawBytes { bytes in
+      let part = max(offset, 0)..<min(offset + bytes.byteCount, buffer.byteCount)
+      for place in part {
+        // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
+        let byte = unsafe bytes.unsafeLoad(fromByteOffset: place - offset, as: UInt8.self)
+        buffer.storeBytes(of: byte, toByteOffset: place, as: UInt8.self)
+      }
     }
   }
 }

@@ -37,16 +37,18 @@ extension GGUFReader {
       try stored.withMutableRawBytes { (bytes: inout MutableRawSpan) throws(StorageError) in
         try read(tensor, at: first * layout.bytes, into: &bytes)
       }
-      values.withMutableRawBytes {
-        Quantization.dequantize(stored.rawBytes, info.dtype, into: &$0)
+      values.withMutableRawBytes { values in
+        stored.withRawBytes { Quantization.dequantize($0, info.dtype, into: &values) }
       }
       let start = first * layout.elements
       let wanted = elements.clamped(to: start..<start + count * layout.elements)
-      let source = values.rawBytes.extracting(
-        (wanted.lowerBound - start) * 4..<(wanted.upperBound - start) * 4)
       let place = wanted.lowerBound - elements.lowerBound
       var target = buffer._mutatingExtracting(place * width..<(place + wanted.count) * width)
-      Quantization.narrow(source, to: dtype, into: &target)
+      values.withRawBytes { bytes in
+        let source = bytes.extracting(
+          (wanted.lowerBound - start) * 4..<(wanted.upperBound - start) * 4)
+        Quantization.narrow(source, to: dtype, into: &target)
+      }
       first += count
     }
   }

@@ -1,7 +1,17 @@
 internal import GraftCore
 
 /// A checkpoint in files named `prefix-00001-of-00003.gguf`, each of which says its number.
-enum GGUFSplit {
+public enum GGUFSplit {
+  /// The paths of the files that tensors fill, beside each other; nil where they fit in one.
+  ///
+  /// - Parameter path: Where one file would be; its suffix `.gguf` gives way.
+  public static func paths(for plan: ShardPlan, at path: String) -> [String]? {
+    let count = plan.shards.count
+    guard count > 1 else { return nil }
+    let prefix = path.hasSuffix(".gguf") ? String(path.dropLast(5)) : path
+    return (0..<count).map { prefix + suffix($0, of: count) }
+  }
+
   /// The files of the checkpoint that one of its files belongs to, in order; that file alone when it isn't split.
   static func complete(_ opened: GGUFFile) throws(StorageError) -> [GGUFFile] {
     guard let value = opened.value(of: "split.count") else { return [opened] }
@@ -79,10 +89,6 @@ enum GGUFSplit {
 
   /// The end of the name of a file, counted from 0.
   static func suffix(_ number: Int, of count: Int) -> String {
-    func digits(_ number: Int) -> String {
-      let text = String(number)
-      return String(repeating: "0", count: max(0, 5 - text.count)) + text
-    }
-    return "-\(digits(number + 1))-of-\(digits(count)).gguf"
+    "-\(ShardPlan.part(number + 1, of: count)).gguf"
   }
 }

@@ -4,7 +4,7 @@ public import GraftCore
 ///
 /// The array of a single file is called `array`; those of an archive as their members without `.npy`. The format and its numbered
 /// rules are in `Formats/numpy/SPEC.md`.
-public struct NumPyReader: CheckpointReader {
+public struct NumPyReader: StoredArrayReader {
   /// The name of the array of an `.npy` file.
   public static let soleName: TensorName = "array"
 
@@ -12,17 +12,8 @@ public struct NumPyReader: CheckpointReader {
   public let file: InputFile
   /// The members that aren't arrays, with their sizes.
   public let metadata: [MetadataEntry]
-  private let arrays: StoredArrays
-  private let archive: ZipArchive?
-  private let members: [ZipMember]
-  private let checked = CheckedRecords()
-
-  /// Opens and validates a file.
-  ///
-  /// - Throws: ``StorageError`` with the broken rule, the array and the byte.
-  public init(path: String, limits: FormatLimits = .standard) throws(StorageError) {
-    try self.init(InputFile(path: path), limits: limits)
-  }
+  /// The arrays as they lie.
+  public let arrays: StoredArrays
 
   /// Validates an open file.
   ///
@@ -36,18 +27,13 @@ public struct NumPyReader: CheckpointReader {
     let placement = try Self.placement(
       named: Self.soleName, in: .file(file, 0..<file.byteCount), of: file.path, base: 0,
       limits: limits)
-    self.init(file, StoredArrays([placement]), metadata: [], nil, [])
+    self.init(file, StoredArrays([placement]), metadata: [])
   }
 
-  private init(
-    _ file: InputFile, _ arrays: StoredArrays, metadata: [MetadataEntry], _ archive: ZipArchive?,
-    _ members: [ZipMember]
-  ) {
+  private init(_ file: InputFile, _ arrays: StoredArrays, metadata: [MetadataEntry]) {
     self.file = file
     self.arrays = arrays
     self.metadata = metadata
-    self.archive = archive
-    self.members = members
   }
 
   /// Reads the arrays of an open archive.
@@ -75,7 +61,9 @@ public struct NumPyReader: CheckpointReader {
       }
       members.append(member)
     }
-    self.init(archive.file, StoredArrays(placements), metadata: others, archive, members)
+    self.init(
+      archive.file, StoredArrays(placements, members: ArrayMembers(members, of: archive)),
+      metadata: others)
   }
 
   /// Whether an archive holds arrays.
@@ -150,31 +138,4 @@ public struct NumPyReader: CheckpointReader {
 
   /// NumPy.
   public var format: CheckpointFormat { .numpy }
-
-  /// The path that was opened.
-  public var path: String { file.path }
-
-  /// The arrays in the order of the archive.
-  public var tensors: [TensorInfo] { arrays.infos }
-
-  /// Fills `buffer` with an array's bytes from `byteOffset` on, little-endian and the last index the fastest.
-  ///
-  /// - Precondition: the bytes lie inside the array.
-  public func read(
-    _ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan
-  ) throws(StorageError) {
-    try arrays.read(tensor, at: byteOffset, into: &buffer)
-  }
-
-  /// The file.
-  public var inputs: [InputFile] { [file] }
-
-  /// Where an array's bytes lie, where they do.
-  public func extent(of tensor: Int) -> FileExtent? { arrays.extent(of: tensor) }
-
-  /// Compares the checksum of the member that holds an array.
-  public func checkStoredBytes(of tensor: Int) throws(StorageError) {
-    guard let archive else { return }
-    try checked.check(members[tensor], of: archive)
-  }
 }

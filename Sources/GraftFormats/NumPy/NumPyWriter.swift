@@ -1,22 +1,17 @@
 public import GraftCore
-internal import Synchronization
 
 /// NumPy's arrays being written: an `.npz` archive, or a single `.npy` file.
 ///
 /// Headers are NumPy's own, of version 1 and padded so that the elements begin at a multiple of 64.
-public final class NumPyWriter: CheckpointWriter {
+public struct NumPyWriter: LaidOutWriter {
   /// In which of the two forms.
   public enum Form: Sendable, Equatable {
     case archive
     case singleArray
   }
 
-  /// The tensors in the order of the file.
-  public let tensors: [TensorInfo]
-  private let headers: [[UInt8]]
-  private let archive: ZipWriter?
-  private let output: OutputFile
-  private let written = Atomic<Int>(0)
+  /// The tensors and their places.
+  public let layout: LaidOutTensors
 
   /// Lays the file out.
   ///
@@ -38,73 +33,25 @@ public final class NumPyWriter: CheckpointWriter {
       }
       headers.append(header)
     }
-    self.tensors = tensors
-    self.headers = headers
-    self.output = output
-    if form == .archive {
+    switch form {
+    case .archive:
       var members: [(name: String, byteCount: Int)] = []
       for (tensor, header) in zip(tensors, headers) {
         try Self.checkName(tensor.name, file: output.target)
         members.append((tensor.name.text + ".npy", header.count + tensor.byteCount))
       }
-      archive = try ZipWriter(members, to: output)
-    } else {
-      archive = nil
+      let archive = try ZipWriter(members, to: output)
+      for (member, header) in headers.enumerated() {
+        try archive.write(header, of: member, at: 0)
+      }
+      layout = LaidOutTensors(
+        tensors, in: archive,
+        at: headers.enumerated().map { (member: $0.offset, offset: $0.element.count) },
+        target: output.target)
+    case .singleArray:
       try output.reserve(byteCount: headers[0].count + tensors[0].byteCount)
-    }
-    for (position, header) in headers.enumerated() {
-      try put(header.rawBytes, of: position, at: 0)
-    }
-  }
-
-  /// Writes bytes of a tensor.
-  ///
-  /// - Precondition: the bytes lie inside the tensor.
-  public func write(
-    _ bytes: RawSpan, of tensor: Int, at byteOffset: Int
-  ) throws(StorageError) {
-    precondition(
-      byteOffset >= 0 && bytes.byteCount <= tensors[tensor].byteCount - byteOffset,
-      "a write lies inside its tensor")
-    try put(bytes, of: tensor, at: headers[tensor].count + byteOffset)
-    written.add(bytes.byteCount, ordering: .relaxed)
-  }
-
-  /// Copies a whole tensor from a file.
-  ///
-  /// - Precondition: the extent has the tensor's size.
-  public func copy(_ extent: FileExtent, to tensor: Int) throws(StorageError) {
-    precondition(
-      extent.range.count == tensors[tensor].byteCount, "a copy has the size of its tensor")
-    let start = headers[tensor].count
-    if let archive {
-      try archive.copy(extent, to: tensor, at: start)
-    } else {
-      try output.copy(from: extent.file, extent.range, to: start)
-    }
-    written.add(extent.range.count, ordering: .relaxed)
-  }
-
-  /// Checks that every byte was given, and completes the archive.
-  public func finish() throws(StorageError) {
-    let (given, wanted) = (
-      written.load(ordering: .relaxed), tensors.reduce(0) { $0 + $1.byteCount }
-    )
-    guard given == wanted else {
-      throw StorageError(
-        .mismatch(
-          subject: "the tensor data given to the writer", expected: "\(wanted) bytes",
-          found: "\(given)"),
-        file: output.target)
-    }
-    try archive?.finish()
-  }
-
-  private func put(_ bytes: RawSpan, of tensor: Int, at offset: Int) throws(StorageError) {
-    if let archive {
-      try archive.write(bytes, of: tensor, at: offset)
-    } else {
-      try output.write(bytes, at: offset)
+      try output.write(headers[0], at: 0)
+      layout = LaidOutTensors(tensors, in: output, at: [headers[0].count])
     }
   }
 

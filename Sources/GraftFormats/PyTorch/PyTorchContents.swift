@@ -12,7 +12,7 @@ struct PyTorchContents {
 
 /// The tensors of a PyTorch file, found to lie inside their storages.
 struct PyTorchTensors {
-  let arrays: StoredArrays
+  let placements: [StoredArrays.Placement]
   let metadata: [MetadataEntry]
   let unreadable: [UnreadableTensor]
   /// The sets of tensors that are one and the same.
@@ -63,7 +63,7 @@ struct PyTorchTensors {
       placements.append(placement)
       keys.append(storage.key)
     }
-    arrays = StoredArrays(placements)
+    self.placements = placements
     metadata = tree.metadata
     self.unreadable = unreadable
     self.ties = ties.values.sorted { $0[0] < $1[0] }

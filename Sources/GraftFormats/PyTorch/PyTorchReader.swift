@@ -1,12 +1,11 @@
 public import GraftCore
-internal import Synchronization
 
 /// A PyTorch file, opened: its pickle is read without executing anything, and every tensor found inside its storage.
 ///
 /// Both forms are read, the archives since 1.6 and the stacked pickles before. Names are the keys of nested dictionaries and
 /// the positions in lists, joined by dots; what isn't a tensor is metadata. The format and its numbered rules are in
 /// `Formats/pytorch/SPEC.md`.
-public struct PyTorchReader: CheckpointReader {
+public struct PyTorchReader: StoredArrayReader {
   /// The open file.
   public let file: InputFile
   /// What isn't a tensor, by its name, as JSON.
@@ -15,18 +14,8 @@ public struct PyTorchReader: CheckpointReader {
   public let unreadable: [UnreadableTensor]
   /// The sets of tensors that are one and the same, by their positions.
   public let ties: [[Int]]
-  private let arrays: StoredArrays
-  private let archive: ZipArchive?
-  /// The record that holds each tensor's storage.
-  private let records: [ZipMember]
-  private let checked = CheckedRecords()
-
-  /// Opens and validates a file.
-  ///
-  /// - Throws: ``StorageError`` with the broken rule, the tensor and the byte.
-  public init(path: String, limits: FormatLimits = .standard) throws(StorageError) {
-    try self.init(InputFile(path: path), limits: limits)
-  }
+  /// The tensors as views of their storages.
+  public let arrays: StoredArrays
 
   /// Validates an open file.
   ///
@@ -53,54 +42,16 @@ public struct PyTorchReader: CheckpointReader {
   ) throws(StorageError) {
     let found = try PyTorchTensors(contents, limits: limits)
     self.file = file
-    self.archive = archive
-    arrays = found.arrays
+    arrays = StoredArrays(
+      found.placements,
+      members: archive.map { ArrayMembers(found.keys.compactMap { records[$0] }, of: $0) })
     metadata = found.metadata
     unreadable = found.unreadable
     ties = found.ties
-    self.records = archive == nil ? [] : found.keys.compactMap { records[$0] }
   }
 
   /// PyTorch.
   public var format: CheckpointFormat { .pytorch }
-
-  /// The path that was opened.
-  public var path: String { file.path }
-
-  /// The tensors in the order of the pickle.
-  public var tensors: [TensorInfo] { arrays.infos }
-
-  /// Fills `buffer` with a tensor's bytes from `byteOffset` on, in the order of its shape.
-  ///
-  /// - Precondition: the bytes lie inside the tensor.
-  public func read(
-    _ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan
-  ) throws(StorageError) {
-    try arrays.read(tensor, at: byteOffset, into: &buffer)
-  }
-
-  /// The file.
-  public var inputs: [InputFile] { [file] }
-
-  /// Where a tensor's bytes lie, where they do: not of a view that is strided.
-  public func extent(of tensor: Int) -> FileExtent? { arrays.extent(of: tensor) }
-
-  /// Compares the checksum of the record that a tensor lies in, once for each.
-  public func checkStoredBytes(of tensor: Int) throws(StorageError) {
-    guard let archive else { return }
-    try checked.check(records[tensor], of: archive)
-  }
-}
-
-/// The members whose checksums were compared already.
-final class CheckedRecords: Sendable {
-  private let names = Mutex<Set<TensorName>>([])
-
-  /// Compares a member's checksum unless that was done, or will be: what is unpacked to its end is compared there.
-  func check(_ member: ZipMember, of archive: ZipArchive) throws(StorageError) {
-    guard !member.isDeflated, names.withLock({ $0.insert(member.name).inserted }) else { return }
-    try archive.check(member)
-  }
 }
 
 extension PyTorchReader {

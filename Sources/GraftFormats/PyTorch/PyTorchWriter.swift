@@ -1,22 +1,18 @@
 public import GraftCore
-internal import Synchronization
 
 /// A state dictionary being written as `torch.save` does: an archive with a pickle that describes tensors and nothing else.
 ///
 /// `torch.load(weights_only=True)` reads it. Names that stand for one tensor share its storage. The same tensors make the same bytes.
-public final class PyTorchWriter: CheckpointWriter {
-  /// The tensors in the order of the file.
-  public let tensors: [TensorInfo]
-  private let archive: ZipWriter
-  private let target: String
-  private let written = Atomic<Int>(0)
+public struct PyTorchWriter: LaidOutWriter {
+  /// The tensors and their places.
+  public let layout: LaidOutTensors
 
-  /// The usual name of a model's weights.
-  public static let fileName = "pytorch_model.bin"
+  /// What the usual names of a model's weights begin with.
+  public static let stem = "pytorch_model"
+  /// The usual name of a model's weights in one file.
+  public static let fileName = stem + ".bin"
 
   private static let folder = "archive"
-  /// The members before the storages.
-  private static let headCount = 3
 
   /// Lays the file out and writes everything but the tensors.
   ///
@@ -47,16 +43,17 @@ public final class PyTorchWriter: CheckpointWriter {
     let heads: [(name: String, bytes: [UInt8])] = [
       ("data.pkl", pickle), ("byteorder", Array("little".utf8)), ("version", Array("3\n".utf8)),
     ]
-    archive = try ZipWriter(
+    let archive = try ZipWriter(
       heads.map { (name: "\(Self.folder)/\($0.name)", byteCount: $0.bytes.count) }
         + tensors.enumerated().map {
           (name: "\(Self.folder)/data/\($0.offset)", byteCount: $0.element.byteCount)
         }, to: output)
-    self.tensors = tensors
-    target = output.target
     for (position, head) in heads.enumerated() {
-      try archive.write(head.bytes.rawBytes, of: position, at: 0)
+      try archive.write(head.bytes, of: position, at: 0)
     }
+    layout = LaidOutTensors(
+      tensors, in: archive, at: tensors.indices.map { (member: heads.count + $0, offset: 0) },
+      target: output.target)
   }
 
   private static func add(
@@ -77,40 +74,5 @@ public final class PyTorchWriter: CheckpointWriter {
   /// Whether PyTorch's tensors can have the shape: pairs of 4-bit floats lie along the last dimension.
   private static func canHold(_ tensor: TensorInfo) -> Bool {
     tensor.dtype != .f4 || tensor.shape.rank > 0 && tensor.shape.columns % 2 == 0
-  }
-
-  /// Writes bytes of a tensor.
-  ///
-  /// - Precondition: the bytes lie inside the tensor.
-  public func write(
-    _ bytes: RawSpan, of tensor: Int, at byteOffset: Int
-  ) throws(StorageError) {
-    try archive.write(bytes, of: Self.headCount + tensor, at: byteOffset)
-    written.add(bytes.byteCount, ordering: .relaxed)
-  }
-
-  /// Copies a whole tensor from a file.
-  ///
-  /// - Precondition: the extent has the tensor's size.
-  public func copy(_ extent: FileExtent, to tensor: Int) throws(StorageError) {
-    precondition(
-      extent.range.count == tensors[tensor].byteCount, "a copy has the size of its tensor")
-    try archive.copy(extent, to: Self.headCount + tensor, at: 0)
-    written.add(extent.range.count, ordering: .relaxed)
-  }
-
-  /// Checks that every byte was given, and completes the archive.
-  public func finish() throws(StorageError) {
-    let (given, wanted) = (
-      written.load(ordering: .relaxed), tensors.reduce(0) { $0 + $1.byteCount }
-    )
-    guard given == wanted else {
-      throw StorageError(
-        .mismatch(
-          subject: "the tensor data given to the writer", expected: "\(wanted) bytes",
-          found: "\(given)"),
-        file: target)
-    }
-    try archive.finish()
   }
 }

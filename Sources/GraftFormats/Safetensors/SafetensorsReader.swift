@@ -3,7 +3,7 @@ public import GraftCore
 /// A safetensors file, opened: the header is parsed and validated, no tensor byte is read.
 ///
 /// The format and its numbered rules are in `Formats/safetensors/SPEC.md`.
-public struct SafetensorsReader: CheckpointReader {
+public struct SafetensorsReader: SingleFileReader {
   /// The open file.
   public let file: InputFile
   /// The tensors in the order of their bytes.
@@ -12,12 +12,6 @@ public struct SafetensorsReader: CheckpointReader {
   public let metadata: [MetadataEntry]
   /// Where each tensor's bytes begin in the file.
   private let starts: [Int]
-
-  /// Opens and validates a file.
-  /// - Throws: ``StorageError`` with the broken rule, the tensor and the byte.
-  public init(path: String, limits: FormatLimits = .standard) throws(StorageError) {
-    try self.init(InputFile(path: path), limits: limits)
-  }
 
   /// Validates an open file.
   /// - Throws: ``StorageError`` with the broken rule, the tensor and the byte.
@@ -34,9 +28,6 @@ public struct SafetensorsReader: CheckpointReader {
 
   /// Safetensors.
   public var format: CheckpointFormat { .safetensors }
-
-  /// The path that was opened.
-  public var path: String { file.path }
 
   /// Fills `buffer` with a tensor's bytes from `byteOffset` on.
   ///
@@ -57,9 +48,6 @@ public struct SafetensorsReader: CheckpointReader {
       throw named
     }
   }
-
-  /// The one file.
-  public var inputs: [InputFile] { [file] }
 
   /// Where a tensor's bytes lie.
   public func extent(of tensor: Int) -> FileExtent? {

@@ -3,8 +3,7 @@ internal import GraftCore
 /// The rules between an index and its shards.
 struct ShardAgreement {
   let index: ShardIndex
-  let shards: [any CheckpointReader]
-  let identities: [FileIdentity]
+  let shards: [any SingleFileReader]
   let path: String
 
   func check() throws(StorageError) {
@@ -23,8 +22,8 @@ struct ShardAgreement {
 
   private func checkFilesDiffer() throws(StorageError) {
     var names: [FileIdentity: String] = [:]
-    for (name, identity) in zip(index.shards, identities) {
-      if let other = names.updateValue(name, forKey: identity) {
+    for (name, shard) in zip(index.shards, shards) {
+      if let other = names.updateValue(name, forKey: shard.file.identity) {
         throw mismatch(
           "the files of the shards (shard-index I-7)", "two files", "\(other) as \(name)")
       }

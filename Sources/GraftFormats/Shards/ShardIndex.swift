@@ -35,17 +35,24 @@ public struct ShardIndex: Sendable, Equatable {
   public let holdsPyTorchFiles: Bool
 
   /// Makes an index of tensors by shard.
+  ///
+  /// - Parameters:
+  ///   - copies: Further names of tensors, which stand in the shards of those; their bytes count once.
+  ///   - ties: Tensors that stand in no shard.
   public init(
     shards: [(name: String, tensors: [TensorInfo])],
+    copies: [(name: TensorName, of: TensorName)] = [],
     ties: [(left: TensorName, kept: TensorName)] = []
   ) {
     self.ties = ties.map { Tie(left: $0.left, kept: $0.kept) }
     let sorted = shards.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     self.shards = sorted.map(\.name)
+    let further = Dictionary(grouping: copies, by: \.of).mapValues { $0.map(\.name) }
     placements = sorted.enumerated().flatMap { shard, content in
-      content.tensors.map { Placement(tensor: $0.name, shard: shard) }
+      content.tensors.flatMap { [$0.name] + (further[$0.name] ?? []) }
+        .map { Placement(tensor: $0, shard: shard) }
     }
-    holdsPyTorchFiles = false
+    holdsPyTorchFiles = sorted.contains { $0.name.hasSuffix(".bin") }
     totalByteCount = sorted.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.byteCount } }
   }
 

@@ -11,11 +11,12 @@ public struct ShardPlan: Sendable, Equatable {
   /// For each shard the positions of its tensors.
   public let shards: [[Int]]
   private let stem: String
+  private let suffix: String
 
   /// Plans shards of at most `maximumByteCount` bytes of tensor data.
   public init(
     _ tensors: [TensorInfo], maximumByteCount: Int = ShardPlan.defaultMaximumByteCount,
-    stem: String = "model"
+    stem: String = "model", suffix: String = ".safetensors"
   ) {
     var shards: [[Int]] = []
     var open: [Int] = []
@@ -35,21 +36,24 @@ public struct ShardPlan: Sendable, Equatable {
     if !open.isEmpty || shards.isEmpty { shards.append(open) }
     self.shards = shards
     self.stem = stem
+    self.suffix = suffix
   }
 
   /// The file names: `model-00001-of-00003.safetensors`, or `model.safetensors` for a single one.
   public var fileNames: [String] {
-    guard shards.count > 1 else { return [stem + ".safetensors"] }
-    return (1...shards.count).map {
-      "\(stem)-\(padded($0))-of-\(padded(shards.count)).safetensors"
-    }
+    guard shards.count > 1 else { return [stem + suffix] }
+    return (1...shards.count).map { "\(stem)-\(Self.part($0, of: shards.count))\(suffix)" }
   }
 
   /// The name of the index beside the shards; nil where a single file needs none.
-  public var indexName: String? { shards.count > 1 ? stem + ".safetensors.index.json" : nil }
+  public var indexName: String? { shards.count > 1 ? stem + suffix + ".index.json" : nil }
 
-  private func padded(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+  /// What the name of one of several files says, counted from 1: `00001-of-00003`.
+  static func part(_ number: Int, of count: Int) -> String {
+    func padded(_ number: Int) -> String {
+      let digits = String(number)
+      return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+    }
+    return "\(padded(number))-of-\(padded(count))"
   }
 }

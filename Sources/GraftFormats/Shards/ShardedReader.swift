@@ -1,19 +1,21 @@
 public import GraftCore
 
-/// A checkpoint in several safetensors files with an index, read as one.
+/// A checkpoint in several files with an index, read as one: safetensors, or PyTorch's files.
 ///
-/// Opening validates the index, every shard's header and that both agree.
+/// Opening validates the index, every shard and that both agree.
 public struct ShardedReader: CheckpointReader {
   /// The path of the index.
   public let path: String
   /// The index.
   public let index: ShardIndex
   /// The open shards, in the index's order.
-  public let shards: [SafetensorsReader]
+  public let shards: [any SingleFileReader]
   /// The tensors, shard after shard.
   public let tensors: [TensorInfo]
   /// The metadata of all shards; of one key the first shard's entry.
   public let metadata: [MetadataEntry]
+  /// The sets of tensors that are one and the same, by their positions.
+  public let ties: [[Int]]
   /// For each tensor its shard and its position there.
   private let places: [(shard: Int, tensor: Int)]
 
@@ -29,26 +31,39 @@ public struct ShardedReader: CheckpointReader {
     _ index: ShardIndex, at indexPath: String, limits: FormatLimits = .standard
   ) throws(StorageError) {
     let folder = indexPath.lastIndex(of: "/").map { String(indexPath[...$0]) } ?? ""
-    var shards: [SafetensorsReader] = []
+    var shards: [any SingleFileReader] = []
     for name in index.shards {
-      shards.append(try SafetensorsReader(path: folder + name, limits: limits))
+      let shard: any SingleFileReader =
+        if index.holdsPyTorchFiles {
+          try PyTorchReader(path: folder + name, limits: limits)
+        } else {
+          try SafetensorsReader(path: folder + name, limits: limits)
+        }
+      shards.append(shard)
     }
-    try ShardAgreement(
-      index: index, shards: shards, identities: shards.map(\.file.identity), path: indexPath
-    ).check()
-    self.path = indexPath
+    try ShardAgreement(index: index, shards: shards, path: indexPath).check()
+    var ties: [[Int]] = []
+    var places: [(shard: Int, tensor: Int)] = []
+    for (position, shard) in shards.enumerated() {
+      let start = places.count
+      ties += shard.ties.map { $0.map { start + $0 } }
+      places += shard.tensors.indices.map { (shard: position, tensor: $0) }
+    }
+    path = indexPath
     self.index = index
     self.shards = shards
     tensors = shards.flatMap(\.tensors)
-    places = shards.enumerated().flatMap { shard, reader in
-      reader.tensors.indices.map { (shard: shard, tensor: $0) }
-    }
+    self.ties = ties
+    self.places = places
     var keys = Set<TensorName>()
     metadata = shards.flatMap(\.metadata).filter { keys.insert(TensorName($0.key)).inserted }
   }
 
-  /// Safetensors.
-  public var format: CheckpointFormat { .safetensors }
+  /// The format of the shards.
+  public var format: CheckpointFormat { index.holdsPyTorchFiles ? .pytorch : .safetensors }
+
+  /// The tensors of all shards that aren't read.
+  public var unreadable: [UnreadableTensor] { shards.flatMap(\.unreadable) }
 
   /// Fills `buffer` with a tensor's bytes from `byteOffset` on.
   ///
@@ -67,5 +82,11 @@ public struct ShardedReader: CheckpointReader {
   public func extent(of tensor: Int) -> FileExtent? {
     let place = places[tensor]
     return shards[place.shard].extent(of: place.tensor)
+  }
+
+  /// Compares what a shard keeps for a check of a tensor's bytes.
+  public func checkStoredBytes(of tensor: Int) throws(StorageError) {
+    let place = places[tensor]
+    try shards[place.shard].checkStoredBytes(of: place.tensor)
   }
 }

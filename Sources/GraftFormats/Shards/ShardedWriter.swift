@@ -1,37 +1,71 @@
 public import GraftCore
 
-/// A checkpoint being written into a directory: one safetensors file, or shards and their index.
-public final class ShardedWriter: CheckpointWriter {
+/// A checkpoint being written in several files, tensors shard after shard.
+public struct ShardedWriter: CheckpointWriter {
   /// The tensors, shard after shard, in the order of the files.
   public let tensors: [TensorInfo]
-  /// The names of the files that are being written.
+  /// The names of the files that are being written, but for the index.
   public let fileNames: [String]
-  private let directory: AtomicDirectory
-  private let plan: ShardPlan
-  private let writers: [SafetensorsWriter]
+  private let shards: [any CheckpointWriter]
   private let places: [(shard: Int, tensor: Int)]
+  private let index: PlannedIndex?
 
-  /// Lays all files out; `metadata` goes into each.
+  /// An index, and where it is written when the shards are complete.
+  struct PlannedIndex: Sendable {
+    let content: ShardIndex
+    let name: String
+    let directory: AtomicDirectory
+  }
+
+  /// Joins writers of one file each.
+  init(_ shards: [any CheckpointWriter], fileNames: [String], index: PlannedIndex? = nil) {
+    self.shards = shards
+    self.fileNames = fileNames
+    self.index = index
+    tensors = shards.flatMap(\.tensors)
+    places = shards.enumerated().flatMap { shard, writer in
+      writer.tensors.indices.map { (shard: shard, tensor: $0) }
+    }
+  }
+
+  /// Lays out one file of a directory, or shards and the index that goes with them.
+  ///
+  /// - Parameters:
+  ///   - copies: Further names, each with the tensor that it stands for, in whose shard it is.
+  ///   - make: Lays out the file of some tensors.
+  init(
+    _ tensors: [TensorInfo], plan: ShardPlan, copies: [(name: TensorName, of: TensorName)] = [],
+    into directory: AtomicDirectory,
+    making make: ([TensorInfo], OutputFile) throws(StorageError) -> any CheckpointWriter
+  ) throws(StorageError) {
+    var shards: [any CheckpointWriter] = []
+    for (name, shard) in zip(plan.fileNames, plan.shards) {
+      shards.append(try make(shard.map { tensors[$0] }, try directory.file(named: name)))
+    }
+    let index = plan.indexName.map { name in
+      PlannedIndex(
+        content: ShardIndex(
+          shards: zip(plan.fileNames, shards).map { (name: $0, tensors: $1.tensors) },
+          copies: copies),
+        name: name, directory: directory)
+    }
+    self.init(shards, fileNames: plan.fileNames, index: index)
+  }
+
+  /// Lays out safetensors; `metadata` goes into each file.
+  ///
+  /// - Throws: ``StorageError`` for two tensors of one name, and as ``SafetensorsWriter`` does.
   public init(
     _ tensors: [TensorInfo], metadata: [MetadataEntry] = [],
     maximumByteCount: Int = ShardPlan.defaultMaximumByteCount, stem: String = "model",
     into directory: AtomicDirectory
   ) throws(StorageError) {
-    try Self.checkNamesDiffer(tensors, path: directory.path)
-    let plan = ShardPlan(tensors, maximumByteCount: maximumByteCount, stem: stem)
-    var writers: [SafetensorsWriter] = []
-    for (name, shard) in zip(plan.fileNames, plan.shards) {
-      writers.append(
-        try SafetensorsWriter(
-          shard.map { tensors[$0] }, metadata: metadata, to: directory.file(named: name)))
-    }
-    self.directory = directory
-    self.plan = plan
-    self.writers = writers
-    self.fileNames = plan.fileNames
-    self.tensors = writers.flatMap(\.tensors)
-    self.places = writers.enumerated().flatMap { shard, writer in
-      writer.tensors.indices.map { (shard: shard, tensor: $0) }
+    try tensors.map(\.name).checkDiffer(inFormat: "safetensors", file: directory.path)
+    try self.init(
+      tensors, plan: ShardPlan(tensors, maximumByteCount: maximumByteCount, stem: stem),
+      into: directory
+    ) { tensors, file throws(StorageError) in
+      try SafetensorsWriter(tensors, metadata: metadata, to: file)
     }
   }
 
@@ -42,32 +76,36 @@ public final class ShardedWriter: CheckpointWriter {
     _ bytes: RawSpan, of tensor: Int, at byteOffset: Int
   ) throws(StorageError) {
     let place = places[tensor]
-    try writers[place.shard].write(bytes, of: place.tensor, at: byteOffset)
+    try shards[place.shard].write(bytes, of: place.tensor, at: byteOffset)
   }
 
   /// Copies a whole tensor from a file.
   public func copy(_ extent: FileExtent, to tensor: Int) throws(StorageError) {
     let place = places[tensor]
-    try writers[place.shard].copy(extent, to: place.tensor)
+    try shards[place.shard].copy(extent, to: place.tensor)
   }
 
-  /// Checks that every byte was given and writes the index.
+  /// Checks that every byte was given, and writes the index.
   public func finish() throws(StorageError) {
-    for writer in writers { try writer.finish() }
-    guard let name = plan.indexName else { return }
-    let index = ShardIndex(
-      shards: zip(fileNames, writers).map { (name: $0, tensors: $1.tensors) })
-    try directory.write(index.serialized, named: name)
+    for shard in shards { try shard.finish() }
+    guard let index else { return }
+    try index.directory.write(index.content.serialized, named: index.name)
   }
+}
 
-  private static func checkNamesDiffer(
-    _ tensors: [TensorInfo], path: String
+extension [TensorName] {
+  /// Checks that no two names of a checkpoint are the same, in whatever files they are.
+  ///
+  /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)``.
+  func checkDiffer(
+    inFormat format: String, rule: String? = nil, file: String
   ) throws(StorageError) {
     var names = Set<TensorName>()
-    for tensor in tensors where !names.insert(tensor.name).inserted {
+    for name in self where !names.insert(name).inserted {
+      let citation = rule.map { " (\($0))" } ?? ""
       throw StorageError(
-        .notRepresentable(what: "two tensors of one name", inFormat: "safetensors"), file: path,
-        tensor: tensor.name)
+        .notRepresentable(what: "two tensors of one name" + citation, inFormat: format),
+        file: file, tensor: name)
     }
   }
 }

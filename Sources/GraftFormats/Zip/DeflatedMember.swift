@@ -27,7 +27,7 @@ final class DeflatedMember: Sendable {
       let block = try block(at: place)
       let start = place - block.start
       let count = min(wanted - done, block.count - start)
-      copy(block.memory.bytes.extracting(start..<start + count), into: &buffer, at: done)
+      buffer.overwrite(at: done, with: block.memory.bytes.extracting(start..<start + count))
       done += count
     }
   }
@@ -106,24 +106,5 @@ private struct UnpackedBlocks: Sendable {
     }
     if blocks.count == Self.blockCount { blocks.removeFirst() }
     blocks.append(UnpackedBlock(start: start, count: count, memory: memory))
-  }
-}
-
-/// Copies bytes to a place in others.
-///
-/// - Precondition: they fit.
-func copy(_ source: RawSpan, into target: inout MutableRawSpan, at offset: Int) {
-  let count = source.byteCount
-  precondition(offset >= 0 && count <= target.byteCount - offset, "a copy lies inside its target")
-  // Safety: both spans check the bounds, and every bit pattern is a number.
-  for place in stride(from: 0, to: count & ~7, by: 8) {
-    target.storeBytes(
-      of: unsafe source.unsafeLoadUnaligned(fromByteOffset: place, as: UInt64.self),
-      toByteOffset: offset + place, as: UInt64.self)
-  }
-  for place in count & ~7..<count {
-    target.storeBytes(
-      of: unsafe source.unsafeLoad(fromByteOffset: place, as: UInt8.self),
-      toByteOffset: offset + place, as: UInt8.self)
   }
 }

@@ -53,7 +53,7 @@ package struct ZipArchive: Sendable {
     }
     guard member.isDeflated else {
       let bytes = try file.bytes(at: member.stored.lowerBound, count: member.byteCount)
-      try member.compare(Checksum(of: bytes.rawBytes), in: file)
+      try member.compare(bytes.withRawBytes { Checksum(of: $0) }, in: file)
       return bytes
     }
     let memory = try Memory(byteCount: member.byteCount)

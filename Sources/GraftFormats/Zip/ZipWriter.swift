@@ -78,6 +78,13 @@ package final class ZipWriter: Sendable {
     pieces.withLock { $0[member].append(piece) }
   }
 
+  /// Writes an array into a member.
+  func write(_ bytes: [UInt8], of member: Int, at byteOffset: Int) throws(StorageError) {
+    try bytes.withRawBytes { bytes throws(StorageError) in
+      try write(bytes, of: member, at: byteOffset)
+    }
+  }
+
   /// Copies bytes of a file into a member, by tiles: the checksum needs to see them.
   package func copy(_ extent: FileExtent, to member: Int, at byteOffset: Int) throws(StorageError) {
     let tile = try Memory(byteCount: min(1 << 20, max(extent.range.count, 1)))

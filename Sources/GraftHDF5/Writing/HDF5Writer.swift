@@ -151,7 +151,9 @@ public final class HDF5Writer: CheckpointWriter {
     let range = range ?? 0..<content.byteCount
     for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.tileBytes) {
       let tile = try content.bytes(in: start..<min(start + Self.tileBytes, range.upperBound))
-      try write(tile.rawBytes, toPlace: place, at: start - range.lowerBound)
+      try tile.withRawBytes { bytes throws(StorageError) in
+        try write(bytes, toPlace: place, at: start - range.lowerBound)
+      }
     }
   }
 

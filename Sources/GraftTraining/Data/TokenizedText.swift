@@ -39,8 +39,8 @@ public struct TokenizedText: Sendable {
   /// knows its data again.
   package var fingerprint: String {
     var hash = XXHash64()
-    hash.combine(tokens.rawBytes)
-    hash.combine(isTarget.rawBytes)
+    hash.combine(tokens)
+    hash.combine(isTarget)
     return (fingerprints + ["\(tokens.count) tokens \(hash.text)"]).joined(separator: ", ")
   }
 
@@ -54,7 +54,7 @@ public struct TokenizedText: Sendable {
   /// - Throws: ``TrainingError`` that names file and line of what can't be used.
   package mutating func append(_ bytes: [UInt8], file: String, reader: ExampleReader) throws {
     var hash = XXHash64()
-    hash.combine(bytes.rawBytes)
+    hash.combine(bytes)
     files.append(file)
     fingerprints.append("\(bytes.count) bytes \(hash.text)")
     let text = bytes.starts(with: Self.byteOrderMark) ? Array(bytes.dropFirst(3)) : bytes

@@ -87,10 +87,8 @@ package enum GGUFArrangement: Sendable, Hashable {
         try read(next + shift..<end + shift, &part)
       } else {
         let from = (next + shift - firstRow * columns) * width
-        let source = rows.rawBytes.extracting(from..<from + part.byteCount)
-        // Safety: both run over as many bytes, which are good inside the closures.
-        unsafe source.withUnsafeBytes { source in
-          unsafe part.withUnsafeMutableBytes { unsafe $0.copyMemory(from: source) }
+        rows.withRawBytes {
+          part.overwrite(at: 0, with: $0.extracting(from..<from + part.byteCount))
         }
       }
       next = end
@@ -104,14 +102,16 @@ package enum GGUFArrangement: Sendable, Hashable {
     let width = MemoryLayout<Element>.size
     let places = buffer.byteCount / width
     var place = start
-    for row in 0..<part.count / width {
-      if place >= 0, place < places {
-        // Safety: the row lies inside the part, and any bits are an integer.
-        let element = unsafe part.rawBytes.unsafeLoadUnaligned(
-          fromByteOffset: row * width, as: Element.self)
-        buffer.storeBytes(of: element, toByteOffset: place * width, as: Element.self)
+    part.withRawBytes { bytes in
+      for row in 0..<bytes.byteCount / width {
+        if place >= 0, place < places {
+          // Safety: RawSpan checks the bounds, and any bits are an integer.
+          let element = unsafe bytes.unsafeLoadUnaligned(
+            fromByteOffset: row * width, as: Element.self)
+          buffer.storeBytes(of: element, toByteOffset: place * width, as: Element.self)
+        }
+        place += step
       }
-      place += step
     }
   }
 }

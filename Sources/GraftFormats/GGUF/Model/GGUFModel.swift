@@ -132,7 +132,7 @@ public struct GGUFModel: CheckpointReader {
         try source.readValues(place.source, elements, as: .f32, into: &bytes)
       }
       for index in values.indices { values[index] -= 1 }
-      Quantization.narrow(values.rawBytes, to: info.dtype, into: &buffer)
+      values.withRawBytes { Quantization.narrow($0, to: info.dtype, into: &buffer) }
     }
   }
 

@@ -133,10 +133,21 @@ package struct GGUFModelView: CheckpointReader {
           tensor: source.tensors[index].name)
       }
       var values = [Float](repeating: 0, count: elements.count)
-      values.withMutableRawBytes { Quantization.dequantize(raw.rawBytes, dtype, into: &$0) }
+      values.withMutableRawBytes { values in
+        raw.withRawBytes { Quantization.dequantize($0, dtype, into: &values) }
+      }
       for (place, value) in values.enumerated() {
         buffer.storeBytes(of: value + 1, toByteOffset: place * 4, as: Float.self)
       }
+    }
+  }
+
+  /// The source's, for tensors in the order of the model.
+  package func grain(of tensor: Int) -> Int {
+    switch places[tensor] {
+    case .stored(let index, .same), .stored(let index, .headRows), .stored(let index, .plusOne):
+      source.grain(of: index)
+    case .stored(_, .transposed), .made: 1
     }
   }
 
