@@ -540,8 +540,9 @@ def described(descr="'<f4'", order="False", shape="(4,)", more="", end="\n"):
 def numpy_vectors():
     """Yields (verdict, name with suffix, bytes, facts)."""
 
-    def accept(name, data, *arrays, suffix=".npy"):
-        return "accept", name + suffix, data, {"tensors": list(arrays)}
+    def accept(name, data, *arrays, suffix=".npy", keeps=None):
+        """`keeps`: the rule whose limit the file just reaches, or whose exceptions it takes."""
+        return "accept", name + suffix, data, ({"keeps": "numpy " + keeps} if keeps else {}) | {"tensors": list(arrays)}
 
     def reject(name, rule, data, at=None, suffix=".npy"):
         facts = {"rule": rule if " " in rule else "numpy " + rule}
@@ -552,33 +553,41 @@ def numpy_vectors():
     def held(name="array", dtype="F32", shape=(4,), data=FOUR):
         return {"name": name, "dtype": dtype, "shape": list(shape), "bytes": data.hex()}
 
-    yield accept("plain", array(described(), FOUR), held())
-    yield accept("no-padding", array(described(end=""), FOUR), held())
+    yield accept("plain", array(described(), FOUR), held(), keeps="N-1")
+    yield accept("no-padding", array(described(end=""), FOUR), held(), keeps="N-4")
+    yield accept("blanks", array(described(end="\t\n \n").replace(" ", "\t "), FOUR), held(), keeps="N-4")
     yield accept("double-quotes", array(described().replace("'", '"'), FOUR), held())
-    yield accept("order-of-keys", array("{'shape': (4,), 'descr': '<f4', 'fortran_order': False}", FOUR), held())
+    yield accept("order-of-keys", array("{'shape': (4,), 'descr': '<f4', 'fortran_order': False}", FOUR), held(), keeps="N-5")
     yield accept("tight", array("{'shape':(4,),'descr':'<f4','fortran_order':False}", FOUR), held())
-    yield accept("longs", array(described(shape="(4L,)"), FOUR), held())
+    yield accept("longs", array(described(shape="(4L,)"), FOUR), held(), keeps="N-7")
     yield accept("trailing-comma", array(described(shape="(2, 2,)"), FOUR), held(shape=(2, 2)))
+    yield accept("ranks", array(described(shape="(" + "1, " * 64 + ")"), FOUR[:4]), held(shape=(1,) * 64, data=FOUR[:4]), keeps="N-7")
     yield accept("scalar", array(described(shape="()"), FOUR[:4]), held(shape=(), data=FOUR[:4]))
-    yield accept("empty", array(described(shape="(0, 3)")), held(shape=(0, 3), data=b""))
-    yield accept("version-2", array(described(), FOUR, (2, 0)), held())
-    yield accept("version-3", array(described(), FOUR, (3, 0)), held())
+    yield accept("empty", array(described(shape="(0, 3)")), held(shape=(0, 3), data=b""), keeps="N-9")
+    yield accept("most-elements", array(described(shape="(9223372036854775807, 0)")), held(shape=(9223372036854775807, 0), data=b""), keeps="N-8")
+    yield accept("header-to-the-end", array("{'shape':(0,),'descr':'<f4','fortran_order':False}"), held(shape=(0,), data=b""), keeps="N-3")
+    yield accept("version-2", array(described(), FOUR, (2, 0)), held(), keeps="N-2")
+    yield accept("version-3", array(described(), FOUR, (3, 0)), held(), keeps="N-2")
     yield accept("header-longest", array(described(end="") .ljust(65534) + "\n", FOUR), held())
+    yield accept("header-limit", array(described(end="") .ljust(65535) + "\n", FOUR, (2, 0)), held(), keeps="N-3")
     swapped = struct.pack(">4f", 1, 2, 3, 4)
     yield accept("big-endian", array(described("'>f4'"), swapped), held())
     yield accept("big-endian-complex", array(described("'>c8'", shape="(2,)"), swapped), held(dtype="C64", shape=(2,)))
     yield accept("fortran", array(described(order="True", shape="(2, 2)"), FOUR), held(shape=(2, 2), data=struct.pack("<4f", 1, 3, 2, 4)))
     yield accept("fortran-big-endian", array(described("'>f4'", "True", "(2, 2)"), swapped), held(shape=(2, 2), data=struct.pack("<4f", 1, 3, 2, 4)))
     yield accept("fortran-vector", array(described(order="True"), FOUR), held())
-    for descr, dtype in (("|b1", "BOOL"), ("|u1", "U8"), ("|i1", "I8"), ("<u1", "U8"), ("<u2", "U16"), ("<i2", "I16"), ("<f2", "F16"), ("<u4", "U32"), ("<i4", "I32"), ("<u8", "U64"), ("<i8", "I64"), ("<f8", "F64"), ("<c8", "C64")):
+    for descr, dtype in (("|b1", "BOOL"), ("|u1", "U8"), ("|i1", "I8"), ("<u1", "U8"), ("<u2", "U16"), ("<i2", "I16"), ("<f2", "F16"), ("<u4", "U32"), ("<i4", "I32"), ("<u8", "U64"), ("<i8", "I64"), ("<f8", "F64"), ("<c8", "C64"), (">i1", "I8")):
         width = int(descr[2])
         data = bytes([1, 0, 1, 1]) if dtype == "BOOL" else bytes(range(4 * width))
-        yield accept("type-" + descr[1:] + ("-marked" if descr == "<u1" else ""), array(described(f"'{descr}'"), data), held(dtype=dtype, data=data))
+        marked = width == 1 and descr[0] != "|"
+        yield accept("type-" + descr[1:] + ("-marked" if marked else ""), array(described(f"'{descr}'"), data), held(dtype=dtype, data=data), **({"keeps": "N-6"} if marked else {}))
+    yield accept("type-b1-other", array(described("'|b1'"), bytes([0, 1, 2, 255])), held(dtype="BOOL", data=bytes([0, 1, 2, 255])))
 
     # N-1, N-2, N-3: the preamble
     whole = array(described(), FOUR)
     for length in (0, 3, 8, 9):
         yield reject(f"magic-{length}-bytes", "N-1", whole[:length], 0)
+    yield reject("magic-11-bytes", "N-1", array(described(), FOUR, (2, 0))[:11], 0)
     for label, magic in (("short", b"\x93NUMP\0"), ("text", b"NUMPY!"), ("ascii", b"\x13NUMPY"), ("lower", b"\x93numpy")):
         yield reject(f"magic-{label}", "N-1", array(described(), FOUR, magic=magic), 0)
     for version in ((0, 0), (4, 0), (1, 1), (2, 1), (0, 2), (255, 255)):
@@ -586,8 +595,9 @@ def numpy_vectors():
     yield reject("header-huge", "N-3", array(b"", version=(2, 0), length=0xFFFFFFF0), 8)
     yield reject("header-limit", "N-3", array(described().ljust(65537), FOUR, (2, 0)), 8)
     yield reject("header-cut", "N-3", whole[:40], 10)
+    yield reject("header-1-short", "N-3", array(described(shape="(0,)"))[:-1], 10)
     # N-4: the literal
-    for label, header in (("list", "[1]"), ("call", "__import__('os').system('x')"), ("call-value", described(shape="__import__('os')")), ("behind", described(end="") + "; import os"), ("parentheses", "(" * 10000), ("open", "{'descr': '<f4'"),
+    for label, header in (("list", "[1]"), ("call", "__import__('os').system('x')"), ("call-value", described(shape="__import__('os')")), ("behind", described(end="") + "; import os"), ("behind-nul", described(end="") + "\0"), ("parentheses", "(" * 10000), ("open", "{'descr': '<f4'"),
                           ("nothing", ""), ("no-comma", "{'descr': '<f4' 'fortran_order': False}"), ("no-colon", "{'descr' '<f4'}"), ("escape", "{'desc\\x72': '<f4'}"), ("number-key", "{1: 2}"), ("unclosed", "{'descr: 1}"), ("true", described(order="1")), ("none", described(order="None"))):
         yield reject(f"literal-{label}", "N-4", array(header, FOUR))
     # N-5: keys and kinds
@@ -595,17 +605,19 @@ def numpy_vectors():
         yield reject(f"keys-{label}", "N-5", array(header, FOUR))
     # N-6: element types
     for label, descr in (("object", "'|O'"), ("object-plain", "'O'"), ("structured", "[('a', '<f4'), ('b', '<i4')]"), ("structured-object", "[('a', '|O')]"), ("unicode", "'<U4'"), ("bytes", "'|S4'"), ("time", "'<M8[ns]'"), ("void", "'|V2'"), ("bfloat16", "'<V2'"),
-                         ("complex128", "'<c16'"), ("longdouble", "'<f16'"), ("native", "'=f4'"), ("unmarked", "'f4'"), ("wide-no-order", "'|f4'"), ("unknown", "'<x4'"), ("empty", "''"), ("words", "'float32'")):
+                         ("complex128", "'<c16'"), ("longdouble", "'<f16'"), ("native", "'=f4'"), ("unmarked", "'f4'"), ("wide-no-order", "'|f4'"), ("unknown", "'<x4'"), ("empty", "''"), ("words", "'float32'"), ("native-byte", "'=u1'")):
         yield reject(f"type-{label}", "N-6", array(described(descr), FOUR))
     # N-7: extents
-    for label, shape in (("negative", "(-1,)"), ("float", "(4.0,)"), ("call", "(np.int64(1),)"), ("parentheses", "(4)"), ("nested", "((4,),)"), ("zeros", "(04,)"), ("comma", "(,)"), ("text", "('4',)"), ("ranks", "(" + "1, " * 65 + ")")):
+    for label, shape in (("negative", "(-1,)"), ("float", "(4.0,)"), ("call", "(np.int64(1),)"), ("parentheses", "(4)"), ("nested", "((4,),)"), ("zeros", "(04,)"), ("two-longs", "(4LL,)"), ("comma", "(,)"), ("text", "('4',)"), ("ranks", "(" + "1, " * 65 + ")")):
         yield reject(f"shape-{label}", "N-7", array(described(shape=shape), FOUR))
     # N-8: sizes
-    for label, shape in (("2-to-64", "(18446744073709551616,)"), ("product", "(4294967296, 4294967296)"), ("bytes", "(4611686018427387904,)")):
+    for label, shape in (("2-to-64", "(18446744073709551616,)"), ("product", "(4294967296, 4294967296)"), ("bytes", "(4611686018427387904,)"), ("2-to-63", "(9223372036854775808, 0)"), ("first-bytes", "(2305843009213693952,)")):
         yield reject(f"overflow-{label}", "N-8", array(described(shape=shape), FOUR))
     # N-9: elements
     yield reject("data-short", "N-9", whole[:-1], len(whole) - 16)
     yield reject("data-none", "N-9", array(described(shape="(1125899906842624,)")))
+    yield reject("data-none-most", "N-9", array(described(shape="(2305843009213693951,)")))
+    yield reject("data-long-empty", "N-9", array(described(shape="(0,)")) + b"\0")
     yield reject("data-long", "N-9", whole + b"\0", len(whole))
     # archives
     one = array(described(), FOUR)
@@ -613,6 +625,7 @@ def numpy_vectors():
     yield accept("archive-deflated", Zip().add("a.npy", one, method=8).add("b.npy", array(described(order="True", shape="(2, 2)"), FOUR), method=8).close(), held("a"),
                  held("b", shape=(2, 2), data=struct.pack("<4f", 1, 3, 2, 4)), suffix=".npz")
     yield accept("archive-others", Zip().add("a.npy", one).add("note.txt", b"text").close(), held("a"), suffix=".npz")
+    yield accept("archive-nested", Zip().add("a.npy", one).add("b.npz", Zip().add("c.npy", one).close()).close(), held("a"), suffix=".npz")
     yield reject("archive-object", "N-6", Zip().add("a.npy", array(described("'|O'"), FOUR)).close(), suffix=".npz")
     yield reject("archive-bomb", "N-9", Zip().add("a.npy", array(described(shape="(1125899906842624,)"))).close(), suffix=".npz")
     yield reject("archive-text", "N-1", Zip().add("a.npy", b"just some text here").close(), suffix=".npz")
