@@ -46,9 +46,10 @@ struct Logits {
 
   private func write(_ logits: MemorySlice) throws {
     let info = try TensorInfo(name: "logits", dtype: .f32, shape: logits.shape)
-    let target = try CheckpointOutput(
-      path: output, form: .safetensors(), tensors: [info], metadata: [], files: [])
-    try target.writer.write(logits.bytes, of: 0, at: 0)
-    try target.commit()
+    let directory = try AtomicDirectory(path: output)
+    let writer = try SafetensorsWriter([info], to: directory.file(named: "model.safetensors"))
+    try writer.write(logits.bytes, of: 0, at: 0)
+    try writer.finish()
+    try directory.commit()
   }
 }

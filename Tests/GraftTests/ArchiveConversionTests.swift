@@ -11,7 +11,7 @@ import Testing
     try OpenedCheckpoint(path: workspace(name))
   }
 
-  private func convert(_ source: OpenedCheckpoint, to name: String, _ form: ConversionForm? = nil)
+  private func convert(_ source: OpenedCheckpoint, to name: String, _ form: OutputForm? = nil)
     throws
   {
     var options = ConversionOptions(form: form)
@@ -34,7 +34,7 @@ import Testing
     let source = try workspace.copy(golden("families/qwen3"), to: "source")
     try? FileManager.default.removeItem(atPath: source + "/golden.safetensors")
     let names = try workspace.names(in: source).filter { !$0.hasSuffix(".safetensors") }
-    try convert(open("source"), to: "torch", .pyTorchDirectory)
+    try convert(open("source"), to: "torch", .pyTorchDirectory())
     #expect(
       try workspace.names(in: workspace("torch")) == (names + ["pytorch_model.bin"]).sorted())
     let opened = try open("torch")
@@ -46,12 +46,48 @@ import Testing
     #expect(comparison.isWithinTolerance)
     #expect(comparison.files.allSatisfy { $0.finding == .equal })
     // Its own output may be written anew.
-    try convert(open("back"), to: "torch", .pyTorchDirectory)
+    try convert(open("back"), to: "torch", .pyTorchDirectory())
+  }
+
+  @Test func `PyTorch's files in shards have an index, and come back`() throws {
+    let source = try OpenedCheckpoint(path: golden("families/qwen3"))
+    try convert(source, to: "torch", .pyTorchDirectory(maximumShardByteCount: 60_000))
+    let names = try workspace.names(in: workspace("torch")).filter { $0.hasPrefix("pytorch") }
+    let count = names.count - 1
+    #expect(count > 2)
+    #expect(
+      names
+        == (1...count).map { "pytorch_model-0000\($0)-of-0000\(count).bin" }
+        + ["pytorch_model.bin.index.json"])
+    let index = try JSONValue.parse(
+      InputFile.contents(of: workspace("torch/pytorch_model.bin.index.json"), atMost: 1 << 20),
+      file: "index")
+    #expect(index["metadata"]?["total_size"]?.int == source.byteCount)
+    #expect(try verify(workspace("torch")).defects.isEmpty)
+    #expect(try diff(source, open("torch")).isWithinTolerance)
+    try convert(open("torch"), to: "back")
+    #expect(try diff(source, open("back")).isWithinTolerance)
+    // Its own output may be written anew, in other shards.
+    try convert(open("back"), to: "torch", .pyTorchDirectory())
+    #expect(
+      try workspace.names(in: workspace("torch")).filter { $0.hasPrefix("pytorch") }
+        == ["pytorch_model.bin"])
+  }
+
+  @Test func `names of one tensor stand in one shard, and count once`() throws {
+    let source = try OpenedCheckpoint(path: golden("pytorch/archive.pt"))
+    try convert(source, to: "torch", .pyTorchDirectory(maximumShardByteCount: 300))
+    let opened = try open("torch")
+    #expect(
+      opened.reader.ties.map { $0.map { opened.reader.tensors[$0].name.text } }
+        == [["linear.weight", "tied"]])
+    #expect(try verify(workspace("torch")).defects.isEmpty)
+    #expect(try diff(source, opened).isWithinTolerance)
   }
 
   @Test func `an adapter of PEFT is read from adapter_model.bin`() throws {
     let source = try OpenedCheckpoint(path: golden("lora/llama-tied"))
-    try convert(source, to: "adapter", .pyTorchDirectory)
+    try convert(source, to: "adapter", .pyTorchDirectory())
     #expect(
       try workspace.names(in: workspace("adapter")).contains("adapter_model.bin"))
     let opened = try open("adapter")

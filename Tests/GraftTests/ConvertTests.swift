@@ -143,7 +143,7 @@ import Testing
     let writer = try HDF5Writer(
       file.output, tensors: [tensor],
       shards: [HDF5Attachment(name: "model.safetensors", bytes: bytes + Array(header.utf8))])
-    try writer.write([UInt8](arrayLiteral: 7).rawBytes, of: 0, at: 0)
+    try writer.write([7] as [UInt8], of: 0, at: 0)
     try writer.finish()
     try file.commit()
     #expect(throws: StorageError.self) { try convert(open("false.h5"), to: workspace("out")) }

@@ -21,7 +21,7 @@ import Testing
     let writer = try SafetensorsWriter(infos, to: file.output)
     for (index, info) in writer.tensors.enumerated() {
       let bytes = try #require(tensors.first { $0.0 == info.name }).3
-      try writer.write(bytes.rawBytes, of: index, at: 0)
+      try writer.write(bytes, of: index, at: 0)
     }
     try writer.finish()
     try file.commit()

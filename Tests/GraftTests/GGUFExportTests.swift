@@ -347,7 +347,7 @@ import Testing
     let file = try AtomicFile(path: path + "/model.safetensors")
     let writer = try SafetensorsWriter(tensors, metadata: [], to: file.output)
     for (index, tensor) in writer.tensors.enumerated() {
-      try writer.write([UInt8](repeating: 0, count: tensor.byteCount).rawBytes, of: index, at: 0)
+      try writer.write([UInt8](repeating: 0, count: tensor.byteCount), of: index, at: 0)
     }
     try writer.finish()
     try file.commit()

@@ -17,7 +17,7 @@ import Testing
     let writer = try SafetensorsWriter(infos, metadata: metadata, to: file.output)
     for (index, info) in writer.tensors.enumerated() {
       let values = try #require(tensors.first { $0.0 == info.name }).1
-      try writer.write(values.rawBytes, of: index, at: 0)
+      try writer.write(values, of: index, at: 0)
     }
     try writer.finish()
     try file.commit()

@@ -30,9 +30,9 @@ import Testing
   }
 
   @Test func `the suffix asks for Keras's layout`() throws {
-    #expect(ConversionForm(for: "a.weights.h5") == .keras())
-    #expect(ConversionForm(for: "a.keras") == .keras())
-    #expect(ConversionForm(for: "a.h5") == .hdf5())
+    #expect(OutputForm(for: "a.weights.h5") == .keras())
+    #expect(OutputForm(for: "a.keras") == .keras())
+    #expect(OutputForm(for: "a.h5") == .hdf5())
   }
 
   @Test func `a model of another origin keeps its names in Keras's layout`() throws {

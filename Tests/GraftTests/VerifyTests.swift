@@ -47,6 +47,31 @@ import Testing
       ])
   }
 
+  @Test(arguments: [0, 1])
+  func `holds the tensors' bytes against the hash of sd-scripts`(change: Float) throws {
+    let path = workspace("lora.safetensors")
+    // hashlib.sha256(struct.pack("<6f", 0, 1, 2, 3, 4, 5)).hexdigest()
+    let hash = "e2c0a71510b5394df7773b63fb5f54372b84c3564e67811bde7d665be227976d"
+    let other = "83220fb962c3a89f7b43ff9d93748d275da3d1ca47197c0da9045ec6d1c4e430"
+    let file = try AtomicFile(path: path)
+    let tensors = try ["down", "up"].map {
+      try TensorInfo(
+        name: TensorName("lora_unet_x.lora_\($0).weight"), dtype: .f32,
+        shape: $0 == "down" ? [1, 3] : [3, 1])
+    }
+    let writer = try SafetensorsWriter(
+      tensors, metadata: [MetadataEntry(key: "sshs_model_hash", value: hash)], to: file.output)
+    try writer.write([0, 1, 2] as [Float], of: 0, at: 0)
+    try writer.write([3, 4, 5 + change] as [Float], of: 1, at: 0)
+    try writer.finish()
+    try file.commit()
+    let result = try verify(path)
+    #expect(result.checks.contains("sshs_model_hash"))
+    let expected =
+      change == 0 ? [] : ["sshs_model_hash is \(hash), the tensors' SHA-256 is \(other)"]
+    #expect(result.defects.map(\.problem).filter { $0.contains("hash") } == expected)
+  }
+
   @Test func `finds a file that ends early`() throws {
     let path = try damaged { data, _ in data.removeLast(5) }
     let result = try verify(path)

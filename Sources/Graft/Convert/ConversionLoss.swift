@@ -15,7 +15,7 @@ extension ConversionOptions {
   /// Checks that a form may be written that can't hold everything.
   ///
   /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)`` that names what would be lost, unless that is allowed.
-  func check(_ losses: [ConversionLoss], writing form: ConversionForm, of source: String)
+  func check(_ losses: [ConversionLoss], writing form: OutputForm, of source: String)
     throws(StorageError)
   {
     guard !losses.isEmpty, !allowsLoss else { return }
@@ -30,7 +30,7 @@ extension ConversionOptions {
 
 extension ConversionSource {
   /// What a form has no place for.
-  func losses(in form: ConversionForm) -> [ConversionLoss] {
+  func losses(in form: OutputForm) -> [ConversionLoss] {
     let unread = unreadable.map { ConversionLoss("tensor \($0.name), \($0.kind)") }
     let omitted = omissions.map { ConversionLoss($0) }
     let others = files.map { ConversionLoss($0.name) }

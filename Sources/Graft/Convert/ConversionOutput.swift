@@ -6,10 +6,10 @@ internal import GraftHDF5
 struct ConversionOutput {
   /// Takes the tensors' bytes.
   let writer: any CheckpointWriter
-  /// The names of the files written, where the target is a directory.
+  /// The names of the files written, where there are several.
   let fileNames: [String]
-  /// Whether the bytes of the target depend on the order in which tiles are written; tiles in order, from any number of
-  /// threads, then make one file.
+  /// Whether the bytes of the target depend on the order in which tiles are written, as compressed chunks follow one another;
+  /// tiles in order, from any number of threads, then make one file.
   let isOrdered: Bool
   private let target: Target
 
@@ -23,16 +23,25 @@ struct ConversionOutput {
   ///
   /// - Throws: ``StorageError`` when something stands at the path that isn't a checkpoint, or the disk is full.
   init(
-    path: String, form: ConversionForm, _ plan: ConversionSource, words: SpilledVocabulary?,
+    path: String, form: OutputForm, _ plan: ConversionSource, words: SpilledVocabulary?,
     overwrites: Bool
   ) throws(StorageError) {
-    try checkRoom(at: path, for: plan)
+    if !form.isCompressed { try checkRoom(at: path, for: plan) }
+    isOrdered = form.isCompressed
     let existing = OutputTarget(path, overwrites: overwrites)
-    switch form {
-    case .directory(let limit):
+    func makeFile() throws(StorageError) -> AtomicFile {
+      try existing.checkFile(holding: plan.kind)
+      return try AtomicFile(path: path)
+    }
+    func makeDirectory() throws(StorageError) -> AtomicDirectory {
       try existing.checkDirectory(holding: plan.files.map(\.name))
       let directory = try AtomicDirectory(path: path)
       for file in plan.files { try file.write(into: directory) }
+      return directory
+    }
+    switch form {
+    case .directory(let limit):
+      let directory = try makeDirectory()
       if limit == nil, plan.keepsDTypes, plan.reader is HDF5Reader, !plan.shards.isEmpty {
         writer = try RestoringWriter(
           plan.tensors, headers: plan.shards, source: plan.reader.path, into: directory)
@@ -45,38 +54,34 @@ struct ConversionOutput {
         writer = sharded
         fileNames = plan.files.map(\.name) + sharded.fileNames
       }
-      isOrdered = false
       target = .directory(directory)
     case .safetensorsFile:
-      try existing.checkFile(holding: plan.kind)
-      let file = try AtomicFile(path: path)
+      let file = try makeFile()
       writer = try SafetensorsWriter(plan.tensors, metadata: plan.metadata, to: file.output)
-      (fileNames, isOrdered, target) = ([], false, .file(file))
+      (fileNames, target) = ([], .file(file))
     case .hdf5(let compression):
-      try existing.checkFile(holding: plan.kind)
-      let file = try AtomicFile(path: path)
+      let file = try makeFile()
       writer = try HDF5Writer(
         file.output, tensors: plan.tensors, metadata: plan.metadata,
         files: plan.files.map(\.content), shards: plan.keepsDTypes ? plan.shards : [],
         vocabularyFiles: try words.map { words throws(StorageError) in try words.attachments() },
         compression: compression)
-      (fileNames, isOrdered, target) = ([], compression != .none, .file(file))
+      (fileNames, target) = ([], .file(file))
     case .gguf(_, let limit):
       let entries = plan.gguf?.entries ?? []
       let shards = ShardPlan(plan.tensors, maximumByteCount: limit ?? .max)
-      if let paths = SplitGGUFWriter.paths(for: shards, at: path) {
+      if let paths = GGUFSplit.paths(for: shards, at: path) {
         try existing.checkParts(paths)
         var files: [AtomicFile] = []
         for path in paths { files.append(try AtomicFile(path: path)) }
-        writer = try SplitGGUFWriter(
-          plan.tensors, entries: entries, plan: shards, to: files.map(\.output))
-        fileNames = paths.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
-        (isOrdered, target) = (false, .files(files))
+        let sharded = try ShardedWriter(
+          gguf: plan.tensors, entries: entries, plan: shards, to: files.map(\.output))
+        writer = sharded
+        (fileNames, target) = (sharded.fileNames, .files(files))
       } else {
-        try existing.checkFile(holding: plan.kind)
-        let file = try AtomicFile(path: path)
+        let file = try makeFile()
         writer = try GGUFWriter(plan.tensors, entries: entries, to: file.output)
-        (fileNames, isOrdered, target) = ([], false, .file(file))
+        (fileNames, target) = ([], .file(file))
       }
     case .keras(let compression):
       guard !path.lowercased().hasSuffix(".keras") else {
@@ -84,34 +89,39 @@ struct ConversionOutput {
           .unsupported(feature: "format to write", found: ".keras"), file: path,
           remedy: "write the weights, FILE.weights.h5")
       }
-      try existing.checkFile(holding: plan.kind)
-      let file = try AtomicFile(path: path)
+      let file = try makeFile()
       writer = try HDF5Writer(
         file.output, tensors: plan.tensors, metadata: plan.metadata,
         keras: KerasLayout(for: path, plan.metadata), compression: compression)
-      (fileNames, isOrdered, target) = ([], compression != .none, .file(file))
-    case .pyTorchDirectory:
-      try existing.checkDirectory(holding: plan.files.map(\.name))
-      let directory = try AtomicDirectory(path: path)
-      for file in plan.files { try file.write(into: directory) }
-      let name = plan.stem == "model" ? PyTorchWriter.fileName : plan.stem + ".bin"
-      writer = try PyTorchWriter(
-        plan.tensors, copies: plan.copies, to: directory.file(named: name))
-      (fileNames, isOrdered, target) = (
-        plan.files.map(\.name) + [name], false, .directory(directory)
-      )
+      (fileNames, target) = ([], .file(file))
+    case .pyTorchDirectory(let limit):
+      let directory = try makeDirectory()
+      let sharded = try ShardedWriter(
+        pyTorch: plan.tensors, copies: plan.copies,
+        maximumByteCount: limit ?? ShardPlan.defaultMaximumByteCount,
+        stem: plan.stem == "model" ? PyTorchWriter.stem : plan.stem, into: directory)
+      writer = sharded
+      fileNames = plan.files.map(\.name) + sharded.fileNames
+      target = .directory(directory)
     case .pyTorchFile:
-      try existing.checkFile(holding: plan.kind)
-      let file = try AtomicFile(path: path)
+      let file = try makeFile()
       writer = try PyTorchWriter(plan.tensors, copies: plan.copies, to: file.output)
-      (fileNames, isOrdered, target) = ([], false, .file(file))
+      (fileNames, target) = ([], .file(file))
     case .numPy(let form):
-      try existing.checkFile(holding: plan.kind)
-      let file = try AtomicFile(path: path)
+      let file = try makeFile()
       writer = try NumPyWriter(plan.tensors, form: form, to: file.output)
-      (fileNames, isOrdered, target) = ([], false, .file(file))
+      (fileNames, target) = ([], .file(file))
     case .wordVectors:
       preconditionFailure("tables of words have a writer of their own")
+    }
+  }
+
+  /// Where what was written can be opened.
+  var path: String {
+    switch target {
+    case .directory(let directory): directory.path
+    case .file(let file): file.path
+    case .files(let files): files[0].path
     }
   }
 
@@ -129,6 +139,7 @@ struct ConversionOutput {
   }
 }
 
+/// Checks that the disk has room for what will be written; what compression makes of it nobody knows beforehand.
 private func checkRoom(at path: String, for plan: ConversionSource) throws(StorageError) {
   let needed =
     plan.tensors.reduce(0) { $0 + $1.byteCount } + plan.files.reduce(0) { $0 + $1.byteCount }

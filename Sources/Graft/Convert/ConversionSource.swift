@@ -49,7 +49,7 @@ struct ConversionSource {
   ///
   /// - Throws: ``StorageError`` for a GGUF model without a counterpart, or a file that can't be read; ``ModelError`` for
   ///   a model without a counterpart in GGUF.
-  init(_ checkpoint: OpenedCheckpoint, form: ConversionForm, dtype: DType?) throws {
+  init(_ checkpoint: OpenedCheckpoint, form: OutputForm, dtype: DType?) throws {
     if case .gguf(let mixture, _) = form {
       let hasWords = try checkpoint.vocabulary() != nil
       self.init(
@@ -74,7 +74,7 @@ struct ConversionSource {
   }
 
   private init(
-    _ checkpoint: OpenedCheckpoint, dtype: DType?, form: ConversionForm
+    _ checkpoint: OpenedCheckpoint, dtype: DType?, form: OutputForm
   ) throws(StorageError) {
     gguf = nil
     let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil

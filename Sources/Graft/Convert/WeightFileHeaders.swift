@@ -12,7 +12,9 @@ extension OpenedCheckpoint {
     if let single = reader as? SafetensorsReader {
       return [try Self.header(of: single)]
     }
-    guard let sharded = reader as? ShardedReader else { return [] }
+    guard let sharded = reader as? ShardedReader, sharded.format == .safetensors else {
+      return []
+    }
     var headers: [HDF5Attachment] = []
     for shard in sharded.shards { headers.append(try Self.header(of: shard)) }
     let index = try InputFile(path: sharded.path)
@@ -22,7 +24,8 @@ extension OpenedCheckpoint {
     return headers
   }
 
-  private static func header(of shard: SafetensorsReader) throws(StorageError) -> HDF5Attachment {
+  private static func header(of shard: any SingleFileReader) throws(StorageError) -> HDF5Attachment
+  {
     let data = shard.tensors.reduce(0) { $0 + $1.byteCount }
     return HDF5Attachment(
       name: name(of: shard.path),
@@ -35,9 +38,8 @@ extension OpenedCheckpoint {
 }
 
 /// Weight files being rebuilt behind headers that were kept: the bytes that the first converter read.
-final class RestoringWriter: CheckpointWriter {
-  let tensors: [TensorInfo]
-  private let places: [(file: OutputFile, offset: Int)]
+struct RestoringWriter: LaidOutWriter {
+  let layout: LaidOutTensors
 
   /// Writes the headers, and finds a place for each tensor behind them.
   ///
@@ -66,8 +68,7 @@ final class RestoringWriter: CheckpointWriter {
       places.append((home.file, home.offset))
     }
     if let surplus = homes.keys.min() { throw Self.disagreement(source, surplus) }
-    self.tensors = tensors
-    self.places = places
+    layout = LaidOutTensors(tensors, at: places, target: directory.path)
   }
 
   private static var maximumHeaderBytes: Int { 256 << 20 }
@@ -79,14 +80,4 @@ final class RestoringWriter: CheckpointWriter {
         found: "others"),
       file: file, tensor: tensor, remedy: "give --max-shard-size to lay the files out anew")
   }
-
-  func write(_ bytes: RawSpan, of tensor: Int, at byteOffset: Int) throws(StorageError) {
-    try places[tensor].file.write(bytes, at: places[tensor].offset + byteOffset)
-  }
-
-  func copy(_ extent: FileExtent, to tensor: Int) throws(StorageError) {
-    try places[tensor].file.copy(from: extent.file, extent.range, to: places[tensor].offset)
-  }
-
-  func finish() throws(StorageError) {}
 }

@@ -39,7 +39,7 @@ struct TensorFolding {
     var hasher = Hasher()
     hasher.combine(tensor.dtype)
     for extent in tensor.shape.dimensions { hasher.combine(extent) }
-    unsafe pattern.rawBytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+    unsafe pattern.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     let hash = hasher.finalize()
     var slot = hash & (table.count - 1)
     while table[slot] != 0 {

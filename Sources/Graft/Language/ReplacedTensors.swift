@@ -47,7 +47,7 @@ struct ReplacedTensors {
       untiesHead = true
       values[head] = try base.weights[embedding]
     case (.some(let table), .some(let own)):
-      untiesHead = table.dtype != own.dtype || !table.hasBytes(of: own)
+      untiesHead = table.dtype != own.dtype || !table.bytes.isSame(as: own.bytes)
       if !untiesHead { values[head] = nil }
     }
   }

@@ -1,6 +1,5 @@
 internal import GraftAdapters
 public import GraftCore
-internal import GraftHDF5
 
 /// Merges adapters into a base and writes the tuned model whole: W' = round(W + Σ weight · scaling · B · A).
 ///
@@ -9,41 +8,30 @@ internal import GraftHDF5
 /// - Parameters:
 ///   - base: The model.
 ///   - adapters: The adapters with their weights; updates are added in this order.
-///   - output: A directory, or an `.h5` file, which appears complete or not at all.
-///   - progress: Told of bytes written.
+///   - output: What is written, in any form that ``convert(_:to:options:progress:)`` writes, complete or not at all.
+///   - progress: Told of bytes read.
 /// - Returns: What happened to every tensor.
-/// - Throws: ``AdapterError`` when an adapter doesn't fit the base or has NaN or infinite values or leads to them, ``StorageError`` when files can't be read or written.
+/// - Throws: ``AdapterError`` when an adapter doesn't fit the base or has NaN or infinite values or leads to them, ``StorageError`` when files can't be read or written,
+///   or the form can't hold the model.
 public func merge(
   base: OpenedCheckpoint, adapters: [WeightedAdapter], output path: String,
   options: MergeOptions = MergeOptions(), progress: Progress = .none
 ) throws -> MergeReceipt {
   let plan = try MergePlan(base: base, adapters: adapters, dtype: options.dtype)
   try plan.checkAdapters()
-  let form = options.form ?? OutputForm(for: path)
-  let output = try CheckpointOutput(
-    path: path, form: form, tensors: plan.tensors.map(\.info), metadata: plan.metadata,
-    files: try base.files(declaring: options.dtype, untyingHead: plan.untiesHead),
-    overwrites: options.overwrites)
-  var run = MergeRun(plan, threadCount: form.isOrdered ? 1 : options.threadCount)
-  try run.write(to: output.writer, progress)
-  try run.checkFinite()
-  try output.commit()
-  var receipt = MergeReceipt(plan, run.sums)
-  if options.verifies {
-    let written = try OpenedCheckpoint(path: path)
-    receipt.verifiedByteCount = try run.compare(with: written)
-  }
+  let merged = MergedCheckpoint(plan, threadCount: options.threadCount)
+  let conversion = try Conversion(
+    of: OpenedCheckpoint(
+      base, reader: merged,
+      files: try base.files(declaring: options.dtype, untyingHead: plan.untiesHead)),
+    to: path, options.conversion)
+  try conversion.transfer(progress)
+  try merged.checkFinite()
+  try conversion.commit()
+  var receipt = MergeReceipt(
+    plan, merged.totals, byteCount: conversion.report.byteCount, losses: conversion.losses)
+  if options.verifies { receipt.verifiedByteCount = try conversion.compareWritten() }
   return receipt
-}
-
-extension OutputForm {
-  /// Whether the bytes of the file depend on the order in which tensors are written.
-  var isOrdered: Bool {
-    switch self {
-    case .safetensors: false
-    case .hdf5(let compression): compression != .none
-    }
-  }
 }
 
 extension MergePlan {
@@ -60,13 +48,6 @@ extension MergePlan {
         }
       }
     }
-  }
-
-  /// The base's metadata; transformers wants to be told the framework.
-  var metadata: [MetadataEntry] {
-    let kept = base.reader.format == .gguf ? [] : base.reader.metadata
-    return kept.contains { $0.key == "format" }
-      ? kept : kept + [MetadataEntry(key: "format", value: "pt")]
   }
 }
 

@@ -18,14 +18,18 @@ public struct WeightedAdapter: Sendable {
 
 /// How a merge is done and written.
 public struct MergeOptions: Sendable {
-  /// The dtype of all floating-point tensors; nil keeps the base's.
+  /// The dtype that the merged floats are rounded to; nil keeps the base's.
   public var dtype: DType?
   /// The form of the output; nil follows the suffix of its path.
+  ///
+  /// GGUF's types are made of the merged values in the base's dtype.
   public var form: OutputForm?
   /// Whether the written tensors are read back and compared with the base and the adapters once more.
   public var verifies = false
   /// Whether a checkpoint of another kind, or with other files, may be replaced.
   public var overwrites = false
+  /// Whether what the form has no place for may be left out.
+  public var allowsLoss = false
   /// The threads that work on tiles.
   public var threadCount: Int
 
@@ -41,5 +45,13 @@ public struct MergeOptions: Sendable {
     self.form = form
     self.verifies = verifies
     self.threadCount = threadCount
+  }
+
+  /// How the merged model, whose floats have their dtype already, is written.
+  var conversion: ConversionOptions {
+    var options = ConversionOptions(form: form, threadCount: threadCount)
+    options.overwrites = overwrites
+    options.allowsLoss = allowsLoss
+    return options
   }
 }

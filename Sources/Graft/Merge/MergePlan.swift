@@ -9,6 +9,7 @@ public struct MergePlan: Sendable {
   public let untiesHead: Bool
   let base: OpenedCheckpoint
   let adapters: [any CheckpointReader]
+  static let headName: TensorName = "lm_head.weight"
 
   /// One tensor of the result.
   public struct Planned: Sendable {
@@ -72,7 +73,6 @@ private struct Pairing {
   private var keepsTie = false
   private(set) var untiesHead = false
 
-  private static let headName: TensorName = "lm_head.weight"
   private static let embeddingNames: Set<TensorName> = [
     "model.embed_tokens.weight", "transformer.wte.weight", "wte.weight",
   ]
@@ -88,7 +88,7 @@ private struct Pairing {
     let own = known.map { $0.storedNames(of: $0.embeddingName) } ?? []
     let embeddingNames = Self.embeddingNames.union(own)
     sharedEmbedding =
-      names.contains(Self.headName) ? nil : names.firstIndex(where: embeddingNames.contains)
+      names.contains(MergePlan.headName) ? nil : names.firstIndex(where: embeddingNames.contains)
     let tensors = base.reader.tensors
     positions = Dictionary(
       tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -103,7 +103,7 @@ private struct Pairing {
     let file = adapter.checkpoint.reader.path
     keepsTie = keepsTie || configuration.tiesSavedModules
     for saved in layout.savedTensors {
-      if saved.name == Self.headName, let sharedEmbedding {
+      if saved.name == MergePlan.headName, let sharedEmbedding {
         try check(
           adapter.checkpoint.reader.tensors[saved.tensor],
           replaces: base.reader.tensors[sharedEmbedding], file: file)
@@ -168,7 +168,7 @@ private struct Pairing {
         MergePlan.Planned(
           source: sharedEmbedding,
           info: try TensorInfo(
-            name: Self.headName, dtype: embedding.dtype, shape: embedding.shape,
+            name: MergePlan.headName, dtype: embedding.dtype, shape: embedding.shape,
             in: base.reader.path),
           updates: [], replacement: head))
     }
@@ -236,7 +236,7 @@ private func haveSameBytes(
     let second = try MemorySlice(allocating: .u8, first.shape)
     try one.read(left, at: start, into: first)
     try other.read(right, at: start, into: second)
-    guard first.hasBytes(of: second) else { return false }
+    guard first.bytes.isSame(as: second.bytes) else { return false }
   }
   return true
 }

@@ -33,10 +33,16 @@ public struct MergeReceipt: Sendable {
   public let untouchedCount: Int
   /// The bytes of all tensors written.
   public let byteCount: Int
+  /// What the form of the result has no place for, and was left out.
+  public let losses: [ConversionLoss]
   /// The bytes that were read back and found right; nil without verification.
   public var verifiedByteCount: Int?
 
-  init(_ plan: MergePlan, _ sums: [LowRankUpdate.Sums]) {
+  init(
+    _ plan: MergePlan, _ sums: [LowRankUpdate.Sums], byteCount: Int, losses: [ConversionLoss]
+  ) {
+    self.byteCount = byteCount
+    self.losses = losses
     entries = zip(plan.tensors, sums).compactMap { planned, sums in
       guard !planned.isUntouched else { return nil }
       return Entry(
@@ -49,7 +55,6 @@ public struct MergeReceipt: Sendable {
         changedCount: sums.changedCount)
     }
     untouchedCount = plan.tensors.count - entries.count
-    byteCount = plan.tensors.reduce(0) { $0 + $1.info.byteCount }
   }
 
   /// The receipt as JSON.
@@ -59,6 +64,7 @@ public struct MergeReceipt: Sendable {
       "untouchedCount": JSONValue(untouchedCount),
       "byteCount": JSONValue(byteCount),
       "verifiedByteCount": verifiedByteCount.map { JSONValue($0) } ?? .null,
+      "losses": .array(losses.map { .string($0.what) }),
     ]
   }
 }

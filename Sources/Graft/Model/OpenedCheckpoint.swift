@@ -63,6 +63,13 @@ public struct OpenedCheckpoint: Sendable {
     self.files = files
   }
 
+  /// A checkpoint with other values and files than stand at its path.
+  init(_ other: OpenedCheckpoint, reader: any CheckpointReader, files: [CompanionFile]) {
+    path = other.path
+    self.reader = reader
+    self.files = files
+  }
+
   /// What the checkpoint holds, told from its files.
   public var kind: Kind {
     if file(LoRAConfiguration.fileName) != nil { return .adapter }
@@ -216,9 +223,7 @@ private func openWeights(
   case .hdf5: return try HDF5Reader(path: path)
   case .gguf: return try GGUFReader(path: path)
   case .shardIndex:
-    let index = try ShardIndex(path: path)
-    if index.holdsPyTorchFiles { return try ShardedPyTorchReader(index, at: path) }
-    return try ShardedReader(index, at: path)
+    return try ShardedReader(indexPath: path)
   case .pytorch: return try PyTorchReader(path: path)
   case .numpy: return try NumPyReader(path: path)
   case .wordVectors(let format):

@@ -2,8 +2,8 @@ public import GraftCore
 public import GraftFormats
 public import GraftHDF5
 
-/// In what form a conversion writes.
-public enum ConversionForm: Sendable, Equatable {
+/// In what form a verb writes a checkpoint.
+public enum OutputForm: Sendable, Equatable {
   /// A directory with safetensors and the other files; above the limit in shards with an index.
   case directory(maximumShardByteCount: Int? = nil)
   /// One safetensors file, tensors only.
@@ -14,14 +14,24 @@ public enum ConversionForm: Sendable, Equatable {
   case gguf(GGUFMixture? = nil, maximumShardByteCount: Int? = nil)
   /// One file of Keras: `.weights.h5`, or the legacy layout in `.h5`; tensors and what Keras stores beside them.
   case keras(HDF5Compression = .none)
-  /// A directory with PyTorch's `pytorch_model.bin` and the other files.
-  case pyTorchDirectory
+  /// A directory with PyTorch's `pytorch_model.bin` and the other files; above the limit in shards with an index.
+  case pyTorchDirectory(maximumShardByteCount: Int? = nil)
   /// One PyTorch file, tensors only.
   case pyTorchFile
   /// One NumPy file, tensors only: an archive of arrays or a single one.
   case numPy(NumPyWriter.Form)
   /// A table of vectors with its words.
   case wordVectors(WordVectorFormat)
+
+  /// Whether the tensors' bytes are compressed, so that nobody knows beforehand how large the target becomes.
+  var isCompressed: Bool {
+    switch self {
+    case .hdf5(let compression), .keras(let compression): compression != .none
+    case .directory, .safetensorsFile, .gguf, .pyTorchDirectory, .pyTorchFile, .numPy,
+      .wordVectors:
+      false
+    }
+  }
 
   /// Whether the form has a place of its own for the words of a table, or none at all.
   var hasPlaceForWords: Bool {
@@ -54,7 +64,7 @@ public enum ConversionForm: Sendable, Equatable {
   }
 }
 
-extension ConversionForm: CustomStringConvertible {
+extension OutputForm: CustomStringConvertible {
   /// What the form is called in messages.
   public var description: String {
     switch self {
@@ -68,30 +78,5 @@ extension ConversionForm: CustomStringConvertible {
     case .numPy: "NumPy's form"
     case .wordVectors: "a table of word vectors"
     }
-  }
-}
-
-/// How a conversion is done.
-public struct ConversionOptions: Sendable {
-  /// The form; nil follows the suffix of the target.
-  public var form: ConversionForm?
-  /// The dtype of all floats; nil keeps each, and makes quantized ones bf16.
-  public var dtype: DType?
-  /// Whether a checkpoint of another kind, or with other files, may be replaced.
-  public var overwrites = false
-  /// Whether what the target has no place for may be left out.
-  public var allowsLoss = false
-  /// The threads that work on tiles.
-  public var threadCount: Int
-
-  /// Makes options.
-  ///
-  /// - Precondition: the dtype is f16, bf16, f32 or nil, and there is a thread.
-  public init(form: ConversionForm? = nil, dtype: DType? = nil, threadCount: Int = 2) {
-    precondition(dtype?.isComputableFloat ?? true, "a conversion writes floats")
-    precondition(threadCount > 0, "somebody works")
-    self.form = form
-    self.dtype = dtype
-    self.threadCount = threadCount
   }
 }

@@ -1,4 +1,5 @@
 internal import GraftAdapters
+internal import GraftFormats
 
 /// A path that a checkpoint is to be written to, and what stands there already.
 ///
@@ -128,12 +129,13 @@ struct OutputTarget {
 
   /// Whether a file holds the weights of a directory, or a part of them, or says where they are.
   private static func isWeightFile(_ name: String) -> Bool {
-    ["pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin"].contains(name)
-      || name.hasPrefix("pytorch_model-") && name.contains("-of-") && name.hasSuffix(".bin")
-      || ["model", "adapter_model"].contains { stem in
-        [".safetensors", ".safetensors.index.json"].contains { name == stem + $0 }
-          || name.hasPrefix(stem + "-") && name.contains("-of-") && name.hasSuffix(".safetensors")
-      }
+    [
+      ("model", ".safetensors"), ("adapter_model", ".safetensors"), (PyTorchWriter.stem, ".bin"),
+      ("adapter_model", ".bin"),
+    ].contains { stem, suffix in
+      name == stem + suffix || name == stem + suffix + ".index.json"
+        || name.hasPrefix(stem + "-") && name.contains("-of-") && name.hasSuffix(suffix)
+    }
   }
 
   /// The files that models and adapters have beside their weights.

@@ -34,7 +34,7 @@ extension OpenedCheckpoint {
   }
 }
 
-extension ConversionForm {
+extension OutputForm {
   /// Whether several names can stand for one tensor, in the form itself or by its metadata.
   var canShareTensors: Bool {
     switch self {

@@ -12,6 +12,11 @@ struct TensorTile: Sendable {
   /// The elements of a tile: as f64 they fill 2 MiB, a core's share of the cache.
   static let elementCount = 1 << 18
 
+  /// The elements of tiles that begin at multiples of a number, where it isn't larger than a tile.
+  static func elementCount(inMultiplesOf grain: Int) -> Int {
+    grain > elementCount ? elementCount : elementCount / grain * grain
+  }
+
   /// Cuts a tensor into tiles, in order; an empty one has none.
   static func all(
     of info: TensorInfo, at tensor: Int, elementCount: Int = Self.elementCount

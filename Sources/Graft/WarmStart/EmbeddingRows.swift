@@ -8,6 +8,8 @@ struct EmbeddingRows {
   let tensors: [Int]
   /// The rows of the table.
   let rowCount: Int
+  /// The bytes of a row.
+  var rowByteCount: Int { info.shape[1] * info.dtype.layout.bytes }
   private let reader: any CheckpointReader
   private let info: TensorInfo
   private static let tileBytes = 4 << 20
@@ -93,52 +95,44 @@ struct EmbeddingRows {
   /// The mean of the rows' Euclidean lengths.
   private func meanRowNorm() throws -> Double {
     var total = 0.0
-    try forEachTile(of: tensors[0]) { tile, _ in
+    let step = max(1, Self.tileBytes / max(rowByteCount, 1))
+    let memory = try Memory(byteCount: min(step, max(rowCount, 1)) * rowByteCount)
+    for first in stride(from: 0, to: rowCount, by: step) {
+      let tile = MemorySlice(
+        memory, dtype: info.dtype, shape: [min(step, rowCount - first), info.shape[1]])
+      try reader.read(tensors[0], at: first * rowByteCount, into: tile)
       for row in 0..<tile.shape[0] { total += tile.row(row).norm }
     }
     return total / Double(max(rowCount, 1))
   }
 
-  /// Writes the table with some rows replaced by vectors.
-  func write(
-    _ tensor: Int, replacing rows: [Int: WordTable.Source], from words: WordTable, _ length: Length,
-    to writer: any CheckpointWriter, at place: Int
-  ) throws {
+  /// Rows of a table, of which some are replaced by vectors.
+  func rows(
+    _ range: Range<Int>, of tensor: Int, replacing rows: [Int: WordTable.Source],
+    from words: WordTable, _ length: Length
+  ) throws(StorageError) -> MemorySlice {
     let width = info.shape[1]
+    let tile = try MemorySlice(allocating: info.dtype, [range.count, width])
+    try reader.read(tensor, at: range.lowerBound * rowByteCount, into: tile)
     let scaled = try MemorySlice(allocating: .f32, [1, width])
-    try forEachTile(of: tensor) { tile, first in
-      for row in 0..<tile.shape[0] {
-        guard let source = rows[first + row] else { continue }
-        let vector = try words.vector(of: source)
-        let norm = vector.norm
-        // A vector without a direction can't be brought to a length; the model's row is better.
-        guard norm > 0, norm.isFinite else { continue }
-        let factor =
-          switch length {
-          case .common(let common): common / norm
-          case .replaced: tile.row(row).norm / norm
-          case .own: 1.0
-          }
-        scaled.replaceElements(vector.floats().map { Float(Double($0) * factor) })
-        _ = LowRankUpdate.add([], to: scaled, into: tile.row(row))
-      }
-      try writer.write(tile.bytes, of: place, at: first * width * info.dtype.layout.bytes)
+    for row in 0..<range.count {
+      guard let source = rows[range.lowerBound + row] else { continue }
+      let vector = try words.vector(of: source)
+      let norm = vector.norm
+      // A vector without a direction can't be brought to a length; the model's row is better.
+      guard norm > 0, norm.isFinite else { continue }
+      let factor =
+        switch length {
+        case .common(let common): common / norm
+        case .replaced: tile.row(row).norm / norm
+        case .own: 1.0
+        }
+      scaled.replaceElements(vector.floats().map { Float(Double($0) * factor) })
+      _ = LowRankUpdate.add([], to: scaled, into: tile.row(row))
     }
+    return tile
   }
 
-  private func forEachTile(
-    of tensor: Int, _ body: (_ tile: MemorySlice, _ firstRow: Int) throws -> Void
-  ) throws {
-    let rowBytes = max(info.shape[1] * info.dtype.layout.bytes, 1)
-    let step = max(1, Self.tileBytes / rowBytes)
-    let memory = try Memory(byteCount: min(step, max(rowCount, 1)) * rowBytes)
-    for first in stride(from: 0, to: rowCount, by: step) {
-      let tile = MemorySlice(
-        memory, dtype: info.dtype, shape: [min(step, rowCount - first), info.shape[1]])
-      try reader.read(tensor, at: first * rowBytes, into: tile)
-      try body(tile, first)
-    }
-  }
 }
 
 extension MemorySlice {

@@ -12,7 +12,7 @@ internal import GraftModels
 /// - Parameters:
 ///   - model: A model with `tokenizer.json`.
 ///   - vectors: Word vectors, a fastText model, or a table of embeddings in safetensors or HDF5 with its words or its tokenizer.
-///   - output: A directory, or an `.h5` file, which appears complete or not at all.
+///   - output: What is written, in any form that ``convert(_:to:options:progress:)`` writes, complete or not at all.
 ///   - report: Where the report is written as JSON, if anywhere; it replaces another report, or any file when that is allowed.
 /// - Returns: How much of the vocabulary was found.
 /// - Throws: ``StorageError`` when files can't be read or written or the dimensions differ, ``ModelError`` for the tokenizer.
@@ -31,21 +31,12 @@ public func warmStart(
   let table = try EmbeddingRows(of: model, fitting: words)
   let join = VocabularyJoin(tokenizer, words, rowCount: table.rowCount)
   let length = try table.length(for: options.scale)
-  let output = try CheckpointOutput(
-    path: path, form: options.form ?? OutputForm(for: path), tensors: model.reader.tensors,
-    metadata: model.reader.metadata, files: model.files, overwrites: options.overwrites)
-  for (name, place) in output.writer.positions {
-    guard let source = model.reader.index(of: name) else { continue }
-    if table.tensors.contains(source) {
-      try table.write(
-        source, replacing: join.rows, from: words, length, to: output.writer, at: place)
-    } else {
-      try output.writer.transfer(source, of: model.reader, to: place)
-    }
-    progress.advance(model.reader.tensors[source].byteCount)
-  }
+  let filled = ModelWithVectors(model.reader, table, replacing: join.rows, from: words, length)
+  let conversion = try Conversion(
+    of: OpenedCheckpoint(model, reader: filled, files: model.files), to: path, options.conversion)
+  try conversion.transfer(progress)
   let report = join.report(words, length)
-  try output.commit()
+  try conversion.commit()
   if let reportPath {
     try AtomicFile.write(Array((report.json.serialized() + "\n").utf8), to: reportPath)
   }

@@ -16,11 +16,29 @@ public struct WarmStartOptions: Sendable {
   public var form: OutputForm?
   /// Whether a checkpoint of another kind, or with other files, may be replaced.
   public var overwrites: Bool
+  /// Whether what the form has no place for may be left out.
+  public var allowsLoss = false
+  /// The threads that work on tiles.
+  public var threadCount: Int
 
   /// Makes options.
-  public init(scale: Scale = .mean, form: OutputForm? = nil, overwrites: Bool = false) {
+  ///
+  /// - Precondition: there is a thread.
+  public init(
+    scale: Scale = .mean, form: OutputForm? = nil, overwrites: Bool = false, threadCount: Int = 2
+  ) {
+    precondition(threadCount > 0, "somebody works")
     self.scale = scale
     self.form = form
     self.overwrites = overwrites
+    self.threadCount = threadCount
+  }
+
+  /// How the model is written.
+  var conversion: ConversionOptions {
+    var options = ConversionOptions(form: form, threadCount: threadCount)
+    options.overwrites = overwrites
+    options.allowsLoss = allowsLoss
+    return options
   }
 }

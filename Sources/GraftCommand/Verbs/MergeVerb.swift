@@ -9,13 +9,9 @@ struct MergeVerb: ParsableCommand {
     discussion: """
       Adds scaling · B · A of each adapter in f32 and rounds once to the dtype of the base. An \
       adapter may be followed by a weight, as in ADAPTER:0.5. What came of it is reported: the size \
-      of the update, and the share of it that survived rounding.
+      of the update, and the share of it that survived rounding. The merged model is written in any \
+      form that graft convert writes; GGUF is what a conversion of the merged directory would give.
       """)
-
-  /// What `--to` takes.
-  enum Form: String, ExpressibleByArgument, CaseIterable {
-    case safetensors, hdf5
-  }
 
   @Argument(help: "The base model: a directory or one file.")
   var model: String
@@ -23,11 +19,9 @@ struct MergeVerb: ParsableCommand {
   @Argument(help: "Adapters, each with an optional weight: ADAPTER[:WEIGHT].")
   var adapters: [AdapterArgument]
 
-  @Option(name: .long, help: "The merged model: a directory, or an .h5 file.")
+  @Option(
+    name: .long, help: "The merged model: a directory or a file, in the forms of graft convert.")
   var out: String
-
-  @Option(name: .long, help: "The format of the merged model (default: by the suffix of --out).")
-  var to: Form?
 
   @Flag(name: .long, help: "Read the result back and compare it with base and adapters once more.")
   var verify = false
@@ -43,8 +37,9 @@ struct MergeVerb: ParsableCommand {
 
   func validate() throws {
     if adapters.isEmpty { throw ValidationError("name at least one adapter") }
-    _ = try output.floats()
-    _ = try form()
+    if case .wordVectors = try output.form(for: out) {
+      throw ValidationError("merge writes models: convert the merged one into a table of words")
+    }
   }
 
   func run() throws {
@@ -52,18 +47,16 @@ struct MergeVerb: ParsableCommand {
     let weighted = try adapters.map { try WeightedAdapter(path: $0.path, weight: $0.weight) }
     let display = ProgressDisplay(
       "merging", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
+    let form = try output.form(for: out)
     var options = MergeOptions(
-      dtype: try output.floats(), form: try form(), verifies: verify,
+      dtype: try output.floats(in: form), form: form, verifies: verify,
       threadCount: common.workerCount)
     options.overwrites = output.overwrite
+    options.allowsLoss = output.allowLoss
     let receipt = try merge(
       base: base, adapters: weighted, output: out, options: options, progress: display.progress)
     display.finish()
     Standard.output(json ? receipt.json.serialized() : summary(of: receipt))
-  }
-
-  private func form() throws -> OutputForm {
-    try output.form(for: out, isHDF5: to.map { $0 == .hdf5 })
   }
 
   private func summary(of receipt: MergeReceipt) -> String {
@@ -89,6 +82,7 @@ struct MergeVerb: ParsableCommand {
     if let verified = receipt.verifiedByteCount {
       lines.append("verified: \(Quantity.bytes(verified)) read back and right")
     }
+    lines += receipt.losses.map(\.line)
     return lines.joined(separator: "\n")
   }
 
@@ -110,21 +104,5 @@ struct AdapterArgument: ExpressibleByArgument {
     guard weight.isFinite, colon > argument.startIndex else { return nil }
     path = String(argument[..<colon])
     self.weight = weight
-  }
-}
-
-extension OutputOptions {
-  /// The form of a model that a verb writes.
-  func form(for path: String, isHDF5: Bool?) throws -> OutputForm {
-    let suffix = path.lowercased()
-    if isHDF5 ?? (suffix.hasSuffix(".h5") || suffix.hasSuffix(".hdf5")) {
-      if maxShardSize != nil {
-        throw ValidationError("--max-shard-size is for directories of safetensors")
-      }
-      return .hdf5(compress.value)
-    }
-    if compress.value != .none { throw ValidationError("--compress is for HDF5") }
-    guard let maxShardSize else { return .safetensors() }
-    return .safetensors(maximumShardByteCount: maxShardSize.byteCount)
   }
 }

@@ -13,6 +13,18 @@ struct OutputOptions: ParsableArguments {
     var mixture: GGUFMixture? { GGUFMixture(rawValue: rawValue) }
   }
 
+  /// What `--to` takes.
+  enum Form: String, ExpressibleByArgument, CaseIterable {
+    case safetensors, hdf5, gguf, keras, torch, npz, word2vec, glove
+  }
+
+  @Option(
+    name: .long,
+    help:
+      "The format of the target (default: by its suffix); word2vec and glove write an embedding table with its words (word2vec is text for .txt and .vec, else binary)."
+  )
+  var to: Form?
+
   @Option(
     name: .long,
     help: """
@@ -21,10 +33,11 @@ struct OutputOptions: ParsableArguments {
       """)
   var dtype = Stored.keep
 
-  /// The dtype of floats.
+  /// The dtype that all floats get in a form; nil where each keeps its own, and in GGUF, which gives every tensor its type.
   ///
   /// - Throws: `ValidationError` for a type that only GGUF has.
-  func floats() throws -> DType? {
+  func floats(in form: OutputForm) throws -> DType? {
+    if case .gguf = form { return nil }
     guard let dtype = dtype.mixture?.dtype else { return nil }
     guard dtype.isComputableFloat else {
       throw ValidationError("--dtype \(self.dtype.rawValue) is for GGUF")
@@ -34,8 +47,15 @@ struct OutputOptions: ParsableArguments {
 
   @Option(
     name: .long,
-    help: "The most tensor data in one safetensors or GGUF file, for example 5GB or 500MiB.")
+    help: "The most tensor data in one file of safetensors, PyTorch or GGUF, for example 500MiB.")
   var maxShardSize: ByteSize?
+
+  @Flag(name: .long, help: Self.allowLossHelp)
+  var allowLoss = false
+
+  /// The help of `--allow-loss`, which other verbs have too.
+  static let allowLossHelp: ArgumentHelp =
+    "Leave out what the target has no place for, such as files beside the weights."
 
   @Flag(name: .long, help: Self.overwriteHelp)
   var overwrite = false
@@ -46,6 +66,60 @@ struct OutputOptions: ParsableArguments {
 
   @Option(name: .long, help: "Compression inside HDF5: none, zstd or zstd:LEVEL (1 to 22).")
   var compress = Compression(value: .none)
+}
+
+extension OutputOptions {
+  /// The form that the options ask for at a path.
+  ///
+  /// - Throws: `ValidationError` for options that don't go together.
+  func form(for path: String) throws -> OutputForm {
+    var form = try chosenForm(for: path)
+    let limit = maxShardSize?.byteCount
+    switch form {
+    case .gguf: form = .gguf(dtype.mixture, maximumShardByteCount: limit)
+    case .directory: form = .directory(maximumShardByteCount: limit)
+    case .pyTorchDirectory: form = .pyTorchDirectory(maximumShardByteCount: limit)
+    case .safetensorsFile, .hdf5, .keras, .pyTorchFile, .numPy, .wordVectors:
+      guard limit == nil else {
+        throw ValidationError(
+          "--max-shard-size is for directories of safetensors or PyTorch's files, and GGUF")
+      }
+    }
+    _ = try floats(in: form)
+    if compress.value != .none {
+      switch form {
+      case .hdf5: form = .hdf5(compress.value)
+      case .keras: form = .keras(compress.value)
+      default: throw ValidationError("--compress is for HDF5")
+      }
+    }
+    return form
+  }
+
+  /// The form that `--to` names, else the path's suffix.
+  private func chosenForm(for path: String) throws -> OutputForm {
+    let form = OutputForm(for: path)
+    let name = path.lowercased()
+    switch to {
+    case .safetensors where form != .safetensorsFile: return .directory()
+    case .hdf5: return .hdf5()
+    case .gguf: return .gguf()
+    case .keras:
+      guard [".h5", ".hdf5", ".keras"].contains(where: name.hasSuffix) else {
+        throw ValidationError(
+          "--to keras writes one file: name it FILE.weights.h5, FILE.keras, or FILE.h5 for the legacy layout"
+        )
+      }
+      return .keras()
+    case .torch where form != .pyTorchFile: return .pyTorchDirectory()
+    case .npz where form != .numPy(.singleArray): return .numPy(.archive)
+    case .word2vec:
+      let isText = [".txt", ".vec"].contains(where: name.hasSuffix)
+      return .wordVectors(isText ? .word2vecText : .word2vecBinary)
+    case .glove: return .wordVectors(.glove)
+    case .safetensors, .torch, .npz, nil: return form
+    }
+  }
 }
 
 /// A number of bytes with a unit.

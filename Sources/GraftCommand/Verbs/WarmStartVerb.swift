@@ -36,7 +36,7 @@ struct WarmStartVerb: ParsableCommand {
   @Option(name: .long, help: "A tokenizer.json for a table of vectors that has none beside it.")
   var tokenizer: String?
 
-  @Option(name: .long, help: "The new model: a directory, or an .h5 file.")
+  @Option(name: .long, help: "The new model: a directory or a file, in the forms of graft convert.")
   var out: String
 
   @Option(
@@ -46,6 +46,9 @@ struct WarmStartVerb: ParsableCommand {
       row that it replaces), none (as the vectors are).
       """)
   var scale = Scale.mean
+
+  @Flag(name: .long, help: OutputOptions.allowLossHelp)
+  var allowLoss = false
 
   @Flag(name: .long, help: OutputOptions.overwriteHelp)
   var overwrite = false
@@ -65,9 +68,11 @@ struct WarmStartVerb: ParsableCommand {
       path: vectors, tokenizer: tokenizer, threadCount: common.threads)
     let display = ProgressDisplay(
       "importing", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
+    var options = WarmStartOptions(
+      scale: scale.scale, overwrites: overwrite, threadCount: common.workerCount)
+    options.allowsLoss = allowLoss
     let result = try warmStart(
-      model: base, vectors: table, output: out, report: report,
-      options: WarmStartOptions(scale: scale.scale, overwrites: overwrite),
+      model: base, vectors: table, output: out, report: report, options: options,
       progress: display.progress)
     display.finish()
     Standard.output(json ? result.json.serialized() : "\(out): \(result)")

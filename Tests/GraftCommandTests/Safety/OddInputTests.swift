@@ -185,6 +185,24 @@ struct OddInputTests {
     return (try? Shell.run(command, in: "/")).map { $0.status == 0 } ?? false
   }()
 
+  @Test(.enabled(if: mayMount))
+  func `what compresses needs the room that it takes`() throws {
+    let scratch = Scratch()
+    let header = #"{"zeros":{"dtype":"F32","shape":[1024,2048],"data_offsets":[0,8388608]}}"#
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
+    try (Data(length) + Data(header.utf8) + Data(count: 8_388_608)).write(
+      to: scratch.url("zeros.safetensors"))
+    for (options, expected) in [("--compress zstd", 0), ("", 4)] as [(String, Int32)] {
+      let (output, status) = try Shell.run(
+        """
+        exec unshare -m sh -c 'mount -t tmpfs -o size=1024k none /mnt && \
+        graft convert zeros.safetensors /mnt/zeros.h5 \(options) --quiet 2>&1 && \
+        graft verify /mnt/zeros.h5 --quiet'
+        """, in: scratch.folder.path)
+      #expect(status == expected, "\(output)")
+    }
+  }
+
   @Test(.enabled(if: mayMount), arguments: [64, 192, 256, 270, 288])
   func `a disk that is full is an error of output, and leaves nothing`(kibibytes: Int) throws {
     let scratch = Scratch()

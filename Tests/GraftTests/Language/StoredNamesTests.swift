@@ -18,13 +18,15 @@ struct StoredNamesTests {
       try TensorInfo(name: TensorName(renaming($0.name.text)), dtype: $0.dtype, shape: $0.shape)
     }
     let output = space("base")
-    let target = try CheckpointOutput(
-      path: output, form: .safetensors(), tensors: tensors, metadata: [], files: [])
+    let directory = try AtomicDirectory(path: output)
+    let writer = try SafetensorsWriter(
+      tensors, to: directory.file(named: "model.safetensors"))
     for index in tensors.indices {
       let contents = try reader.contents(of: index)
-      try target.writer.write(contents.bytes, of: index, at: 0)
+      try writer.write(contents.bytes, of: index, at: 0)
     }
-    try target.commit()
+    try writer.finish()
+    try directory.commit()
     let json = try JSONValue.parse(
       try InputFile.contents(of: folder + "/config.json", atMost: 1 << 20), file: "config.json")
     try (config?(json) ?? json).serialized().write(

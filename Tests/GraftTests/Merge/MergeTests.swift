@@ -127,9 +127,13 @@ struct MergeTests {
     let base = try OpenedCheckpoint(path: tied)
     try merge(tied, [adapter], to: space("plain"))
     let merged = try OpenedCheckpoint(path: space("plain")).reader
-    try write(base, to: space("base.h5"), .hdf5(.zstd()))
-    try write(OpenedCheckpoint(path: adapter), to: space("adapter.h5"), .hdf5())
-    try write(base, to: space("shards"), .safetensors(maximumShardByteCount: 60_000))
+    for (source, name, form) in [
+      (base, "base.h5", .hdf5(.zstd())),
+      (try OpenedCheckpoint(path: adapter), "adapter.h5", .hdf5()),
+      (base, "shards", .directory(maximumShardByteCount: 60_000)),
+    ] as [(OpenedCheckpoint, String, OutputForm)] {
+      _ = try convert(source, to: space(name), options: ConversionOptions(form: form))
+    }
     #expect(try OpenedCheckpoint(path: space("adapter.h5")).kind == .adapter)
     #expect(try OpenedCheckpoint(path: space("base.h5")).kind == .model)
     for (base, output) in [
@@ -148,19 +152,8 @@ struct MergeTests {
     }
   }
 
-  private func write(_ checkpoint: OpenedCheckpoint, to path: String, _ form: OutputForm) throws {
-    let output = try CheckpointOutput(
-      path: path, form: form, tensors: checkpoint.reader.tensors,
-      metadata: checkpoint.reader.metadata, files: checkpoint.files)
-    for (index, tensor) in output.writer.tensors.enumerated() {
-      let bytes = try checkpoint.reader.bytes(tensor.name)
-      try output.writer.write(bytes.rawBytes, of: index, at: 0)
-    }
-    try output.commit()
-  }
-
   @Test func `shards on request carry an index`() throws {
-    let form = OutputForm.safetensors(maximumShardByteCount: 100_000)
+    let form = OutputForm.directory(maximumShardByteCount: 100_000)
     try merge(tied, [adapter], to: space("out"), MergeOptions(form: form))
     let names = try space.names(in: space("out"))
     #expect(names.contains("model.safetensors.index.json"))
@@ -171,6 +164,87 @@ struct MergeTests {
     for tensor in one.tensors {
       #expect(try many.bytes(tensor.name) == one.bytes(tensor.name))
     }
+  }
+
+  @Test(arguments: ["llama-tied", "gpt2", "qwen3"], [nil, GGUFMixture.f16, .q8_0, .q4_k_m])
+  func `GGUF is what a conversion of the merged directory gives`(
+    name: String, mixture: GGUFMixture?
+  ) throws {
+    let base = golden("families/" + name)
+    let adapter = golden("lora/" + name)
+    var options = MergeOptions(form: .gguf(mixture), verifies: true, threadCount: 3)
+    options.allowsLoss = true
+    let receipt = try merge(base, [adapter], to: space("merged.gguf"), options)
+    #expect(try #require(receipt.verifiedByteCount) > 0)
+    // The file has the name of the directory that it was made from.
+    try FileManager.default.createDirectory(
+      atPath: space("apart"), withIntermediateDirectories: true)
+    let apart = try merge(base, [adapter], to: space("apart/" + name))
+    var conversion = ConversionOptions(form: .gguf(mixture))
+    conversion.allowsLoss = true
+    _ = try convert(
+      OpenedCheckpoint(path: space("apart/" + name)), to: space("converted.gguf"),
+      options: conversion)
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("merged.gguf"), andPath: space("converted.gguf")))
+    #expect(receipt.entries.map(\.updateNorm) == apart.entries.map(\.updateNorm))
+    #expect(receipt.entries.map(\.changedCount) == apart.entries.map(\.changedCount))
+  }
+
+  @Test func `GGUF in several files is read back and right`() throws {
+    var options = MergeOptions(
+      form: .gguf(nil, maximumShardByteCount: 100_000), verifies: true, threadCount: 2)
+    options.allowsLoss = true
+    let receipt = try merge(tied, [adapter], to: space("out.gguf"), options)
+    #expect(try #require(receipt.verifiedByteCount) > 0)
+    let names = try space.names(in: space.path)
+    #expect(names.count > 1)
+    #expect(names.first == "out-00001-of-0000\(names.count).gguf")
+  }
+
+  @Test func `PyTorch's files on request carry an index, as those of a conversion do`() throws {
+    let form = OutputForm.pyTorchDirectory(maximumShardByteCount: 100_000)
+    try merge(tied, [adapter], to: space("out"), MergeOptions(form: form, verifies: true))
+    try merge(tied, [adapter], to: space("plain"))
+    let options = ConversionOptions(form: form)
+    _ = try convert(OpenedCheckpoint(path: space("plain")), to: space("apart"), options: options)
+    let names = try space.names(in: space("out"))
+    #expect(names.contains("pytorch_model.bin.index.json"))
+    #expect(names.contains("pytorch_model-00001-of-00003.bin"))
+    #expect(try space.names(in: space("apart")) == names)
+    for name in names {
+      let same = FileManager.default.contentsEqual(
+        atPath: space("out/" + name), andPath: space("apart/" + name))
+      #expect(same, "\(name)")
+    }
+  }
+
+  @Test(arguments: [1, 2, 5])
+  func `compressed HDF5 doesn't depend on the threads`(threads: Int) throws {
+    let form = OutputForm.hdf5(.zstd(level: 1))
+    try merge(tied, [adapter], to: space("one.h5"), MergeOptions(form: form, threadCount: 1))
+    let receipt = try merge(
+      tied, [adapter], to: space("many.h5"),
+      MergeOptions(form: form, verifies: true, threadCount: threads))
+    #expect(
+      FileManager.default.contentsEqual(atPath: space("one.h5"), andPath: space("many.h5")))
+    #expect(receipt.verifiedByteCount == receipt.byteCount)
+  }
+
+  @Test func `a form that can't hold the model says so, and takes it only when told to`() throws {
+    let error = #expect(throws: StorageError.self) {
+      try merge(tied, [adapter], to: space("out.safetensors"))
+    }
+    #expect(error?.diagnosis.summary.contains("config.json") == true)
+    var options = MergeOptions()
+    options.allowsLoss = true
+    let receipt = try merge(tied, [adapter], to: space("out.safetensors"), options)
+    #expect(receipt.losses.map(\.what) == ["config.json", "generation_config.json"])
+    try merge(tied, [adapter], to: space("out"))
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("out.safetensors"), andPath: space("out/model.safetensors")))
   }
 
   @Test func `another dtype is written and named in the configuration`() throws {
@@ -225,7 +299,7 @@ struct MergeTests {
       to: directory.file(named: Adapter.fileName))
     for (name, _, values) in tensors {
       let index = try #require(writer.tensors.firstIndex { $0.name == TensorName(name) })
-      try writer.write(values.rawBytes, of: index, at: 0)
+      try writer.write(values, of: index, at: 0)
     }
     try writer.finish()
     try directory.commit()

@@ -91,6 +91,34 @@ struct WarmStartTests {
     }
   }
 
+  @Test(arguments: ["gguf", "h5"])
+  func `another form is what a conversion of the started directory gives`(suffix: String) throws {
+    // GGUF has the name of the directory that it was made from.
+    try Directory.create(space("apart"))
+    _ = try start(vectors, space("apart/model"))
+    var options = WarmStartOptions(threadCount: 3)
+    options.form = suffix == "gguf" ? .gguf(.q8_0) : nil
+    options.allowsLoss = true
+    try warmStart(
+      model: OpenedCheckpoint(path: model), vectors: OpenedCheckpoint(path: vectors),
+      output: space("started." + suffix), options: options)
+    if suffix == "gguf" {
+      var conversion = ConversionOptions(form: .gguf(.q8_0))
+      conversion.allowsLoss = true
+      _ = try convert(
+        OpenedCheckpoint(path: space("apart/model")), to: space("converted.gguf"),
+        options: conversion)
+      #expect(
+        FileManager.default.contentsEqual(
+          atPath: space("started.gguf"), andPath: space("converted.gguf")))
+    } else {
+      let comparison = try diff(
+        OpenedCheckpoint(path: space("apart/model")), OpenedCheckpoint(path: space("started.h5")))
+      #expect(comparison.isWithinTolerance)
+      #expect(comparison.files.allSatisfy { $0.finding == .equal })
+    }
+  }
+
   @Test(arguments: ["newtestament-50.w2v.txt", "newtestament-50.glove.txt"])
   func `text files of vectors are taken alike`(name: String) throws {
     let report = try start(golden("../vectors/" + name), space("out"))
@@ -107,7 +135,7 @@ struct WarmStartTests {
     let info = try TensorInfo(name: "embeddings", dtype: .f32, shape: [words.count, dimensions])
     let writer = try HDF5Writer(
       file.output, tensors: [info], vocabulary: words.map { Array($0.utf8) })
-    try writer.write(values.rawBytes, of: 0, at: 0)
+    try writer.write(values, of: 0, at: 0)
     try writer.finish()
     try file.commit()
   }

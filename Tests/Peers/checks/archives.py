@@ -5,6 +5,7 @@ import json
 import numpy
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 from verdict import Verdict, all_equal, at_most
 from workspace import CommandFailed, generator, graft, model, scratch
 
@@ -86,6 +87,12 @@ def checks():
     back, done = converted(directory, "-back")
     yield all_equal("and back", different(load_file(back / "model.safetensors"), weights), len(weights))
     yield at_most("memory of that", done.peak_bytes / 2**20, 128, " MiB")
+    shards, done = converted(model("bf16"), "-shards", "--to", "torch", "--max-shard-size", "100MB")
+    index = json.loads((shards / "pytorch_model.bin.index.json").read_text())
+    loaded = {name: torch.load(shards / file, weights_only=True)[name] for name, file in index["weight_map"].items()}
+    yield all_equal("in shards for torch", different(loaded, weights), len(weights))
+    yield at_most("memory of that", done.peak_bytes / 2**20, 128, " MiB")
+    yield all_equal("in shards for transformers", different(AutoModelForCausalLM.from_pretrained(shards, dtype=torch.bfloat16).state_dict(), AutoModelForCausalLM.from_pretrained(model("bf16"), dtype=torch.bfloat16).state_dict()), len(weights))
     comparison = json.loads(graft("diff", model("bf16"), directory, "--json", "--quiet").output)
     yield Verdict("diff of both forms", "no difference", "status 0", bool(comparison))
     tied = {"a.weight": torch.randn(9, 4), "c": torch.ones(2)}

@@ -1,0 +1,134 @@
+internal import GraftCore
+internal import GraftFormats
+internal import GraftHDF5
+
+/// A checkpoint being written in some form: laid out, then filled, then made to appear.
+struct Conversion {
+  /// What the form has no place for.
+  let losses: [ConversionLoss]
+  private let source: OpenedCheckpoint
+  private let plan: ConversionSource
+  private let output: ConversionOutput
+  /// The words of a table, whose files last as long as this.
+  private let words: SpilledVocabulary?
+  private let threadCount: Int
+
+  /// Lays the target out and writes everything but the tensors.
+  ///
+  /// - Precondition: the form isn't a table of word vectors.
+  /// - Throws: ``StorageError`` when the form can't hold the source, or the path can't be written.
+  init(
+    of source: OpenedCheckpoint, to path: String, _ options: ConversionOptions
+  ) throws {
+    let form = options.form ?? OutputForm(for: path)
+    var plan = try ConversionSource(source, form: form, dtype: options.dtype)
+    let losses = plan.losses(in: form)
+    try options.check(losses, writing: form, of: source.path)
+    let words = try plan.vocabulary.map { try SpilledVocabulary($0, beside: path) }
+    if let words, !form.hasPlaceForWords { plan = try plan.withWordTensors(words) }
+    output = try ConversionOutput(
+      path: path, form: form, plan, words: words, overwrites: options.overwrites)
+    self.source = source
+    self.plan = plan
+    self.words = words
+    self.losses = losses
+    threadCount = options.threadCount
+  }
+
+  /// Makes everything appear.
+  func commit() throws(StorageError) { try output.commit() }
+
+  /// What is written.
+  var report: ConversionReport {
+    ConversionReport(
+      tensors: plan.tensors, convertedCount: convertedCount, fileNames: output.fileNames,
+      losses: losses + plan.notes.map { ConversionLoss($0) })
+  }
+
+  /// How many tensors of the source have another dtype in the result.
+  private var convertedCount: Int {
+    let before = plan.gguf == nil ? source.reader.tensors : plan.reader.tensors
+    // The words of a table become tensors that the source doesn't have.
+    return zip(plan.tensors, plan.places).count {
+      before.indices.contains($1) && $0.dtype != before[$1].dtype
+    }
+  }
+
+  // MARK: - Tensors
+
+  /// A piece of a conversion.
+  private enum Piece {
+    /// A whole tensor, inside the kernel.
+    case copy(FileExtent, tensor: Int)
+    /// What the file says of a tensor's bytes, compared.
+    case check(tensor: Int)
+    /// Elements through memory.
+    case tile(TensorTile, to: TensorInfo)
+  }
+
+  private var pieces: [Piece] {
+    zip(plan.tensors, plan.places).flatMap { planned, position -> [Piece] in
+      let tensor = plan.reader.tensors[position]
+      if !output.isOrdered, planned == tensor, let extent = plan.reader.extent(of: position) {
+        return [.copy(extent, tensor: position)]
+      }
+      let tiles = TensorTile.all(
+        of: tensor, at: position,
+        elementCount: TensorTile.elementCount(inMultiplesOf: plan.reader.grain(of: position)))
+      return [Piece.check(tensor: position)] + tiles.map { Piece.tile($0, to: planned) }
+    }
+  }
+
+  /// Writes all tensors.
+  func transfer(_ progress: Progress) throws {
+    let (reader, writer, pieces) = (plan.reader, output.writer, pieces)
+    let places = writer.positions
+    try shareOut(pieces.count, threadCount: threadCount, worker: { try TileConverter() }) {
+      item, converter in
+      switch pieces[item] {
+      case .check(let tensor): try reader.checkStoredBytes(of: tensor)
+      case .copy(let extent, let tensor):
+        try reader.checkStoredBytes(of: tensor)
+        guard let place = places[reader.tensors[tensor].name] else { return }
+        try writer.copy(extent, to: place)
+        progress.advance(extent.range.count)
+      case .tile(let tile, let target):
+        guard let place = places[target.name] else { return }
+        let values = try converter.convert(tile, of: reader, to: target.dtype)
+        try writer.write(values.bytes, of: place, at: tile.bytes(in: target.dtype).lowerBound)
+        progress.advance(tile.bytes(in: reader.tensors[tile.tensor].dtype).count)
+      }
+    }
+  }
+
+  /// Makes what isn't a copy once more, and compares it with what was written.
+  ///
+  /// - Returns: The bytes compared.
+  /// - Throws: ``StorageError`` naming the tensor that differs.
+  func compareWritten() throws -> Int {
+    let written = try OpenedCheckpoint(path: output.path).reader
+    let (reader, places) = (plan.reader, written.positions)
+    let tiles = pieces.compactMap { piece -> (tile: TensorTile, target: TensorInfo)? in
+      guard case .tile(let tile, let target) = piece else { return nil }
+      return (tile, target)
+    }
+    try shareOut(tiles.count, threadCount: threadCount, worker: { try TileConverter() }) {
+      item, converter in
+      let (tile, target) = tiles[item]
+      guard let place = places[target.name] else {
+        throw StorageError(.notFound, file: written.path, tensor: target.name)
+      }
+      let values = try converter.convert(tile, of: reader, to: target.dtype)
+      let range = tile.bytes(in: target.dtype)
+      let stored = try MemorySlice(allocating: .u8, [range.count])
+      try written.read(place, at: range.lowerBound, into: stored)
+      guard stored.bytes.isSame(as: values.bytes) else {
+        throw StorageError(
+          .mismatch(
+            subject: "what was written", expected: "what was computed", found: "other values"),
+          file: written.path, tensor: target.name, offset: range.lowerBound)
+      }
+    }
+    return tiles.reduce(0) { $0 + $1.tile.bytes(in: $1.target.dtype).count }
+  }
+}

@@ -1,0 +1,68 @@
+internal import GraftCore
+internal import GraftKernels
+
+/// One thread of a conversion with its buffers.
+struct TileConverter {
+  private let kernels = Kernels(pool: ThreadPool(threadCount: 1))
+  private let stored: Memory
+  private let floats: Memory
+  private let converted: Memory
+
+  init() throws(StorageError) {
+    stored = try Memory(byteCount: TensorTile.elementCount * 8)
+    floats = try Memory(byteCount: TensorTile.elementCount * 4)
+    converted = try Memory(byteCount: TensorTile.elementCount * 8)
+  }
+
+  /// A tile in another dtype, or as it is; good until the next one.
+  func convert(_ tile: TensorTile, of reader: any CheckpointReader, to dtype: DType)
+    throws(StorageError) -> MemorySlice
+  {
+    let from = reader.tensors[tile.tensor].dtype
+    let range = tile.bytes(in: from)
+    let bytes = MemorySlice(stored, dtype: .u8, shape: [range.count])
+    try reader.read(tile.tensor, at: range.lowerBound, into: bytes)
+    guard from != dtype else { return bytes }
+    let shape: Shape = [tile.elements.count]
+    var source = MemorySlice(stored, dtype: from, shape: shape)
+    if from.isBlockQuantized {
+      let values = MemorySlice(floats, dtype: .f32, shape: shape)
+      floats.withMutableBytes { whole in
+        var part = whole._mutatingExtracting(0..<values.byteCount)
+        Quantization.dequantize(bytes.bytes, from, into: &part)
+      }
+      source = values
+    }
+    if dtype.isBlockQuantized { return try quantize(source, to: dtype, tile, of: reader) }
+    guard source.dtype != dtype else { return source }
+    let result = MemorySlice(converted, dtype: dtype, shape: shape)
+    kernels.convert(source, to: result)
+    return result
+  }
+
+  /// A tile of floats in blocks; good until the next one.
+  ///
+  /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)`` for values that a block can't hold.
+  private func quantize(
+    _ source: MemorySlice, to dtype: DType, _ tile: TensorTile, of reader: any CheckpointReader
+  ) throws(StorageError) -> MemorySlice {
+    var values = source
+    if source.dtype != .f32 {
+      values = MemorySlice(floats, dtype: .f32, shape: source.shape)
+      kernels.convert(source, to: values)
+    }
+    let byteCount = tile.bytes(in: dtype).count
+    let result = MemorySlice(converted, dtype: .u8, shape: [byteCount])
+    let isHeld = converted.withMutableBytes { whole in
+      var part = whole._mutatingExtracting(0..<byteCount)
+      return Quantization.quantize(values.bytes, to: dtype, into: &part)
+    }
+    guard isHeld else {
+      throw StorageError(
+        .notRepresentable(what: "NaN, infinity or values this large", inFormat: "\(dtype)"),
+        file: reader.path, tensor: reader.tensors[tile.tensor].name,
+        remedy: "keep the type of the tensors, or write bf16 or f32: --dtype bf16")
+    }
+    return result
+  }
+}
