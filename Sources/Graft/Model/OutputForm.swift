@@ -1,4 +1,4 @@
-public import GraftCore
+internal import GraftCore
 public import GraftFormats
 public import GraftHDF5
 
