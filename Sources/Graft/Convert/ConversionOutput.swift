@@ -121,10 +121,7 @@ struct ConversionOutput {
     switch target {
     case .directory(let directory): try directory.commit()
     case .file(let file): try file.commit()
-    case .files(let files):
-      // The first one last: without it nobody opens the others.
-      for file in files.dropFirst() { try file.commit() }
-      try files.first?.commit()
+    case .files(let files): try AtomicFile.commit(files)
     }
   }
 }

@@ -56,6 +56,7 @@ public func convert(
     path: path, form: form, plan, words: words, overwrites: options.overwrites)
   try transfer(
     plan, to: output.writer, copies: !output.isOrdered, threadCount: options.threadCount, progress)
+  try source.checkUnchanged()
   try output.commit()
   return ConversionReport(
     tensors: plan.tensors,

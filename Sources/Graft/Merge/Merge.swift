@@ -27,6 +27,8 @@ public func merge(
   var run = MergeRun(plan, threadCount: form.isOrdered ? 1 : options.threadCount)
   try run.write(to: output.writer, progress)
   try run.checkFinite()
+  try base.checkUnchanged()
+  for adapter in adapters { try adapter.checkpoint.checkUnchanged() }
   try output.commit()
   var receipt = MergeReceipt(plan, run.sums)
   if options.verifies {

@@ -131,6 +131,13 @@ public struct OpenedCheckpoint: Sendable {
     return try file.contents()
   }
 
+  /// Checks that nobody wrote to the files since they were opened; to be asked before anything made of them appears.
+  ///
+  /// - Throws: ``StorageError/Reason/changed(expectedBytes:foundBytes:)``.
+  func checkUnchanged() throws(StorageError) {
+    for input in reader.inputs + files.compactMap(\.source) { try input.checkUnchanged() }
+  }
+
   /// Checks that the checkpoint is in a form that can be computed with.
   ///
   /// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` for GGUF.

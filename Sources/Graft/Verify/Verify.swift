@@ -145,7 +145,24 @@ extension Verification {
     }
   }
 
+  /// What goes with the rows of a table: which of them tokens have, their weights, where words end.
+  private mutating func checkTable(of checkpoint: OpenedCheckpoint) throws {
+    switch checkpoint.reader.format {
+    // Their words stand in the rows.
+    case .word2vec, .glove, .fastText: return
+    default: break
+    }
+    guard StaticEmbeddingLayout(checkpoint.reader.tensors) != nil,
+      try checkpoint.tokenizer != nil || checkpoint.vocabulary() != nil
+    else { return }
+    try checkUnlessUnsupported("rows, weights and words of the table") { _ in
+      let table = try VectorTable(checkpoint)
+      if case .words(let words) = table.labels { try words.visit { _, _ in } }
+    }
+  }
+
   fileprivate mutating func checkVocabulary(of checkpoint: OpenedCheckpoint) throws {
+    try checkTable(of: checkpoint)
     guard let words = try checkpoint.vocabulary(),
       let table = checkpoint.reader.tensors.first(where: { $0.shape.rank == 2 })
     else { return }

@@ -45,6 +45,7 @@ public func warmStart(
     progress.advance(model.reader.tensors[source].byteCount)
   }
   let report = join.report(words, length)
+  for source in [model, vectors] { try source.checkUnchanged() }
   try output.commit()
   if let reportPath {
     try AtomicFile.write(Array((report.json.serialized() + "\n").utf8), to: reportPath)

@@ -16,6 +16,7 @@ public struct FastTextCheckpoint: CheckpointReader {
   public let tensors: [TensorInfo]
   /// The n-grams that the model was trained with.
   public let subwords: Subwords
+  private let file: InputFile
   private let arguments: FastTextArguments
   private let dictionary: FastTextDictionary
   private let input: FastTextMatrix
@@ -67,6 +68,7 @@ public struct FastTextCheckpoint: CheckpointReader {
       throw StorageError(.overflow(part: "table"), file: path)
     }
     self.path = path
+    self.file = file
     self.arguments = arguments
     self.dictionary = dictionary
     self.input = input
@@ -137,6 +139,9 @@ public struct FastTextCheckpoint: CheckpointReader {
       mean.copy(into: &buffer, at: (first + position) * rowByteCount - byteOffset)
     }
   }
+
+  /// The one file.
+  public var inputs: [InputFile] { [file] }
 
   /// The n-grams' rows lie in the file as they are, unless they are quantized; the words' vectors don't.
   public func extent(of tensor: Int) -> FileExtent? {
