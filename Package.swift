@@ -65,7 +65,8 @@ let package = Package(
       name: "GraftFormats", dependencies: ["GraftCore", "GraftKernels", "CZlib"],
       swiftSettings: strict),
     .target(
-      name: "GraftHDF5", dependencies: ["GraftCore", "CHDF5", "CZstd"], swiftSettings: strict),
+      name: "GraftHDF5", dependencies: ["GraftCore", "GraftFormats", "CHDF5", "CZstd"],
+      swiftSettings: strict),
 
     // The facade and the command
     .target(
@@ -107,7 +108,8 @@ let package = Package(
       dependencies: ["GraftCore", "GraftFormats", "GraftKernels", "TestSupport"],
       swiftSettings: testing),
     .testTarget(
-      name: "GraftHDF5Tests", dependencies: ["GraftCore", "GraftHDF5", "TestSupport"],
+      name: "GraftHDF5Tests",
+      dependencies: ["GraftCore", "GraftFormats", "GraftHDF5", "TestSupport"],
       swiftSettings: testing),
     .testTarget(
       name: "GraftAdaptersTests",

@@ -25,7 +25,7 @@ public struct FuzzTarget: Sendable {
 
   /// All targets: one that is added here is fuzzed, and its failures are replayed.
   public static let all: [FuzzTarget] = [
-    .safetensors, .gguf, .json, .shardIndex, .wordVectors, .hdf5, .anything,
+    .safetensors, .gguf, .json, .shardIndex, .wordVectors, .hdf5, .keras, .anything,
   ]
 
   init(

@@ -6,13 +6,6 @@ import Testing
 
 /// Damaged files end in an error or in content that can be read whole; a trap would end the test run.
 @Suite struct `Damaged HDF5 files` {
-  /// Writes without waiting for the disk, as there are thousands.
-  private func overwrite(_ path: String, with bytes: [UInt8]) throws {
-    let file = try #require(fopen(path, "w"))
-    defer { fclose(file) }
-    try #require(fwrite(bytes, 1, bytes.count, file) == bytes.count)
-  }
-
   /// Opens a file and reads all of it; nil when an error says why not.
   private func content(of path: String) -> [[UInt8]]? {
     guard let reader = try? HDF5Reader(path: path), (try? reader.readEverything()) != nil else {

@@ -42,7 +42,7 @@ public func convert(
   progress: Progress = .none
 ) throws -> ConversionReport {
   let form = options.form ?? ConversionForm(for: path)
-  var plan = try ConversionSource(source, form: form, dtype: options.dtype)
+  var plan = try ConversionSource(source, form: form, dtype: options.dtype, to: path)
   if case .wordVectors(let format) = form {
     try OutputTarget(path, overwrites: options.overwrites).checkFile(holding: .tensors)
     return try exportVectors(
@@ -66,7 +66,8 @@ public func convert(
 
 /// How many tensors of the source have another dtype in the result.
 private func convertedCount(_ plan: ConversionSource, _ source: OpenedCheckpoint) -> Int {
-  let before = plan.gguf == nil ? source.reader.tensors : plan.reader.tensors
+  let isRenamed = plan.gguf != nil || plan.keras != nil
+  let before = isRenamed ? plan.reader.tensors : source.reader.tensors
   // The words of a table become tensors that the source doesn't have.
   return zip(plan.tensors, plan.places).count {
     before.indices.contains($1) && $0.dtype != before[$1].dtype

@@ -1,6 +1,7 @@
 internal import GraftAdapters
 public import GraftCore
 internal import GraftFormats
+internal import GraftHDF5
 internal import GraftModels
 internal import Synchronization
 
@@ -74,6 +75,9 @@ extension Verification {
         _ = try GGUFModel(source, as: .f32)
       }
       return
+    }
+    if let config = try checkpoint.json(ifPresent: "config.json"), let model = KerasModel(config) {
+      return checkLayers(of: model, in: checkpoint.reader)
     }
     try checkUnlessUnsupported("tensors and shapes against config.json") { result in
       let file = checkpoint.path + "/config.json"

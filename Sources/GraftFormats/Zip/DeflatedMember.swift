@@ -1,16 +1,17 @@
-internal import GraftCore
+package import GraftCore
 internal import Synchronization
 
 /// A deflated member whose bytes can be read at any offset, at the price of unpacking what lies before.
 ///
 /// The bytes unpacked last stay: readers that go forward, also several side by side, unpack each byte once. Going back
 /// further begins anew.
-final class DeflatedMember: Sendable {
+package final class DeflatedMember: Sendable {
   let member: ZipMember
   private let file: InputFile
   private let state: Mutex<UnpackedBlocks>
 
-  init(_ member: ZipMember, in file: InputFile) {
+  /// Begins nothing yet.
+  package init(_ member: ZipMember, in file: InputFile) {
     self.member = member
     self.file = file
     state = Mutex(UnpackedBlocks(member, in: file))
@@ -19,7 +20,7 @@ final class DeflatedMember: Sendable {
   /// Fills `buffer` with the bytes from `offset` on.
   ///
   /// - Throws: ``StorageError`` where the stream is damaged.
-  func read(at offset: Int, into buffer: inout MutableRawSpan) throws(StorageError) {
+  package func read(at offset: Int, into buffer: inout MutableRawSpan) throws(StorageError) {
     var done = 0
     let wanted = buffer.byteCount
     while done < wanted {

@@ -72,6 +72,22 @@ package struct ZipArchive: Sendable {
   ///
   /// - Throws: ``StorageError`` where the bytes aren't those that were packed.
   package func check(_ member: ZipMember) throws(StorageError) {
+    try read(member) { _, _ in }
+  }
+
+  /// Writes what a member holds to a file, by tiles, and compares its checksum.
+  ///
+  /// - Throws: ``StorageError`` where the bytes aren't those that were packed, or can't be written.
+  package func unpack(_ member: ZipMember, to output: OutputFile) throws(StorageError) {
+    try output.reserve(byteCount: member.byteCount)
+    try read(member) { (bytes: RawSpan, offset: Int) throws(StorageError) in
+      try output.write(bytes, at: offset)
+    }
+  }
+
+  private func read(
+    _ member: ZipMember, _ visit: (RawSpan, Int) throws(StorageError) -> Void
+  ) throws(StorageError) {
     let inflation = member.isDeflated ? try Inflation(member, in: file) : nil
     var checksum = Checksum()
     var tile = try Memory(byteCount: min(Self.tileByteCount, member.byteCount))
@@ -87,6 +103,7 @@ package struct ZipArchive: Sendable {
         }
       }
       checksum.combine(tile.bytes)
+      try visit(tile.bytes, start)
     }
     try inflation?.checkEnd()
     try member.compare(checksum, in: file)

@@ -65,9 +65,12 @@ struct KerasContents {
     while start < found.count {
       let parent = found[start].links.dropLast()
       let end = found[start...].firstIndex { $0.links.dropLast() != parent } ?? found.count
-      result += found[start..<end].sorted {
-        (KerasPath.number($0.links) ?? 0) < (KerasPath.number($1.links) ?? 0)
+      // Those with names come last, as their links stand.
+      let order = (start..<end).sorted {
+        (KerasPath.number(found[$0].links) ?? .max, $0)
+          < (KerasPath.number(found[$1].links) ?? .max, $1)
       }
+      result += order.map { found[$0] }
       start = end
     }
     return result
