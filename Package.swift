@@ -93,7 +93,10 @@ let package = Package(
     // Tests
     .target(name: "FaultInjection", path: "Tests/FaultInjection"),
     .target(
-      name: "FuzzTargets", dependencies: ["Graft", "GraftCore", "GraftFormats", "GraftHDF5"],
+      name: "FuzzTargets",
+      dependencies: [
+        "Graft", "GraftAdapters", "GraftCore", "GraftFormats", "GraftHDF5", "GraftModels",
+      ],
       path: "Tests/FuzzTargets", swiftSettings: testing),
     .target(
       name: "TestSupport", dependencies: ["GraftCore"], path: "Tests/TestSupport",

@@ -37,7 +37,7 @@ public struct HDF5Attachment: Sendable {
     byteCount = member.byteCount
     source =
       member.isDeflated
-      ? .deflated(DeflatedMember(member, in: archive.file)) : .range(archive.file, member.stored)
+      ? .deflated(DeflatedMember(member, in: archive)) : .range(archive.file, member.stored)
   }
 
   /// An attachment of an open file.

@@ -169,11 +169,13 @@ extension OpenedCheckpoint {
       names?.contains(name) ?? (reader.index(of: name) != nil)
     }
     var ties: [[TensorName]] = []
+    var places: [TensorName: Int] = [:]
     for (left, kept) in records {
       guard left != kept, holds(kept), !holds(left) else { continue }
-      if let place = ties.firstIndex(where: { $0[0] == kept }) {
+      if let place = places[kept] {
         ties[place].append(left)
       } else {
+        places[kept] = ties.count
         ties.append([kept, left])
       }
     }

@@ -9,6 +9,8 @@ struct GGUFCursor {
   private var windowStart: Int
   /// The next byte of the file.
   private(set) var offset: Int
+  /// The elements of one or two bytes in all arrays so far, which take eight in memory.
+  private var narrowElements = 0
 
   private static let windowByteCount = 1 << 20
 
@@ -80,6 +82,18 @@ struct GGUFCursor {
     return count
   }
 
+  /// Counts the elements of an array of one or two bytes each.
+  mutating func addNarrow(_ count: Int) throws(StorageError) {
+    narrowElements += count
+    guard narrowElements <= GGUFLimits.narrowElements else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "array elements of one or two bytes (gguf G-9)",
+          maximum: GGUFLimits.narrowElements, found: "\(narrowElements)"), file: path,
+        offset: offset)
+    }
+  }
+
   /// A string: a 64-bit length and that many bytes of UTF-8.
   mutating func string(
     _ part: String, _ rule: String, atMost limit: Int = GGUFLimits.stringBytes
@@ -103,6 +117,7 @@ enum GGUFLimits {
   static let nameBytes = 64
   static let stringBytes = 1 << 30
   static let arrayElements = 1 << 30
+  static let narrowElements = 1 << 22
   static let headerBytes = 1 << 31
   static let alignment = 65536
   static let shards = 99999

@@ -122,7 +122,8 @@ extension GGUFFile {
             foundBytes: max(0, file.byteCount - start)),
           file: file.path, tensor: tensor.info.name, offset: start)
       }
-      ranges.append(start..<end)
+      // Where an empty tensor lies doesn't matter, but that it lies in the file.
+      ranges.append(end > file.byteCount ? file.byteCount..<file.byteCount : start..<end)
     }
     let order = ranges.indices.filter { !ranges[$0].isEmpty }
       .sorted { ranges[$0].lowerBound < ranges[$1].lowerBound }

@@ -165,6 +165,7 @@ extension GGUFFile {
     }
     let count = try cursor.count(
       of: "array elements (gguf G-9)", atMost: GGUFLimits.arrayElements, minimum: widths[Int(type)])
+    if widths[Int(type)] < 4, type != 7 { try cursor.addNarrow(count) }
     switch type {
     case 0: return .unsigned(try integers(UInt8.self, count, &cursor).map(UInt64.init), bits: 8)
     case 1:

@@ -9,6 +9,8 @@ package struct ZipArchive: Sendable {
   /// The files inside, in the order of the central directory; folders are left out.
   package let members: [ZipMember]
   private let places: [TensorName: Int]
+  /// The deflated members that bytes are kept of.
+  let recent = RecentMembers()
 
   /// Opens and validates an archive.
   ///

@@ -32,6 +32,8 @@ struct TreeWalk {
   private var known: [UInt64: Found] = [:]
   private var objectCount = 0
   private var declaredBytes = 0
+  /// The bytes that paths may still have: a path of long names may lead to any number of objects.
+  private var pathRoom: Int
   private(set) var found: [Found] = []
   /// The groups with attributes of Keras.
   private(set) var keras: [KerasGroup] = []
@@ -40,6 +42,7 @@ struct TreeWalk {
     self.file = file
     self.meaning = meaning
     self.heaps = heaps
+    pathRoom = HDF5Limits.pathBytes + file.end - file.base
   }
 
   /// Walks everything below a group.
@@ -52,6 +55,7 @@ struct TreeWalk {
     guard groups.insert(address).inserted else {
       throw malformed("H-5", "a tree", "a second way to the group \(text(links))")
     }
+    try spend(links)
     if meaning != .ours, let group = try KerasGroup(header, links, file, heaps) {
       keras.append(group)
     }
@@ -94,7 +98,18 @@ struct TreeWalk {
         file: file.path, tensor: TensorName(text(next.links)))
     }
     declaredBytes = sum
+    try spend(next.links)
     found.append(next)
+  }
+
+  private mutating func spend(_ links: [[UInt8]]) throws(StorageError) {
+    pathRoom -= links.reduce(0) { $0 + $1.count + 1 }
+    guard pathRoom >= 0 else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "bytes of paths besides those of the file (H-5)", maximum: HDF5Limits.pathBytes,
+          found: "more"), file: file.path)
+    }
   }
 
   private func describe(

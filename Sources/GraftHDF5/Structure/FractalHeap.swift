@@ -185,7 +185,7 @@ final class FractalHeap: Sendable {
   /// Checks a block with objects, whose checksum counts its own place as zeros.
   private func check(_ block: UInt64, _ blockBytes: Int) throws(StorageError) {
     var cursor = try file.cursor(at: block, count: blockBytes, "fractal heap", Self.rule)
-    let whole = cursor.rest
+    let (whole, start) = (cursor.rest, cursor.offset)
     try cursor.signature("FHDB")
     try checkOwner(&cursor)
     try cursor.skip(table.offsetBytes)
@@ -194,10 +194,10 @@ final class FractalHeap: Sendable {
     let stored = try cursor.number(4)
     var bytes = Array(whole)
     for byte in place..<place + 4 { bytes[byte] = 0 }
+    // The checksum is taken from behind the bytes, and errors tell where it stands.
     var zeroed = StructureCursor(
-      (bytes + (0..<4).map { UInt8(truncatingIfNeeded: stored >> UInt64(8 * $0)) })[...], at: 0,
-      of: file,
-      "fractal heap", Self.rule)
+      (bytes + (0..<4).map { UInt8(truncatingIfNeeded: stored >> UInt64(8 * $0)) })[...],
+      at: start + place - bytes.count, of: file, "fractal heap", Self.rule)
     try zeroed.skip(bytes.count)
     try zeroed.checksum()
   }

@@ -50,6 +50,7 @@ struct GroupLinks {
           limit: "bytes of a name (H-5)", maximum: HDF5Limits.nameBytes,
           found: "\(link.name.count)"), file: file.path)
     }
+    try file.spend(link.name.count)
     links.append(link)
   }
 

@@ -80,18 +80,27 @@ final class StructureFile: Sendable {
       try bytes(at: start, count: count), at: start, of: self, part, rule)
   }
 
+  /// Counts bytes that are taken out of a part which was counted once, such as a name in a heap that many links may share.
+  func spend(_ count: Int) throws(StorageError) {
+    try state.withLock { state throws(StorageError) in try spend(count, of: &state) }
+  }
+
+  private func spend(_ count: Int, of state: inout State) throws(StorageError) {
+    state.room -= count
+    guard state.room >= 0 else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "bytes of structure for each byte of the file (H-20)",
+          maximum: HDF5Limits.structureExpansion, found: "parts that are reached again and again"),
+        file: path)
+    }
+  }
+
   /// Bytes of the file, from the blocks that are kept.
   private func bytes(at offset: Int, count: Int) throws(StorageError) -> ArraySlice<UInt8> {
     let (number, first) = offset.quotientAndRemainder(dividingBy: Self.blockBytes)
     let known: ArraySlice<UInt8>? = try state.withLock { state throws(StorageError) in
-      state.room -= count + 64
-      guard state.room >= 0 else {
-        throw StorageError(
-          .limitExceeded(
-            limit: "bytes of structure for each byte of the file (H-20)",
-            maximum: HDF5Limits.structureExpansion, found: "parts that are reached again and again"),
-          file: path)
-      }
+      try spend(count + 64, of: &state)
       guard first + count <= Self.blockBytes else { return nil }
       if let block = state.blocks[number] { return block[first..<first + count] }
       let start = number * Self.blockBytes
