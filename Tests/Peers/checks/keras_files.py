@@ -169,6 +169,9 @@ def archives():
         model.save(own)
         graft("convert", own, again, "--allow-loss", "--quiet")
         loaded = keras.saving.load_model(again, compile=False)
+        if isinstance(model.loss, str):
+            passed = same_state(keras.saving.load_model(again), model)
+            yield Verdict(f"Keras's legacy file of {name} as an archive, compiled", "the same" if passed else "another state", "the same weights and optimizer", passed)
         graft("convert", own, bare, "--quiet")
         for variable in model.variables:
             variable.assign(keras.ops.zeros_like(variable))
