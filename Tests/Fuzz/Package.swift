@@ -10,7 +10,7 @@ let package = Package(
     .executableTarget(
       name: "fuzz",
       dependencies: ["CFuzzer", .product(name: "FuzzTargets", package: "graft")],
-      // libFuzzer has the main function: see Main.c.
+      // libFuzzer has the main function: see Driver.c.
       swiftSettings: [.unsafeFlags(["-parse-as-library"])]),
   ]
 )

@@ -14,7 +14,7 @@ extension Mutator {
     guard declared <= bytes.count - start else { return numberMutant(of: bytes) }
     let header = textMutant(of: Array(bytes[start..<start + declared]))
     var data = Array(bytes[(start + declared)...])
-    if next(4) > 0, let size = dataSize(of: header), size <= 1 << 15 {
+    if next(4) > 0, let size = dataSize(of: header), (0...1 << 15).contains(size) {
       data = (0..<size).map { $0 < data.count ? data[$0] : UInt8(truncatingIfNeeded: $0) }
     }
     return Array(bytes[..<8]) + header.count.littleEndian(width) + header + data

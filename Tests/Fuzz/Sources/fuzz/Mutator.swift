@@ -34,7 +34,7 @@ struct Mutator {
     let end = 8 + declared
     let header = textMutant(of: Array(bytes[8..<end]))
     var data = Array(bytes[end...])
-    if next(2) > 0, let size = largestNumber(in: header), size <= 1 << 16 {
+    if next(2) > 0, let size = largestNumber(in: header), (0...1 << 16).contains(size) {
       data = (0..<size).map { $0 < data.count ? data[$0] : UInt8(truncatingIfNeeded: $0) }
     }
     return header.count.littleEndian(8) + header + data
