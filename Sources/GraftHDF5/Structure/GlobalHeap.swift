@@ -14,7 +14,7 @@ final class GlobalHeap: Sendable {
     var room = HDF5Limits.textBytes
   }
 
-  private static let rule = "H-25"
+  private static let rule: StaticString = "H-25"
 
   init(_ file: StructureFile) { self.file = file }
 
