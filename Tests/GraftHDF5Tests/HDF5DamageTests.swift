@@ -93,6 +93,34 @@ import Testing
       #expect(found.count == 1 && found[0].count == 16 && changed <= 1, "bit \(bit)")
     }
   }
+
+  /// Of headers that are like one before, only what differs is read.
+  @Test func `no bit of the structure of layers that repeat can change unnoticed`() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/layers.h5"
+    let samples = try (0..<4).flatMap { layer in
+      try ["down", "up"].map { part in
+        try Sample(
+          TensorName("layers.\(layer).\(part).weight"), .f32, part == "up" ? [4, 2] : [2, 4],
+          seed: UInt8(layer))
+      }
+    }
+    try write(samples, to: path)
+    let whole = try contents(path)
+    let reader = try HDF5Reader(path: path)
+    #expect(reader.tensors == samples.map(\.info))
+    #expect(content(of: path) == samples.map(\.bytes))
+    for place in whole.indices {
+      var mutant = whole
+      mutant[place] ^= 1 << UInt8(place % 8)
+      try overwrite(scratch.path + "/mutant.h5", with: mutant)
+      guard let found = content(of: scratch.path + "/mutant.h5") else { continue }
+      let changed = zip(found, samples).reduce(0) { sum, pair in
+        sum + zip(pair.0, pair.1.bytes).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount }
+      }
+      #expect(found.map(\.count) == samples.map(\.bytes.count) && changed <= 1, "byte \(place)")
+    }
+  }
 }
 
 /// A generator of damage: the same seed gives the same files.

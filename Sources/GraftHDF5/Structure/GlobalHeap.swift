@@ -14,7 +14,7 @@ final class GlobalHeap: Sendable {
     var room: Int
   }
 
-  private static let rule = "H-25"
+  private static let rule: StaticString = "H-25"
 
   init(_ file: StructureFile) {
     self.file = file
