@@ -65,7 +65,8 @@ let package = Package(
       name: "GraftFormats", dependencies: ["GraftCore", "GraftKernels", "CZlib"],
       swiftSettings: strict),
     .target(
-      name: "GraftHDF5", dependencies: ["GraftCore", "CHDF5", "CZstd"], swiftSettings: strict),
+      name: "GraftHDF5", dependencies: ["GraftCore", "GraftFormats", "CHDF5", "CZstd"],
+      swiftSettings: strict),
 
     // The facade and the command
     .target(
@@ -92,7 +93,10 @@ let package = Package(
     // Tests
     .target(name: "FaultInjection", path: "Tests/FaultInjection"),
     .target(
-      name: "FuzzTargets", dependencies: ["Graft", "GraftCore", "GraftFormats", "GraftHDF5"],
+      name: "FuzzTargets",
+      dependencies: [
+        "Graft", "GraftAdapters", "GraftCore", "GraftFormats", "GraftHDF5", "GraftModels",
+      ],
       path: "Tests/FuzzTargets", swiftSettings: testing),
     .target(
       name: "TestSupport", dependencies: ["GraftCore"], path: "Tests/TestSupport",
@@ -107,7 +111,8 @@ let package = Package(
       dependencies: ["GraftCore", "GraftFormats", "GraftKernels", "TestSupport"],
       swiftSettings: testing),
     .testTarget(
-      name: "GraftHDF5Tests", dependencies: ["GraftCore", "GraftHDF5", "TestSupport"],
+      name: "GraftHDF5Tests",
+      dependencies: ["GraftCore", "GraftFormats", "GraftHDF5", "TestSupport"],
       swiftSettings: testing),
     .testTarget(
       name: "GraftAdaptersTests",

@@ -482,9 +482,14 @@ def pytorch_vectors():
     for label, more in (("size", {"size": (5,)}), ("offset", {"offset": 1}), ("stride", {"stride": (2,)}), ("negative-stride", {"offset": 3, "stride": (-1,)}), ("negative-offset", {"offset": -1}), ("negative-size", {"size": (-1,)}), ("rank", {"size": (2, 2)}),
                         ("far", {"size": (2,), "stride": (2**62,)}), ("overflow-stride", {"size": (2**40,), "stride": (2**40,)}), ("overflow-size", {"size": (2**40, 2**40), "stride": (0, 0)}), ("zero-offset", {"offset": 5, "size": (0,)}), ("ranks", {"size": (1,) * 65, "stride": (1,) * 65})):
         yield bad(f"view-{label}", "P-15", state(("w", tensor(**more))))
+    # Two values lie in a byte, so the extent is doubled.
+    halves_of_none = tensor(storage(kind="UntypedStorage", module="torch.storage", count=0), size=(0, 2**62), stride=(1, 1), function="_rebuild_tensor_v3", more=G("torch", "float4_e2m1fn_x2"))
+    yield bad("view-overflow-packed", "P-15", state(("w", halves_of_none)), storages={"0": b""})
     # P-16: budgets
     yield bad("expand", "P-16", state(("w", tensor(size=(2**40,), stride=(0,)))))
     yield bad("expand-many", "P-16", state(*((f"w{i}", tensor(size=(2**26 + i,), stride=(0,))) for i in range(6))))
+    bomb = Zip().add("m/data.pkl", b"\x80\x02](" + b"N" * (3 << 20) + b"e.", method=8).add("m/version", b"3\n").close()
+    yield reject("deflated-bomb", "P-16", bomb)
     yield bad("cycle-without-tensors", "P-16", b"\x80\x02]q\x00h\x00a.")
     yield bad("cycle", "P-16", b"\x80\x02]q\x00(" + tensor() + b"h\x00e.")
     yield bad("deep", "P-16", b"\x80\x02" + b"](" * 100 + tensor() + b"e" * 100 + b".")

@@ -119,6 +119,7 @@ def fasttext_vectors():
     yield "reject", "word-cut", arguments() + dictionary([b"a", b"b"])[:-11] + b"b" * 11, "fasttext F-5", entries + 11
     yield "reject", "entry-cut", arguments() + dictionary([b"a", b"bcd"])[:-1], "fasttext F-5", entries + 11
     yield "reject", "word-long", arguments() + dictionary([b"w" * 65537]) + matrix(5, 2) + outputs, "fasttext F-5", entries
+    yield "reject", "word-ngrams", arguments(minn=1, maxn=64) + dictionary([b"w" * 4096]) + matrix(5, 2) + outputs, "fasttext F-5", entries
     for name, pruned, pairs, at in (("negative", -2, [], 84), ("many", 5, [], 84), ("bucket", 1, [(4, 0)], entries + 13), ("row", 1, [(0, 1)], entries + 13),
                                     ("twice", 2, [(1, 0), (1, 1)], entries + 21), ("below", 1, [(-1, 0)], entries + 13)):
         yield "reject", f"kept-{name}", arguments() + dictionary([b"the"], pruned=pruned, pairs=pairs) + quantized(1 + max(pruned, 0), 2) + outputs, "fasttext F-6", at

@@ -4,6 +4,8 @@
     golden/keras/model.keras        `save`: an archive with the configuration
     golden/keras/model.h5           `save` in the legacy layout: a whole model with its optimizer
     golden/keras/weights.h5         the legacy layout, weights only
+    golden/keras/nested.keras       layers of every kind inside each other, some of them frozen
+    golden/keras/nested.h5          the same model in the legacy layout
     golden/keras/tensors.json       for each file its tensors as Graft must see them: [{name, dtype, shape, bytes}], bytes in hexadecimal
 """
 
@@ -42,6 +44,35 @@ def model() -> keras.Model:
     return built
 
 
+def nested() -> keras.Model:
+    """Models inside models, wrappers, recurrent layers; variables that aren't trained before and between those that are."""
+    keras.utils.set_random_seed(13)
+    layers = keras.layers
+    frozen = layers.Dense(3, name="frozen", trainable=False)
+    inner = keras.Sequential(
+        [keras.Input((6, 4)), layers.BatchNormalization(name="inner_batch"), layers.SeparableConv1D(3, 2, padding="same", name="conv"), layers.PReLU(name="slope")],
+        name="inner",
+    )
+    entry = keras.Input((6, 4), name="entry")
+    x = inner(entry)
+    x = layers.TimeDistributed(layers.Dense(4, use_bias=False, name="each"), name="times")(x)
+    x = layers.BatchNormalization(name="outer_batch", scale=False)(x)
+    x = frozen(x)
+    outer = keras.Model(entry, layers.Dense(4, name="after")(x), name="outer")
+    series = keras.Input((6, 4), name="series")
+    y = outer(series)
+    y = layers.Bidirectional(layers.LSTM(2, return_sequences=True, name="memory"), name="both")(y)
+    y = layers.GroupNormalization(2, center=False, name="groups")(y)
+    y = layers.GRU(3, name="gates")(y)
+    y = layers.TimeDistributed(layers.EinsumDense("bx,xy->by", 3, name="wrapped"), name="wrapper")(layers.RepeatVector(2, name="twice")(y))
+    y = layers.RNN([layers.SimpleRNNCell(3, name="first_cell"), layers.LSTMCell(2, use_bias=False, name="second_cell")], name="stack")(y)
+    built = keras.Model(series, layers.Dense(2, dtype="float16", name="last")(y), name="nest")
+    built.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse", metrics=["mae"])
+    random = numpy.random.default_rng(5)
+    built.fit(random.standard_normal((4, 6, 4)), random.standard_normal((4, 2)), verbose=0)
+    return built
+
+
 def tensor(name: str, dataset: h5py.Dataset) -> dict:
     kind = dataset.dtype.name
     return {"name": name, "dtype": DTYPES[kind], "shape": list(dataset.shape), "bytes": dataset[()].tobytes().hex()}
@@ -76,6 +107,9 @@ def main() -> None:
     built.save_weights(GOLDEN / "model.weights.h5")
     built.save(GOLDEN / "model.keras")
     built.save(GOLDEN / "model.h5")
+    nest = nested()
+    nest.save(GOLDEN / "nested.keras")
+    nest.save(GOLDEN / "nested.h5")
     with h5py.File(GOLDEN / "weights.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, built)
     tensors = {}

@@ -85,28 +85,27 @@ static inline uint32_t graft_rotate(uint32_t value, int bits) {
   return value << bits | value >> (32 - bits);
 }
 
+static inline uint32_t graft_word(const uint8_t *bytes) {
+  return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16
+         | (uint32_t)bytes[3] << 24;
+}
+
 /// Bob Jenkins's lookup3 with a start of 0: the checksum of HDF5's structure.
 static inline uint32_t graft_lookup3(const uint8_t *bytes, size_t count) {
   uint32_t a = 0xDEADBEEF + (uint32_t)count, b = a, c = a;
   if (count == 0) return c;
-  for (;;) {
-    uint8_t last[12] = {0};
-    size_t taken = count < 12 ? count : 12;
-    memcpy(last, bytes, taken);
-    uint32_t words[3];
-    for (int w = 0; w < 3; w++)
-      words[w] = (uint32_t)last[4 * w] | (uint32_t)last[4 * w + 1] << 8
-                 | (uint32_t)last[4 * w + 2] << 16 | (uint32_t)last[4 * w + 3] << 24;
-    a += words[0], b += words[1], c += words[2];
-    if (count <= 12) break;
+  for (; count > 12; bytes += 12, count -= 12) {
+    a += graft_word(bytes), b += graft_word(bytes + 4), c += graft_word(bytes + 8);
     a -= c, a ^= graft_rotate(c, 4), c += b;
     b -= a, b ^= graft_rotate(a, 6), a += c;
     c -= b, c ^= graft_rotate(b, 8), b += a;
     a -= c, a ^= graft_rotate(c, 16), c += b;
     b -= a, b ^= graft_rotate(a, 19), a += c;
     c -= b, c ^= graft_rotate(b, 4), b += a;
-    bytes += 12, count -= 12;
   }
+  uint8_t last[12] = {0};
+  memcpy(last, bytes, count);
+  a += graft_word(last), b += graft_word(last + 4), c += graft_word(last + 8);
   c ^= b, c -= graft_rotate(b, 14);
   a ^= c, a -= graft_rotate(c, 11);
   b ^= a, b -= graft_rotate(a, 25);

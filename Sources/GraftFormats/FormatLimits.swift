@@ -22,6 +22,8 @@ public struct FormatLimits: Sendable {
   public var wordTablePlaces = 1 << 22
   /// Characters of the longest n-gram of a fastText model.
   public var ngramCharacters = 64
+  /// N-grams of a word of a fastText model.
+  public var ngrams = 1 << 18
   /// Components of a word vector.
   public var wordVectorDimensions = 65_536
 

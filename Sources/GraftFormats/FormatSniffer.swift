@@ -16,6 +16,8 @@ public enum FormatSniffer {
     case pytorch
     /// A NumPy array, or an archive of them.
     case numpy
+    /// An archive of Keras 3.
+    case keras
     /// None of these.
     case unrecognized
   }
@@ -92,16 +94,23 @@ public enum FormatSniffer {
 
   /// What an archive holds, told from the name of its first member, or from all names; nil where they say nothing.
   private static func archive(_ bytes: [UInt8], _ file: InputFile) -> Finding? {
+    var first: TensorName = ""
     if bytes.count > 30 {
-      let first = TensorName(utf8: bytes.dropFirst(30).prefix(ZipFields(bytes).u16(at: 26)))
+      first = TensorName(utf8: bytes.dropFirst(30).prefix(ZipFields(bytes).u16(at: 26)))
       if let finding = member(first) { return finding }
     }
     guard let end = try? ZipEnd(of: file, limits: .standard),
       let entries = try? ZipEntry.all(of: end, in: file)
-    else { return nil }
-    // One pickle tells more than any number of arrays.
+    else { return isOfKeras(first) || first == "metadata.json" ? .keras : nil }
+    // One pickle tells more than any number of arrays, and weights of Keras more than what stands beside them.
     let findings = entries.compactMap { member($0.name) }
-    return findings.contains(.pytorch) ? .pytorch : findings.first
+    if findings.contains(.pytorch) { return .pytorch }
+    return entries.contains { isOfKeras($0.name) } ? .keras : findings.first
+  }
+
+  /// Whether a member has the name of Keras's weights.
+  private static func isOfKeras(_ name: TensorName) -> Bool {
+    name == "model.weights.h5" || name == "model.weights.npz"
   }
 
   private static func member(_ name: TensorName) -> Finding? {

@@ -1,4 +1,5 @@
 public import GraftCore
+internal import GraftFormats
 
 /// A file that travels inside an HDF5 file byte for byte: a configuration, a tokenizer, the header of a shard.
 public struct HDF5Attachment: Sendable {
@@ -11,6 +12,8 @@ public struct HDF5Attachment: Sendable {
   private enum Source: Sendable {
     case bytes([UInt8])
     case file(InputFile)
+    case range(InputFile, Range<Int>)
+    case deflated(DeflatedMember)
     case dataset(StoredDataset, DatasetStore)
   }
 
@@ -28,6 +31,15 @@ public struct HDF5Attachment: Sendable {
     source = .file(file)
   }
 
+  /// Attaches a member of an archive.
+  init(_ member: ZipMember, in archive: ZipArchive) {
+    name = member.name.text
+    byteCount = member.byteCount
+    source =
+      member.isDeflated
+      ? .deflated(DeflatedMember(member, in: archive)) : .range(archive.file, member.stored)
+  }
+
   /// An attachment of an open file.
   init(name: String, _ dataset: StoredDataset, in store: DatasetStore) {
     self.name = name
@@ -43,13 +55,27 @@ public struct HDF5Attachment: Sendable {
     switch source {
     case .bytes(let bytes): return Array(bytes[range])
     case .file(let file): return try file.bytes(at: range.lowerBound, count: range.count)
+    case .range(let file, let whole):
+      return try file.bytes(at: whole.lowerBound + range.lowerBound, count: range.count)
+    case .deflated(let member):
+      return try Self.filled(range.count) { (buffer: inout MutableRawSpan) throws(StorageError) in
+        try member.read(at: range.lowerBound, into: &buffer)
+      }
     case .dataset(let dataset, let store):
-      var tile = [UInt8](repeating: 0, count: range.count)
-      try tile.withMutableRawBytes { (buffer: inout MutableRawSpan) throws(StorageError) in
+      return try Self.filled(range.count) { (buffer: inout MutableRawSpan) throws(StorageError) in
         try store.read(dataset, at: range.lowerBound, into: &buffer)
       }
-      return tile
     }
+  }
+
+  private static func filled(
+    _ count: Int, _ fill: (inout MutableRawSpan) throws(StorageError) -> Void
+  ) throws(StorageError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    try bytes.withMutableRawBytes { (buffer: inout MutableRawSpan) throws(StorageError) in
+      try fill(&buffer)
+    }
+    return bytes
   }
 
   /// The whole file, refused above a limit; of a file inside an HDF5 file also where it is much larger than that one.

@@ -183,14 +183,15 @@ package final class Trainer {
     }
     var least = budget
     do {
+      var planner = RecomputePlanner(graph, outputs: outputs, fuses: settings.fusion)
       for _ in 0..<4 {
-        let compilation = try compiled(.within(byteCount: max(0, budget - fixed)))
+        let compilation = try planner.quickest(within: max(0, budget - fixed))
         let memory = forecast(compilation, trainable, others: others, kernels: kernels)
         if memory.peakBytes <= budget { return (compilation, memory) }
         fixed = memory.peakBytes - compilation.memoryPlan.arenaByteCount
         least = memory.peakBytes
       }
-    } catch let error as GraphError {
+    } catch {
       guard case .arenaTooSmall(_, let arena) = error.reason else { throw error }
       least = fixed + arena
     }

@@ -6,9 +6,11 @@ let package = Package(
   name: "fuzz",
   dependencies: [.package(name: "graft", path: "../..")],
   targets: [
+    .target(name: "CFuzzer"),
     .executableTarget(
-      name: "fuzz", dependencies: [.product(name: "FuzzTargets", package: "graft")],
-      // libFuzzer brings the main function.
-      swiftSettings: [.unsafeFlags(["-parse-as-library"])])
+      name: "fuzz",
+      dependencies: ["CFuzzer", .product(name: "FuzzTargets", package: "graft")],
+      // libFuzzer has the main function: see Driver.c.
+      swiftSettings: [.unsafeFlags(["-parse-as-library"])]),
   ]
 )

@@ -6,8 +6,10 @@ extension FuzzTarget {
     "anything",
     seeds: [
       "Formats/safetensors", "Formats/gguf", "Formats/shard-index", "Formats/word-vectors",
+      "Formats/pytorch/accept", "Formats/numpy/accept", "Formats/fasttext/accept",
     ],
-    dictionary: ["GGUF", "weight_map", "{\"", "1 1\na 1\n"], structure: .numbers,
+    dictionary: ["GGUF", "weight_map", "{\"", "1 1\na 1\n", "PK\u{3}\u{4}", "data.pkl", ".npy"],
+    structure: .numbers,
     run: fromFile { path, _ in
       guard let checkpoint = try? OpenedCheckpoint(path: path) else { return }
       _ = checkpoint.kind

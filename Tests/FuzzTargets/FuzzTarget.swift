@@ -4,7 +4,7 @@
 public struct FuzzTarget: Sendable {
   /// The name on the command line, and of the folder of past failures.
   public let name: String
-  /// The folders below `Formats` and `Fixtures` whose files are seeds.
+  /// Where the inputs to begin with are: folders, or `FOLDER/**END` for those files below a folder whose paths end so.
   public let seeds: [String]
   /// Words that fit the format, for the fuzzer to put together.
   public let dictionary: [String]
@@ -12,6 +12,8 @@ public struct FuzzTarget: Sendable {
   public let structure: Structure
   /// Reads an input.
   public let run: @Sendable ([UInt8]) -> Void
+  /// Makes the first checksum in an input right that isn't; nil where there is none.
+  public var repairChecksum: @Sendable ([UInt8]) -> [UInt8]? = { _ in nil }
 
   /// What a mutator knows of a format.
   public enum Structure: Sendable {
@@ -21,11 +23,19 @@ public struct FuzzTarget: Sendable {
     case lengthAndHeader
     /// Text.
     case text
+    /// A pickle, or several, and data behind them.
+    case pickle
+    /// NumPy's magic, the length of a header, the header, and data.
+    case array
+    /// A ZIP archive of pickles, arrays and data.
+    case archive
   }
 
   /// All targets: one that is added here is fuzzed, and its failures are replayed.
   public static let all: [FuzzTarget] = [
-    .safetensors, .gguf, .json, .shardIndex, .wordVectors, .hdf5, .anything,
+    .safetensors, .gguf, .json, .shardIndex, .wordVectors, .binaryWordVectors, .fastText,
+    .staticEmbeddings, .hdf5, .keras, .pickle, .pytorch, .numPy, .zip, .tokenizer, .chatTemplate,
+    .modelConfiguration, .adapterConfiguration, .anything,
   ]
 
   init(

@@ -2,20 +2,61 @@ import Glibc
 import GraftCore
 import GraftFormats
 
-/// The most bytes of a tensor that a target reads: files may declare more than they hold where they are compressed.
+/// The most bytes of an input's tensors that a target reads: files may declare more than they hold where they are compressed or
+/// repeat themselves.
 private let readableBytes = 1 << 22
 
-/// What an opened file promises: every tensor can be read, or ends in an error; its bytes are inside the file.
-func readAll(_ reader: some CheckpointReader, byteCount: Int) {
+/// What an opened file promises: its tensors' bytes are inside the file, and every tensor can be read, the same whole and in pieces.
+///
+/// - Parameters:
+///   - isChecked: Whether opening has seen all that reading needs. A compressed tensor may turn out to be damaged: then it ends in
+///     an error.
+///   - step: What pieces are multiples of.
+func readAll(
+  _ reader: some CheckpointReader, byteCount: Int, isChecked: Bool = true, step: Int = 1
+) {
+  let names = Set(reader.tensors.map(\.name))
+  precondition(names.count == reader.tensors.count, "a tensor has a name of its own")
+  precondition(
+    reader.ties.joined().allSatisfy(reader.tensors.indices.contains), "ties are of tensors")
+  var room = readableBytes
   for (index, tensor) in reader.tensors.enumerated() {
-    if let extent = reader.extent(of: index) {
+    let extent = reader.extent(of: index)
+    if let extent {
       precondition(extent.range.lowerBound >= 0, "an extent begins in the file")
       precondition(extent.range.upperBound <= byteCount, "an extent ends in the file")
       precondition(extent.range.count == tensor.byteCount, "an extent is its tensor's")
     }
-    guard tensor.byteCount <= readableBytes else { continue }
-    _ = try? reader.contents(of: index)
+    guard tensor.byteCount <= room else { continue }
+    room -= tensor.byteCount
+    do throws(StorageError) {
+      let whole = try bytes(of: index, in: reader)
+      let again = try bytes(of: index, in: reader, piece: (tensor.byteCount / 3 / step + 1) * step)
+      precondition(again == whole, "pieces are those of the whole")
+      if let extent {
+        let stored = try extent.file.bytes(at: extent.range.lowerBound, count: extent.range.count)
+        precondition(stored == whole, "an extent holds its tensor")
+      }
+    } catch {
+      precondition(!isChecked && extent == nil, "what was accepted can be read: \(error)")
+    }
+    try? reader.checkStoredBytes(of: index)
   }
+}
+
+/// Reads all words of a vocabulary, which are as many as it says; in files of others they may be damaged.
+func readAll(_ vocabulary: any Vocabulary) {
+  var count = 0
+  var byteCount = 0
+  do {
+    try vocabulary.visit { row, word in
+      precondition(row == count, "words come in order")
+      count += 1
+      byteCount += word.count
+    }
+  } catch { return }
+  precondition(count == vocabulary.count, "words are counted")
+  precondition(byteCount <= vocabulary.byteCount, "their bytes are")
 }
 
 /// Writes what was read, reads it again and compares.
@@ -56,12 +97,19 @@ private func write(_ reader: SafetensorsReader, to path: String) throws(StorageE
   return order
 }
 
+/// A tensor's bytes, read in pieces of a size, or whole.
 private func bytes(
-  of tensor: Int, in reader: SafetensorsReader
+  of tensor: Int, in reader: some CheckpointReader, piece: Int = .max
 ) throws(StorageError) -> [UInt8] {
   var bytes = [UInt8](repeating: 0, count: reader.tensors[tensor].byteCount)
   try bytes.withMutableRawBytes { (whole: inout MutableRawSpan) throws(StorageError) in
-    try reader.read(tensor, at: 0, into: &whole)
+    var start = 0
+    while start < whole.byteCount {
+      let end = start + min(piece, whole.byteCount - start)
+      var part = whole._mutatingExtracting(start..<end)
+      try reader.read(tensor, at: start, into: &part)
+      start = end
+    }
   }
   return bytes
 }

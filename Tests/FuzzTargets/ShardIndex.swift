@@ -4,7 +4,7 @@ import GraftFormats
 extension FuzzTarget {
   /// Accepted: no file outside the directory, and the same when written again.
   static let shardIndex = FuzzTarget(
-    "shard-index", seeds: ["Formats/shard-index"],
+    "shard-index", seeds: ["Formats/shard-index/**.json"],
     dictionary: ["weight_map", "metadata", "total_size", ".safetensors", "../", "%2e", "\\u002e"],
     structure: .text,
     run: { bytes in

@@ -70,6 +70,23 @@ struct LoRAConfigurationTests {
     #expect(configuration.peftJSON["lora_dropout"]?.double == dropout)
   }
 
+  @Test func `expressions that are large together are refused`() throws {
+    let patterns = (0..<100).map { JSONValue.string("(a{1000}|\($0))") }
+    let error = #expect(throws: AdapterError.self) {
+      try LoRAConfiguration(["layers_pattern": .array(patterns)], file: "f")
+    }
+    #expect(error?.description.contains("with those before it, it is too large") == true)
+  }
+
+  @Test func `a name as long as a book is compared with none that it can't be near to`() {
+    let name = String(repeating: "q.", count: 1 << 19)
+    let paths = (0..<200).map { "model.layers.\($0).self_attn.q_proj" }
+    let elapsed = ContinuousClock().measure {
+      #expect(nearestNames(to: name, among: paths).isEmpty)
+    }
+    #expect(elapsed < .seconds(2))
+  }
+
   private func sorted(_ json: JSONValue) -> String { json.serialized(sortedKeys: true) }
 
   @Test(arguments: [

@@ -54,4 +54,15 @@ struct ModulePatternTests {
     }
     #expect(elapsed < .seconds(2))
   }
+
+  @Test func `look-aheads in look-aheads are tried once at each place`() throws {
+    let pattern = try ModulePattern(
+      String(repeating: "(?=.*", count: 20) + "x" + String(repeating: ")", count: 20))
+    let elapsed = ContinuousClock().measure {
+      #expect(!pattern.matches("model.layers.11.self_attn.q_proj.lora_A"))
+    }
+    #expect(elapsed < .seconds(2))
+    #expect(try ModulePattern("(?=.*(?=.*b)a).*").matches("cab"))
+    #expect(throws: AdapterError.self) { try ModulePattern("(?:(?=a{1000}){1000}){1000}") }
+  }
 }

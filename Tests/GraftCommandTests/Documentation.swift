@@ -15,8 +15,8 @@ enum Documentation {
   static let pages = ["README.md"] + verbs.map { "Manual/\($0).md" } + formatPages
   /// Pages of formats.
   static let formatPages = [
-    "Manual/gguf.md", "Manual/hdf5.md", "Manual/numpy.md", "Manual/pytorch.md",
-    "Manual/word-vectors.md",
+    "Manual/safetensors.md", "Manual/gguf.md", "Manual/hdf5.md", "Manual/keras.md",
+    "Manual/numpy.md", "Manual/pytorch.md", "Manual/word-vectors.md",
   ]
   /// Pages without console blocks.
   static let otherPages = [

@@ -6,13 +6,6 @@ import Testing
 
 /// Damaged files end in an error or in content that can be read whole; a trap would end the test run.
 @Suite struct `Damaged HDF5 files` {
-  /// Writes without waiting for the disk, as there are thousands.
-  private func overwrite(_ path: String, with bytes: [UInt8]) throws {
-    let file = try #require(fopen(path, "w"))
-    defer { fclose(file) }
-    try #require(fwrite(bytes, 1, bytes.count, file) == bytes.count)
-  }
-
   /// Opens a file and reads all of it; nil when an error says why not.
   private func content(of path: String) -> [[UInt8]]? {
     guard let reader = try? HDF5Reader(path: path), (try? reader.readEverything()) != nil else {
@@ -98,6 +91,34 @@ import Testing
         $0 + ($1.0 ^ $1.1).nonzeroBitCount
       }
       #expect(found.count == 1 && found[0].count == 16 && changed <= 1, "bit \(bit)")
+    }
+  }
+
+  /// Of headers that are like one before, only what differs is read.
+  @Test func `no bit of the structure of layers that repeat can change unnoticed`() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/layers.h5"
+    let samples = try (0..<4).flatMap { layer in
+      try ["down", "up"].map { part in
+        try Sample(
+          TensorName("layers.\(layer).\(part).weight"), .f32, part == "up" ? [4, 2] : [2, 4],
+          seed: UInt8(layer))
+      }
+    }
+    try write(samples, to: path)
+    let whole = try contents(path)
+    let reader = try HDF5Reader(path: path)
+    #expect(reader.tensors == samples.map(\.info))
+    #expect(content(of: path) == samples.map(\.bytes))
+    for place in whole.indices {
+      var mutant = whole
+      mutant[place] ^= 1 << UInt8(place % 8)
+      try overwrite(scratch.path + "/mutant.h5", with: mutant)
+      guard let found = content(of: scratch.path + "/mutant.h5") else { continue }
+      let changed = zip(found, samples).reduce(0) { sum, pair in
+        sum + zip(pair.0, pair.1.bytes).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount }
+      }
+      #expect(found.map(\.count) == samples.map(\.bytes.count) && changed <= 1, "byte \(place)")
     }
   }
 }

@@ -64,3 +64,10 @@ func bytes(of tensor: Int, _ reader: HDF5Reader) throws -> [UInt8] {
 func contents(_ path: String) throws -> [UInt8] {
   try InputFile.contents(of: path, atMost: 1 << 30)
 }
+
+/// Writes a file without waiting for the disk, for tests that do it by the thousand.
+func overwrite(_ path: String, with bytes: [UInt8]) throws {
+  let file = try #require(fopen(path, "w"))
+  defer { fclose(file) }
+  try #require(fwrite(bytes, 1, bytes.count, file) == bytes.count)
+}

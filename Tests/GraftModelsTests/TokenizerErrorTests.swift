@@ -49,6 +49,7 @@ import Testing
     ("\\p{Klingon}", "the property Klingon"),
     ("a{2,1}", "such a quantifier in braces"), ("a{9999}", "more than 256 repetitions"),
     ("(?!ab)c", "a look-ahead for more than one character"),
+    ("\\x{41", "a code point without end"),
   ])
   func `names what it does not support in a regular expression`(
     expression: String, feature: String
@@ -61,13 +62,41 @@ import Testing
         == .unsupported(feature: "regular expression", found: "\(feature) in \(expression)"))
   }
 
-  @Test func `refuses an expression that matches nothing`() throws {
-    let file = Self.file(
-      #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"a*"},"behavior":"Isolated"}"#)
+  @Test(arguments: [
+    (#""normalizer""#, #"{"type":"Prepend","prepend":"aaa"}"#, "normalizers"),
+    (#""decoder""#, #"{"type":"Replace","pattern":{"String":"a"},"content":"aaa"}"#, "decoders"),
+  ])
+  func `refuses steps that multiply a text`(part: String, step: String, list: String) throws {
+    let steps = Array(repeating: step, count: 10).joined(separator: ",")
+    let file = Self.file(#"\#(part):{"type":"Sequence","\#(list)":[\#(steps)]}"#)
+    guard case .unsupported(let feature, _) = try Self.reason(file) else {
+      Issue.record("another error")
+      return
+    }
+    #expect(feature == "growth of a text by the \(list.dropLast())")
+  }
+
+  @Test func `refuses more steps than there is memory for their patterns`() throws {
+    let steps = Array(repeating: #"{"type":"WhitespaceSplit"}"#, count: 17).joined(separator: ",")
+    let file = Self.file(#""pre_tokenizer":{"type":"Sequence","pretokenizers":[\#(steps)]}"#)
     #expect(
       try Self.reason(file)
-        == .unsupported(
-          feature: "regular expression", found: "an expression that matches the empty text"))
+        == .unsupported(feature: "number of pre-tokenizers", found: "more than 16"))
+  }
+
+  @Test(arguments: [
+    ("a*", "an expression that matches the empty text"),
+    ("((((((){256}){256}){256}){256}){256})a", "an expression of this length"),
+    ("(a|b{200}c{200}){100}", "an expression of this length"),
+    ("[ab]{0,256}a[ab]{18}c", "an expression with this many states"),
+  ])
+  func `refuses an expression that matches nothing, or takes too much`(
+    expression: String, found: String
+  ) throws {
+    let file = Self.file(
+      #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"\#(expression)"},"behavior":"Isolated"}"#
+    )
+    #expect(try Self.reason(file) == .unsupported(feature: "regular expression", found: found))
   }
 
   @Test(arguments: [

@@ -16,12 +16,18 @@ struct FuzzReplayTests {
     }
   }
 
+  /// The files of a place where seeds are: a folder, or `FOLDER/**END`.
+  private static func seeds(in place: String) throws -> [String] {
+    let parts = place.split(separator: "/**", maxSplits: 1).map(String.init)
+    return try files(below: parts[0]).filter { parts.count < 2 || $0.hasSuffix(parts[1]) }
+  }
+
   @Test(arguments: FuzzTarget.all.map(\.name))
   func `seeds and past failures end, and keep their promises`(name: String) throws {
     let target = try #require(FuzzTarget.all.first { $0.name == name })
-    let seeds = try target.seeds.flatMap(Self.files)
-    #expect(!seeds.isEmpty)
-    for file in try seeds + Self.files(below: Self.failures + "/" + name) {
+    let places = try target.seeds.map(Self.seeds)
+    #expect(places.allSatisfy { !$0.isEmpty })
+    for file in try places.joined() + Self.files(below: Self.failures + "/" + name) {
       target.run(try Repository.bytes(file))
     }
   }

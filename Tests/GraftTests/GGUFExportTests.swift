@@ -295,6 +295,25 @@ import Testing
     #expect(same)
   }
 
+  @Test func `split files without the first are what a killed process left`() throws {
+    let report = try export(fixture("model"), to: "many.gguf", .q8_0, limit: 300_000)
+    let paths = report.fileNames.map { URL(filePath: workspace($0)) }
+    let contents = try paths.map { try Data(contentsOf: $0) }
+    try FileManager.default.removeItem(at: paths[0])
+    try contents[1].prefix(100).write(to: paths[2])
+    _ = try export(fixture("model"), to: "many.gguf", .q8_0, limit: 300_000)
+    #expect(try paths.map { try Data(contentsOf: $0) } == contents)
+    // Nothing but a GGUF file is taken for such a remainder.
+    try FileManager.default.removeItem(at: paths[0])
+    try Data("notes".utf8).write(to: paths[2])
+    let error = #expect(throws: StorageError.self) {
+      try export(fixture("model"), to: "many.gguf", .q8_0, limit: 300_000)
+    }
+    #expect(error?.reason == .alreadyExists)
+    #expect(error?.file == paths[2].path)
+    #expect(try Data(contentsOf: paths[2]) == Data("notes".utf8))
+  }
+
   @Test func `NaN is no weight that a block could hold`() throws {
     let path = try workspace.copy(golden("families/llama-head-dim"), to: "nan")
     let reader = try SafetensorsReader(path: path + "/model.safetensors")

@@ -68,6 +68,37 @@ import Testing
     #expect(groups.map(\.members) == [[0], [1], [2]])
   }
 
+  /// Forms that come in turn are recognized without a search, which must change nothing.
+  @Test func `groups are the same in whatever order tensors come`() throws {
+    let names = (0..<40).flatMap { layer in
+      [
+        "l.\(layer).a", "l.\(layer).b", "l.0\(layer).a", "l.\(layer)x.a",
+        "l.\(layer).a.\(layer % 3)",
+      ]
+    }
+    func groups(_ names: [String]) throws -> Set<String> {
+      let tensors = try names.map { try TensorInfo(name: TensorName($0), dtype: .u8, shape: []) }
+      return Set(
+        TensorGroup.fold(tensors).map { group in
+          group.name + group.members.map { names[$0] }.sorted().joined(separator: " ")
+        })
+    }
+    let inTurn = try groups(names)
+    #expect(inTurn.count == 3 + 40 + 40)
+    #expect(try groups(names.sorted()) == inTurn)
+    #expect(try groups(names.reversed()) == inTurn)
+  }
+
+  @Test func `is made of names with any number of dots and numbers`() throws {
+    let dots = String(repeating: ".", count: 100_000)
+    let numbers = (0..<50_000).map(String.init).joined(separator: "_")
+    let tensors = try [dots, numbers, dots + "x"].map {
+      try TensorInfo(name: TensorName($0), dtype: .u8, shape: [])
+    }
+    #expect(TensorTree(tensors).roots.reduce(0) { $0 + $1.tensorCount } == 3)
+    #expect(TensorGroup.fold(tensors).map(\.name) == [dots, numbers, dots + "x"])
+  }
+
   @Test func `is made in linear time of names that share nothing, and of those that share all`()
     throws
   {

@@ -3,7 +3,7 @@ import GraftCore
 import TestSupport
 
 /// A temporary directory that goes with the test.
-final class Workspace {
+final class Workspace: Sendable {
   let path: String
 
   init() {

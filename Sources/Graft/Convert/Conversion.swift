@@ -21,7 +21,7 @@ struct Conversion {
     of source: OpenedCheckpoint, to path: String, _ options: ConversionOptions
   ) throws {
     let form = options.form ?? OutputForm(for: path)
-    var plan = try ConversionSource(source, form: form, dtype: options.dtype)
+    var plan = try ConversionSource(source, form: form, dtype: options.dtype, to: path)
     let losses = plan.losses(in: form)
     try options.check(losses, writing: form, of: source.path)
     let words = try plan.vocabulary.map { try SpilledVocabulary($0, beside: path) }
@@ -47,7 +47,8 @@ struct Conversion {
 
   /// How many tensors of the source have another dtype in the result.
   private var convertedCount: Int {
-    let before = plan.gguf == nil ? source.reader.tensors : plan.reader.tensors
+    let isRenamed = plan.gguf != nil || plan.keras != nil
+    let before = isRenamed ? plan.reader.tensors : source.reader.tensors
     // The words of a table become tensors that the source doesn't have.
     return zip(plan.tensors, plan.places).count {
       before.indices.contains($1) && $0.dtype != before[$1].dtype

@@ -35,7 +35,8 @@ extension ConversionSource {
     let omitted = omissions.map { ConversionLoss($0) }
     let others = files.map { ConversionLoss($0.name) }
     switch form {
-    case .safetensorsFile, .keras: return unread + others + omitted
+    case .safetensorsFile: return unread + others + omitted
+    case .keras: return unread + (keras?.losses ?? others) + omitted
     case .gguf: return unread + (gguf?.losses ?? []) + omitted
     case .pyTorchDirectory: return unread + omitted + metadataLosses
     case .pyTorchFile, .numPy: return unread + others + omitted + metadataLosses

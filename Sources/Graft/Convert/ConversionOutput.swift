@@ -17,6 +17,8 @@ struct ConversionOutput {
     case directory(AtomicDirectory)
     case file(AtomicFile)
     case files([AtomicFile])
+    /// A file packed from another one, which goes when this is over.
+    case archive(AtomicFile, beside: AtomicFile)
   }
 
   /// Lays the target out and writes everything but the tensors.
@@ -84,16 +86,20 @@ struct ConversionOutput {
         (fileNames, target) = ([], .file(file))
       }
     case .keras(let compression):
-      guard !path.lowercased().hasSuffix(".keras") else {
-        throw StorageError(
-          .unsupported(feature: "format to write", found: ".keras"), file: path,
-          remedy: "write the weights, FILE.weights.h5")
-      }
       let file = try makeFile()
-      writer = try HDF5Writer(
-        file.output, tensors: plan.tensors, metadata: plan.metadata,
-        keras: KerasLayout(for: path, plan.metadata), compression: compression)
-      (fileNames, target) = ([], .file(file))
+      if let members = plan.keras?.members {
+        let weights = try AtomicFile(path: path)
+        writer = try KerasArchiveWriter(
+          file.output, scratch: weights.output, tensors: plan.tensors, metadata: plan.metadata,
+          members: members.map(\.content), compression: compression)
+        fileNames = members.map(\.name)
+        target = .archive(file, beside: weights)
+      } else {
+        writer = try HDF5Writer(
+          file.output, tensors: plan.tensors, metadata: plan.metadata,
+          keras: plan.keras?.layout ?? .weights, compression: compression)
+        (fileNames, target) = ([], .file(file))
+      }
     case .pyTorchDirectory(let limit):
       let directory = try makeDirectory()
       let sharded = try ShardedWriter(
@@ -120,7 +126,7 @@ struct ConversionOutput {
   var path: String {
     switch target {
     case .directory(let directory): directory.path
-    case .file(let file): file.path
+    case .file(let file), .archive(let file, beside: _): file.path
     case .files(let files): files[0].path
     }
   }
@@ -130,31 +136,20 @@ struct ConversionOutput {
     try writer.finish()
     switch target {
     case .directory(let directory): try directory.commit()
-    case .file(let file): try file.commit()
-    case .files(let files):
-      // The first one last: without it nobody opens the others.
-      for file in files.dropFirst() { try file.commit() }
-      try files.first?.commit()
+    case .file(let file), .archive(let file, beside: _): try file.commit()
+    case .files(let files): try AtomicFile.commit(files)
     }
   }
 }
 
 /// Checks that the disk has room for what will be written; what compression makes of it nobody knows beforehand.
 private func checkRoom(at path: String, for plan: ConversionSource) throws(StorageError) {
+  // The weights of an archive are a file of their own until it is packed.
+  let copies = plan.keras?.members == nil ? 1 : 2
   let needed =
-    plan.tensors.reduce(0) { $0 + $1.byteCount } + plan.files.reduce(0) { $0 + $1.byteCount }
+    plan.tensors.reduce(0) { $0 + $1.byteCount } * copies
+    + plan.files.reduce(0) { $0 + $1.byteCount }
   if let available = Directory.availableBytes(at: path), available < needed {
     throw StorageError(.noSpace(neededBytes: needed, availableBytes: available), file: path)
-  }
-}
-
-extension KerasLayout {
-  /// The layout for a path: Keras 3's for `.weights.h5`, else the legacy one, of a whole model where its configuration is known.
-  fileprivate init(for path: String, _ metadata: [MetadataEntry]) {
-    guard !path.lowercased().hasSuffix(".weights.h5") else {
-      self = .weights
-      return
-    }
-    self = metadata.contains { $0.key == "model_config" } ? .legacyModel : .legacyWeights
   }
 }

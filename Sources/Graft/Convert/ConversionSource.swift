@@ -32,13 +32,15 @@ struct ConversionSource {
   var unreadable: [UnreadableTensor] = []
   /// The result in GGUF's words, where that is the form.
   let gguf: GGUFPlan?
+  /// The result as a file of Keras, where that is the form.
+  let keras: KerasPlan?
 
   /// The same with the words of a table as tensors.
   private init(_ plan: ConversionSource, _ words: TableWithWords) {
     reader = words
     tensors = plan.tensors + words.tensors.dropFirst(plan.tensors.count)
     (files, metadata, shards, vocabulary) = (plan.files, plan.metadata, plan.shards, nil)
-    (stem, kind, gguf) = (plan.stem, plan.kind, plan.gguf)
+    (stem, kind, gguf, keras) = (plan.stem, plan.kind, plan.gguf, plan.keras)
     (omissions, notes) = (plan.omissions, plan.notes)
     places = Array(tensors.indices)
     copies = plan.copies
@@ -47,15 +49,18 @@ struct ConversionSource {
 
   /// Plans the result.
   ///
+  /// - Parameter path: The target, whose name tells Keras's files apart.
   /// - Throws: ``StorageError`` for a GGUF model without a counterpart, or a file that can't be read; ``ModelError`` for
   ///   a model without a counterpart in GGUF.
-  init(_ checkpoint: OpenedCheckpoint, form: OutputForm, dtype: DType?) throws {
+  init(
+    _ checkpoint: OpenedCheckpoint, form: OutputForm, dtype: DType?, to path: String
+  ) throws {
     if case .gguf(let mixture, _) = form {
       let hasWords = try checkpoint.vocabulary() != nil
       self.init(
         try GGUFPlan(checkpoint, mixture), omissions: hasWords ? ["the words of the table"] : [])
     } else {
-      try self.init(checkpoint, dtype: dtype, form: form)
+      try self.init(checkpoint, dtype: dtype, form: form, to: path)
     }
     unreadable = checkpoint.reader.unreadable
   }
@@ -69,12 +74,13 @@ struct ConversionSource {
     stem = "model"
     kind = .model
     gguf = plan
+    keras = nil
     self.omissions = omissions
     notes = []
   }
 
   private init(
-    _ checkpoint: OpenedCheckpoint, dtype: DType?, form: OutputForm
+    _ checkpoint: OpenedCheckpoint, dtype: DType?, form: OutputForm, to path: String
   ) throws(StorageError) {
     gguf = nil
     let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
@@ -83,6 +89,8 @@ struct ConversionSource {
     notes = Self.notes(on: checkpoint.reader)
     let hasWordTensors = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary != nil
     vocabulary = hasWordTensors ? nil : try checkpoint.vocabulary()
+    let reader: any CheckpointReader
+    let files: [CompanionFile]
     let metadata: [MetadataEntry]
     if let source = checkpoint.reader as? GGUFReader, source["general.architecture"] == nil {
       // No model, but tensors under names of their own.
@@ -105,17 +113,25 @@ struct ConversionSource {
     }
     let names = form.canShareTensors ? try checkpoint.sharedNames() : SharedNames()
     copies = names.copies
-    self.metadata = form.metadata(metadata, of: reader.format, with: names)
+    if case .keras = form {
+      let plan = try KerasPlan(reader, metadata, files, to: path)
+      (keras, self.reader, self.metadata) = (plan, plan.reader, plan.reader.metadata)
+      self.files = plan.members ?? files
+    } else {
+      keras = nil
+      (self.reader, self.files) = (reader, files)
+      self.metadata = form.metadata(metadata, of: reader.format, with: names)
+    }
     var planned: [TensorInfo] = []
     var places: [Int] = []
-    for (place, tensor) in reader.tensors.enumerated() where !names.dropped.contains(place) {
+    for (place, tensor) in self.reader.tensors.enumerated() where !names.dropped.contains(place) {
       let target = try Self.dtype(of: tensor, asked: dtype, in: reader.path)
       planned.append(
         try TensorInfo(name: tensor.name, dtype: target, shape: tensor.shape, in: reader.path))
       places.append(place)
     }
     tensors = planned
-    kind = OutputTarget.Kind(of: files.map(\.name))
+    kind = OutputTarget.Kind(of: self.files.map(\.name))
     self.places = places
   }
 

@@ -39,13 +39,15 @@ public func convert(
   progress: Progress = .none
 ) throws -> ConversionReport {
   if case .wordVectors(let format) = options.form ?? OutputForm(for: path) {
-    let plan = try ConversionSource(source, form: .wordVectors(format), dtype: options.dtype)
+    let plan = try ConversionSource(
+      source, form: .wordVectors(format), dtype: options.dtype, to: path)
     try OutputTarget(path, overwrites: options.overwrites).checkFile(holding: .tensors)
     return try exportVectors(
       source, plan, to: path, format, threadCount: options.threadCount, progress)
   }
   let conversion = try Conversion(of: source, to: path, options)
   try conversion.transfer(progress)
+  try source.checkUnchanged()
   try conversion.commit()
   return conversion.report
 }

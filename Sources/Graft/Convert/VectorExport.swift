@@ -33,6 +33,7 @@ func exportVectors(
     for word in words { try export.add(Int(word.id), word.text) }
   }
   try export.finish()
+  try source.checkUnchanged()
   try file.commit()
   let ngrams = table.subwords == nil ? [] : ["the vectors of n-grams"]
   let losses = plan.omissions + ngrams + plan.notes

@@ -43,11 +43,12 @@ public func diff(
   let pairing = TensorPairing(left, right)
   let comparing = PairComparing(left: left, right: right, options: options, progress: progress)
   let entries = try comparing.entries(pairing.pairs)
-  for input in first.reader.inputs + second.reader.inputs { try input.checkUnchanged() }
+  let files = try isMixed ? [] : compareFiles(first, second)
+  for checkpoint in [first, second] { try checkpoint.checkUnchanged() }
   return Comparison(
     tensors: entries, onlyInFirst: pairing.onlyInFirst.map { left.reader.tensors[$0] },
     onlyInSecond: pairing.onlyInSecond.map { right.reader.tensors[$0] },
-    files: try isMixed ? [] : compareFiles(first, second), tolerance: options.tolerance)
+    files: files, tolerance: options.tolerance)
 }
 
 extension OpenedCheckpoint {
@@ -156,19 +157,5 @@ extension JSONValue {
     guard let object else { return self }
     let kept = object.members.filter { !OpenedCheckpoint.dtypeKeys.contains($0.key) }
     return .object(JSONObject(members: kept))
-  }
-}
-
-extension CompanionFile {
-  private static var pieceBytes: Int { 1 << 20 }
-
-  /// Whether two files hold the same bytes.
-  fileprivate func hasContent(of other: CompanionFile) throws(StorageError) -> Bool {
-    guard byteCount == other.byteCount else { return false }
-    for start in stride(from: 0, to: byteCount, by: Self.pieceBytes) {
-      let range = start..<min(start + Self.pieceBytes, byteCount)
-      if try content.bytes(in: range) != other.content.bytes(in: range) { return false }
-    }
-    return true
   }
 }

@@ -35,6 +35,11 @@ public struct TextLines: Sendable {
             .malformed(rule: "text lines", expected: "UTF-8", found: "other bytes"), file: place,
             remedy: "convert the file to UTF-8")
         }
+        guard !line.contains(0) else {
+          throw StorageError(
+            .malformed(rule: "text lines", expected: "text", found: "a zero byte"), file: place,
+            remedy: "if it is text in UTF-16, make it UTF-8 first: iconv -f utf-16 -t utf-8")
+        }
         if text.hasSuffix("\r") { text.removeLast() }
         entries.append(Entry(id: "\(index + 1)", text: text))
         continue

@@ -8,7 +8,7 @@ extension Inspection {
     return text
   }
 
-  /// Writes the inspection as JSON text, in pieces, each tensor on a line of its own.
+  /// Writes the inspection as JSON text, in pieces, each tensor and each entry of metadata on a line of its own.
   public func writeJSON(to write: ([UInt8]) throws -> Void) rethrows {
     var writer = JSONWriter()
     writer.open(.object)
@@ -24,9 +24,13 @@ extension Inspection {
     writer.member(
       "files",
       .array(files.map { ["name": .string($0.name), "byteCount": JSONValue($0.byteCount)] }))
-    writer.member(
-      "metadata",
-      .object(JSONObject(members: metadata.map { (key: $0.key, value: .string($0.value)) })))
+    writer.key("metadata")
+    writer.open(.object)
+    for entry in metadata {
+      writer.member(entry.key, .string(entry.value))
+      if writer.bytes.count >= Self.pieceBytes { try write(writer.take()) }
+    }
+    writer.close()
     writer.close()
     try write(writer.take())
   }

@@ -8,6 +8,8 @@ extension Inspection {
     private let reader: any CheckpointReader
     private let ownName: String
     private let fileNames: [ObjectIdentifier: String]
+    /// The name of the file where there is one.
+    private let soleName: String?
 
     init(_ reader: any CheckpointReader) {
       func name(_ path: String) -> String {
@@ -19,6 +21,7 @@ extension Inspection {
       fileNames = Dictionary(
         reader.inputs.map { (ObjectIdentifier($0), name($0.path)) },
         uniquingKeysWith: { first, _ in first })
+      soleName = fileNames.count == 1 ? fileNames.first?.value : nil
     }
 
     /// The first position.
@@ -31,7 +34,7 @@ extension Inspection {
       guard let extent = reader.extent(of: position) else {
         return Place(info: infos[position], file: ownName, offset: nil)
       }
-      let name = fileNames[ObjectIdentifier(extent.file)]
+      let name = soleName ?? fileNames[ObjectIdentifier(extent.file)]
       return Place(
         info: infos[position], file: name ?? ownName, offset: extent.range.lowerBound)
     }

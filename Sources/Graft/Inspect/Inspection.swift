@@ -111,7 +111,8 @@ public func inspect(_ checkpoint: OpenedCheckpoint) throws -> Inspection {
       sizes.append((tensor.dtype, tensor.byteCount))
     }
   }
-  let copied = copies.compactMap { reader.index(of: $0) }.reduce(0) {
+  let lookup = TensorLookup(reader.tensors, for: copies.count)
+  let copied = copies.compactMap { lookup.position(of: $0) }.reduce(0) {
     $0 + reader.tensors[$1].shape.elementCount
   }
   return Inspection(
@@ -160,23 +161,23 @@ extension OpenedCheckpoint {
       return reader.ties.map { $0.map { reader.tensors[$0].name } }
     }
     let indexed = (reader as? ShardedReader)?.index.ties ?? []
-    let records =
-      indexed.map { ($0.left, $0.kept) }
-      + reader.metadata.map { (TensorName($0.key), TensorName($0.value)) }
-    // A table of all names costs more than a few looks through the list.
-    let names = records.count > 4 ? Set(reader.tensors.map(\.name)) : nil
-    func holds(_ name: TensorName) -> Bool {
-      names?.contains(name) ?? (reader.index(of: name) != nil)
-    }
+    let metadata = reader.metadata
+    let lookup = TensorLookup(reader.tensors, for: indexed.count + metadata.count)
     var ties: [[TensorName]] = []
-    for (left, kept) in records {
-      guard left != kept, holds(kept), !holds(left) else { continue }
-      if let place = ties.firstIndex(where: { $0[0] == kept }) {
+    var places: [TensorName: Int] = [:]
+    func add(_ left: TensorName, _ kept: TensorName) {
+      guard left != kept, lookup.position(of: kept) != nil, lookup.position(of: left) == nil
+      else { return }
+      if let place = places[kept] {
         ties[place].append(left)
       } else {
+        places[kept] = ties.count
         ties.append([kept, left])
       }
     }
+    guard !reader.tensors.isEmpty else { return [] }
+    for tie in indexed { add(tie.left, tie.kept) }
+    for entry in metadata { add(TensorName(entry.key), TensorName(entry.value)) }
     return ties
   }
 

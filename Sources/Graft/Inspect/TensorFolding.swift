@@ -21,9 +21,15 @@ struct TensorFolding {
   /// Open addressing: positions of forms from 1 on.
   private var table: [Int32]
   private var pattern: [UInt8] = []
+  /// The form of the tensor before, and for each form the one that came after it last: layers repeat them in turn.
+  private var last: Int?
+  private var followers: [Int?] = []
 
   /// Stands for a number: no UTF-8 has this byte; a name that has it isn't taken apart.
   private static let mark: UInt8 = 0xFF
+  /// The numbers and components of a name that are told apart; a real name has a dozen.
+  private static let mostNumbers = 64
+  private static let mostComponents = 64
 
   init(capacity: Int) {
     homes.reserveCapacity(capacity)
@@ -34,6 +40,25 @@ struct TensorFolding {
 
   /// Adds the next tensor.
   mutating func add(_ tensor: TensorInfo) {
+    if let last, let next = followers[last], takes(tensor, next) {
+      homes.append(Int32(next))
+      forms[next].memberCount += 1
+      self.last = next
+      return
+    }
+    let place = place(of: tensor)
+    if let last { followers[last] = place }
+    last = place
+  }
+
+  /// Whether a tensor is of a form; its numbers are kept if so.
+  private mutating func takes(_ tensor: TensorInfo, _ form: Int) -> Bool {
+    guard forms[form].dtype == tensor.dtype, forms[form].shape == tensor.shape else { return false }
+    return Self.takes(tensor.name.utf8, like: forms[form].pattern, &numbers)
+  }
+
+  /// Finds the form of a tensor, or adds it.
+  private mutating func place(of tensor: TensorInfo) -> Int {
     let before = numbers.count
     split(tensor.name.utf8)
     var hasher = Hasher()
@@ -47,7 +72,7 @@ struct TensorFolding {
       if isForm(place, tensor, hash) {
         homes.append(Int32(place))
         forms[place].memberCount += 1
-        return
+        return place
       }
       slot = (slot + 1) & (table.count - 1)
     }
@@ -56,47 +81,85 @@ struct TensorFolding {
       Form(
         pattern: pattern, dtype: tensor.dtype, shape: tensor.shape, hash: hash,
         numberCount: numbers.count - before, memberCount: 1))
+    followers.append(nil)
     table[slot] = Int32(forms.count)
+    return forms.count - 1
   }
 
   private func isForm(_ place: Int, _ tensor: TensorInfo, _ hash: Int) -> Bool {
     forms[place].hash == hash && forms[place].dtype == tensor.dtype
-      && forms[place].shape == tensor.shape && forms[place].pattern == pattern
+      && forms[place].shape == tensor.shape && forms[place].pattern.hasSameBytes(as: pattern)
   }
 
-  /// Takes the whole numbers between dividers out of a name; numbers with leading zeros are text.
+  /// Takes the whole numbers between dividers out of a name; numbers with leading zeros, and those behind many others, are text.
   private mutating func split(_ name: [UInt8]) {
     pattern.removeAll(keepingCapacity: true)
-    guard !name.contains(Self.mark) else {
-      // Two marks side by side are no number's.
-      pattern += name + [Self.mark, Self.mark]
-      return
-    }
+    let before = numbers.count
     let span = name.span
-    var index = 0
+    // What is before `copied` is in the pattern.
+    var (copied, index) = (0, 0)
     var isBehindDivider = true
     while index < span.count {
       let byte = span[index]
-      if isBehindDivider, byte &- 0x30 < 10 {
-        var end = index
-        var value = 0
-        while end < span.count, span[end] &- 0x30 < 10, end - index < 18 {
-          value = value &* 10 &+ Int(span[end] &- 0x30)
-          end += 1
-        }
-        let isWhole = end == span.count || Self.isDivider(span[end])
-        if isWhole, byte != 0x30 || end == index + 1 {
-          pattern.append(Self.mark)
-          numbers.append(value)
-          index = end
-          isBehindDivider = false
-          continue
-        }
+      guard byte != Self.mark else {
+        // Two marks side by side are no number's.
+        numbers.removeLast(numbers.count - before)
+        pattern = name + [Self.mark, Self.mark]
+        return
       }
-      pattern.append(byte)
-      isBehindDivider = Self.isDivider(byte)
-      index += 1
+      guard isBehindDivider, byte &- 0x30 < 10 else {
+        isBehindDivider = Self.isDivider(byte)
+        index += 1
+        continue
+      }
+      isBehindDivider = false
+      guard numbers.count - before < Self.mostNumbers,
+        let number = Self.number(span, at: index)
+      else {
+        index += 1
+        continue
+      }
+      pattern += name[copied..<index]
+      pattern.append(Self.mark)
+      numbers.append(number.value)
+      (copied, index) = (number.end, number.end)
     }
+    pattern += name[copied...]
+  }
+
+  /// The whole number that a name has at a place, up to a divider or the end.
+  private static func number(_ name: Span<UInt8>, at start: Int) -> (value: Int, end: Int)? {
+    var end = start
+    var value = 0
+    while end < name.count, name[end] &- 0x30 < 10, end - start < 18 {
+      value = value &* 10 &+ Int(name[end] &- 0x30)
+      end += 1
+    }
+    guard end > start, end == name.count || isDivider(name[end]) else { return nil }
+    return name[start] != 0x30 || end == start + 1 ? (value, end) : nil
+  }
+
+  /// Whether ``split(_:)`` would make this pattern of a name; the numbers are added if so.
+  private static func takes(
+    _ name: [UInt8], like pattern: [UInt8], _ numbers: inout [Int]
+  ) -> Bool {
+    let before = numbers.count
+    let text = name.span
+    let form = pattern.span
+    var index = 0
+    for place in 0..<form.count {
+      if form[place] == mark {
+        guard let number = number(text, at: index) else { break }
+        numbers.append(number.value)
+        index = number.end
+      } else {
+        guard index < text.count, text[index] == form[place] else { break }
+        index += 1
+      }
+      if place == form.count - 1, index == text.count { return true }
+    }
+    numbers.removeLast(numbers.count - before)
+    return false
   }
 
   private static func isDivider(_ byte: UInt8) -> Bool {
@@ -149,7 +212,7 @@ struct TensorFolding {
         next += 1
         continue
       }
-      if byte == 0x2E || byte == 0x2F {
+      if byte == 0x2E || byte == 0x2F, components.count < mostComponents {
         let component = flushed()
         if !component.isEmpty { components.append(component) }
         (pieces, text) = ([], [])
@@ -159,33 +222,5 @@ struct TensorFolding {
     let last = flushed()
     if !last.isEmpty || components.isEmpty { components.append(last) }
     return components
-  }
-}
-
-/// Numbers met in any order: a bit each while they are small, which most are.
-private struct NumberSet {
-  private var bits: [UInt64] = []
-  private var large: Set<Int> = []
-
-  mutating func insert(_ number: Int) {
-    guard number < 1 << 16 else {
-      large.insert(number)
-      return
-    }
-    while bits.count <= number / 64 { bits.append(0) }
-    bits[number / 64] |= 1 << UInt64(number % 64)
-  }
-
-  /// The numbers, rising.
-  var sorted: [Int] {
-    var result: [Int] = []
-    for (index, word) in bits.enumerated() {
-      var rest = word
-      while rest != 0 {
-        result.append(index * 64 + rest.trailingZeroBitCount)
-        rest &= rest - 1
-      }
-    }
-    return result + large.sorted()
   }
 }

@@ -42,13 +42,35 @@ public struct TensorTree: Sendable {
 /// The tree while it grows; node 0 is above the roots.
 private struct Draft {
   struct Node {
-    /// The component, numbers as they were met first.
-    var pieces: [TensorGroup.Piece]
+    /// The component as it was met first.
+    let component: [TensorGroup.Piece]
+    /// The numbers of each piece, of all names that come by here.
+    var numbers: [NumberSet]
     var children: [Int] = []
     var groups: [TensorGroup] = []
     var leaves: [(info: TensorInfo, byteCount: Int)] = []
     var byteCount = 0
     var tensorCount = 0
+
+    init(_ component: [TensorGroup.Piece]) {
+      self.component = component
+      numbers = [NumberSet](repeating: NumberSet(), count: component.count)
+    }
+
+    /// Adds the numbers of a component of the same form.
+    mutating func add(_ component: [TensorGroup.Piece]) {
+      for (position, piece) in component.enumerated() {
+        guard case .numbers(let values) = piece else { continue }
+        for value in values { numbers[position].insert(value) }
+      }
+    }
+
+    /// The component with the numbers of all names.
+    var pieces: [TensorGroup.Piece] {
+      zip(component, numbers).map { piece, numbers -> TensorGroup.Piece in
+        if case .numbers = piece { .numbers(numbers.sorted) } else { piece }
+      }
+    }
   }
 
   /// A component below a node; numbers are all the same.
@@ -57,7 +79,7 @@ private struct Draft {
     let pattern: [UInt8]
   }
 
-  var nodes = [Node(pieces: [])]
+  var nodes = [Node([])]
   private var places: [Key: Int] = [:]
 
   mutating func add(_ group: TensorGroup, _ tensors: [TensorInfo]) {
@@ -83,22 +105,14 @@ private struct Draft {
     }
     let key = Key(parent: parent, pattern: pattern)
     if let known = places[key] {
-      nodes[known].pieces = zip(nodes[known].pieces, component).map(Self.union)
+      nodes[known].add(component)
       return known
     }
     places[key] = nodes.count
     nodes[parent].children.append(nodes.count)
-    nodes.append(Node(pieces: component))
+    nodes.append(Node(component))
+    nodes[nodes.count - 1].add(component)
     return nodes.count - 1
-  }
-
-  private static func union(
-    _ left: TensorGroup.Piece, _ right: TensorGroup.Piece
-  ) -> TensorGroup.Piece {
-    guard case .numbers(let one) = left, case .numbers(let other) = right, one != other else {
-      return left
-    }
-    return .numbers(Set(one).union(other).sorted())
   }
 
   // MARK: - Finishing
@@ -110,8 +124,9 @@ private struct Draft {
     _ place: Int, path: [[TensorGroup.Piece]], label: String
   ) -> TensorTree.Node {
     let draft = nodes[place]
-    let path = path + [draft.pieces]
-    let own = TensorGroup.label(draft.pieces)
+    let pieces = draft.pieces
+    let path = path + [pieces]
+    let own = TensorGroup.label(pieces)
     // The divider in front belongs to the line above.
     let label =
       label.isEmpty && path.count > 1 && !own.isEmpty ? String(own.dropFirst()) : label + own

@@ -27,6 +27,8 @@ public func merge(
     to: path, options.conversion)
   try conversion.transfer(progress)
   try merged.checkFinite()
+  try base.checkUnchanged()
+  for adapter in adapters { try adapter.checkpoint.checkUnchanged() }
   try conversion.commit()
   var receipt = MergeReceipt(
     plan, merged.totals, byteCount: conversion.report.byteCount, losses: conversion.losses)

@@ -10,18 +10,27 @@ extension Adapter {
   public func write(into directory: String) throws(StorageError) {
     try Directory.create(directory)
     let file = try AtomicFile(path: directory + "/" + Adapter.fileName)
+    try writeTensors(to: file.output)
+    try file.commit()
+    try AtomicFile.update(
+      configuration.peftFile, at: directory + "/" + LoRAConfiguration.fileName)
+  }
+
+  /// Writes both files into a directory that appears whole.
+  func write(into directory: AtomicDirectory) throws(StorageError) {
+    try writeTensors(to: directory.file(named: Adapter.fileName))
+    try directory.write(configuration.peftFile, named: LoRAConfiguration.fileName)
+  }
+
+  private func writeTensors(to output: OutputFile) throws(StorageError) {
     var tensors: [TensorInfo] = []
     for tensor in checkpointTensors {
       tensors.append(
         try TensorInfo(
-          name: tensor.name, dtype: tensor.value.dtype, shape: tensor.value.shape, in: directory))
+          name: tensor.name, dtype: tensor.value.dtype, shape: tensor.value.shape,
+          in: output.target))
     }
-    let writer = try SafetensorsWriter(
-      tensors, metadata: Adapter.checkpointMetadata, to: file.output)
-    try write(to: writer)
-    try file.commit()
-    try AtomicFile.write(
-      configuration.peftFile, to: directory + "/" + LoRAConfiguration.fileName)
+    try write(to: SafetensorsWriter(tensors, metadata: Adapter.checkpointMetadata, to: output))
   }
 
   /// Gives the tensors to a writer that was told of them.

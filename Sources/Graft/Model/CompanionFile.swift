@@ -17,6 +17,11 @@ public struct CompanionFile: Sendable {
     source = file
   }
 
+  /// A file by itself.
+  init(at path: String) throws(StorageError) {
+    self.init(name: path, file: try InputFile(path: path))
+  }
+
   /// A file inside an HDF5 checkpoint.
   init(_ attachment: HDF5Attachment) {
     name = attachment.name
@@ -40,6 +45,18 @@ public struct CompanionFile: Sendable {
   /// - Throws: ``StorageError`` when the file can't be read or is too large to be a configuration or tokenizer.
   public func contents() throws(StorageError) -> [UInt8] {
     try content.contents(atMost: Self.maximumByteCount, file: source?.path ?? name)
+  }
+
+  private static let comparedAtOnce = 1 << 20
+
+  /// Whether two files hold the same bytes.
+  func hasContent(of other: CompanionFile) throws(StorageError) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    for start in stride(from: 0, to: byteCount, by: Self.comparedAtOnce) {
+      let range = start..<min(start + Self.comparedAtOnce, byteCount)
+      if try content.bytes(in: range) != other.content.bytes(in: range) { return false }
+    }
+    return true
   }
 
   /// Writes the file into a directory.

@@ -47,6 +47,8 @@ public struct OpenedCheckpoint: Sendable {
     }
     if let hdf5 = reader as? HDF5Reader, !hdf5.files.isEmpty {
       files = hdf5.files.map(CompanionFile.init)
+    } else if let archive = reader as? KerasArchiveReader {
+      files = archive.files.map(CompanionFile.init)
     } else if folder == path || hasConfiguration(folder) {
       files = try companionFiles(in: folder, below: "")
     } else if isTable(reader), Directory.hasFile(at: folder + "/" + tokenizerName) {
@@ -76,7 +78,7 @@ public struct OpenedCheckpoint: Sendable {
     switch reader.format {
     case .gguf: return .model
     case .word2vec, .glove, .fastText: return .embeddings
-    case .safetensors, .hdf5, .pytorch, .numpy: break
+    case .safetensors, .hdf5, .keras, .pytorch, .numpy: break
     }
     if let layout = StaticEmbeddingLayout(reader.tensors) {
       let hasWords =
@@ -136,6 +138,13 @@ public struct OpenedCheckpoint: Sendable {
         remedy: "\(name) belongs beside the weights, or inside an HDF5 file")
     }
     return try file.contents()
+  }
+
+  /// Checks that nobody wrote to the files since they were opened; to be asked before anything made of them appears.
+  ///
+  /// - Throws: ``StorageError/Reason/changed(expectedBytes:foundBytes:)``.
+  func checkUnchanged() throws(StorageError) {
+    for input in reader.inputs + files.compactMap(\.source) { try input.checkUnchanged() }
   }
 
   /// Checks that the checkpoint is in a form that can be computed with.
@@ -226,6 +235,7 @@ private func openWeights(
     return try ShardedReader(indexPath: path)
   case .pytorch: return try PyTorchReader(path: path)
   case .numpy: return try NumPyReader(path: path)
+  case .keras: return try KerasArchiveReader(path: path)
   case .wordVectors(let format):
     var options = WordVectorOptions()
     options.threadCount = threadCount
@@ -243,7 +253,7 @@ private func openWeights(
 /// Whether a file holds tensors, told by its first bytes.
 private func holdsTensors(_ path: String) throws(StorageError) -> Bool {
   switch try FormatSniffer.sniff(path: path) {
-  case .safetensors, .hdf5, .gguf, .fastText, .pytorch, .numpy: true
+  case .safetensors, .hdf5, .gguf, .fastText, .pytorch, .numpy, .keras: true
   case .shardIndex, .wordVectors, .unrecognized: false
   }
 }
@@ -274,7 +284,7 @@ func companionFiles(in folder: String, below prefix: String) throws(StorageError
     let path = folder + "/" + name
     if Directory.exists(at: path) {
       files += try companionFiles(in: path, below: prefix + name + "/")
-    } else if Directory.hasFile(at: path), !isWeightFile(name) {
+    } else if Directory.hasFile(at: path), !isWeightFile(name) || prefix.hasPrefix("assets/") {
       files.append(CompanionFile(name: prefix + name, file: try InputFile(path: path)))
     }
   }

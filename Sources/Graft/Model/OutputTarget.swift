@@ -73,9 +73,12 @@ struct OutputTarget {
 
   /// Checks that the files of a split checkpoint may be written, which can't replace others in one step.
   ///
-  /// - Throws: ``StorageError/Reason/alreadyExists`` where any stands already.
+  /// Parts of a split GGUF file without the first one, which appears last, are what a killed process left.
+  /// - Throws: ``StorageError/Reason/alreadyExists`` where anything else stands already.
   func checkParts(_ paths: [String]) throws(StorageError) {
+    let isWhole = paths.first.map { Directory.hasFile(at: $0) } ?? false
     for path in paths where Directory.hasFile(at: path) || Directory.exists(at: path) {
+      if !isWhole, try FormatSniffer.sniff(path: path) == .gguf { continue }
       throw StorageError(
         .alreadyExists, file: path,
         remedy: "files of a split checkpoint aren't replaced: remove them, or name another target")

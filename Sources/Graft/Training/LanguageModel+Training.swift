@@ -32,8 +32,8 @@ extension LanguageModel {
     try TrainingDirectory.checkRoom(
       request.output, state: loop.stateByteCount, product: run.subject.product.byteCount,
       run.settings)
-    let directory = try TrainingDirectory.open(request.output, atStep: position.step, held)
-    try directory.write(try RunFacts(of: run, request, on: self))
+    let directory = try TrainingDirectory.open(
+      request.output, of: try RunFacts(of: run, request, on: self), atStep: position.step, held)
     starting(summary(of: run, from: position))
     let recorder = TrainingRecorder(
       directory, product: run.subject.product, fingerprint: fingerprint, step: step,

@@ -21,16 +21,30 @@ package struct TrainedModel {
     try Directory.create(directory)
     for file in base.files {
       let path = directory + "/" + file.name
-      try Directory.create(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]))
+      // The save before this one has written it.
+      if Directory.hasFile(at: path), try file.hasContent(of: CompanionFile(at: path)) { continue }
+      let folder = file.name.split(separator: "/").dropLast().joined(separator: "/")
+      try Directory.create(folder, below: directory)
       let output = try AtomicFile(path: path)
       try file.write(to: output.output)
       try output.commit()
     }
     let file = try AtomicFile(path: directory + "/" + Self.weightsName)
+    try writeWeights(to: file.output)
+    try file.commit()
+  }
+
+  /// Writes the same files into a directory that appears whole.
+  func write(into directory: AtomicDirectory) throws(StorageError) {
+    for file in base.files { try file.write(into: directory) }
+    try writeWeights(to: directory.file(named: Self.weightsName))
+  }
+
+  private func writeWeights(to output: OutputFile) throws(StorageError) {
     let metadata = base.reader.metadata.filter { $0.key != "format" }
     let writer = try SafetensorsWriter(
       base.reader.tensors, metadata: metadata + [MetadataEntry(key: "format", value: "pt")],
-      to: file.output)
+      to: output)
     let sources = base.reader.positions
     for (index, tensor) in writer.tensors.enumerated() {
       if let master = masters[tensor.name] {
@@ -40,7 +54,6 @@ package struct TrainedModel {
       }
     }
     try writer.finish()
-    try file.commit()
   }
 
   static let weightsName = "model.safetensors"

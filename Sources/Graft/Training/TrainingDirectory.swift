@@ -85,15 +85,17 @@ final class TrainingDirectory: Sendable {
     hasState(path) ? try TrainingState(reading: path + "/" + stateName) : nil
   }
 
-  /// Opens the directory of a run, which is made if there is no hold on it yet; the log is cut back to a step, and what a killed
-  /// process was still writing is removed.
+  /// Opens the directory of a run, which is made if there is no hold on it yet.
+  ///
+  /// What a killed process was still writing is removed, what the run is made of is written down, and the log is cut back to a step.
   static func open(
-    _ path: String, atStep step: Int, _ held: DirectoryLock?
+    _ path: String, of facts: RunFacts, atStep step: Int, _ held: DirectoryLock?
   ) throws -> TrainingDirectory {
     let lock = try held ?? claim(path)
     for name in try Directory.entries(of: path) where isUnfinished(name) {
       Directory.remove(path + "/" + name)
     }
+    try AtomicFile.update(facts.bytes, at: path + "/" + RunFacts.fileName)
     return TrainingDirectory(
       path: path, log: try openLog(path, keeping: try keptLines(path, upTo: step)), lock: lock)
   }
@@ -123,11 +125,6 @@ final class TrainingDirectory: Sendable {
     name.hasPrefix(".") && name.hasSuffix(".partial")
   }
 
-  /// Writes down what the run is made of.
-  func write(_ facts: RunFacts) throws(StorageError) {
-    try AtomicFile.write(facts.bytes, to: path + "/" + RunFacts.fileName)
-  }
-
   /// Appends a step to the log.
   func append(_ record: StepRecord) throws(StorageError) {
     try log.append(Array((record.json.serialized(indent: nil) + "\n").utf8))
@@ -147,13 +144,7 @@ final class TrainingDirectory: Sendable {
       Directory.remove(folder + "/" + name)
     }
     let snapshot = try AtomicDirectory(path: folder + "/step-\(step)")
-    do {
-      try product.write(into: snapshot.temporaryPath)
-    } catch {
-      throw StorageError(
-        error.reason, file: error.file.replacing(snapshot.temporaryPath, with: snapshot.path),
-        tensor: error.tensor, remedy: error.remedy)
-    }
+    try product.write(into: snapshot)
     try snapshot.commit()
     // Steps after this one are of a run that was resumed from before them.
     let steps = try Directory.entries(of: folder).compactMap {

@@ -27,6 +27,14 @@ package struct TrainingSubject {
       case .model(let model): try model.write(into: directory)
       }
     }
+
+    /// Writes the same files into a directory that appears whole.
+    func write(into directory: AtomicDirectory) throws(StorageError) {
+      switch self {
+      case .adapter(let adapter): try adapter.write(into: directory)
+      case .model(let model): try model.write(into: directory)
+      }
+    }
   }
 
   /// What is written; its tensors are those that training changes.

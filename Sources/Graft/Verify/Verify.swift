@@ -1,6 +1,7 @@
 internal import GraftAdapters
 public import GraftCore
 internal import GraftFormats
+internal import GraftHDF5
 internal import GraftModels
 internal import Synchronization
 
@@ -75,6 +76,9 @@ extension Verification {
       }
       return
     }
+    if let config = try checkpoint.json(ifPresent: "config.json"), let model = KerasModel(config) {
+      return checkLayers(of: model, in: checkpoint.reader)
+    }
     try checkUnlessUnsupported("tensors and shapes against config.json") { result in
       let file = checkpoint.path + "/config.json"
       let json = try checkpoint.json("config.json")
@@ -145,7 +149,24 @@ extension Verification {
     }
   }
 
+  /// What goes with the rows of a table: which of them tokens have, their weights, where words end.
+  private mutating func checkTable(of checkpoint: OpenedCheckpoint) throws {
+    switch checkpoint.reader.format {
+    // Their words stand in the rows.
+    case .word2vec, .glove, .fastText: return
+    default: break
+    }
+    guard StaticEmbeddingLayout(checkpoint.reader.tensors) != nil,
+      try checkpoint.tokenizer != nil || checkpoint.vocabulary() != nil
+    else { return }
+    try checkUnlessUnsupported("rows, weights and words of the table") { _ in
+      let table = try VectorTable(checkpoint)
+      if case .words(let words) = table.labels { try words.visit { _, _ in } }
+    }
+  }
+
   fileprivate mutating func checkVocabulary(of checkpoint: OpenedCheckpoint) throws {
+    try checkTable(of: checkpoint)
     guard let words = try checkpoint.vocabulary(),
       let table = checkpoint.reader.tensors.first(where: { $0.shape.rank == 2 })
     else { return }

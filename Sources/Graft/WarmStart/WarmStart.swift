@@ -36,6 +36,7 @@ public func warmStart(
     of: OpenedCheckpoint(model, reader: filled, files: model.files), to: path, options.conversion)
   try conversion.transfer(progress)
   let report = join.report(words, length)
+  for source in [model, vectors] { try source.checkUnchanged() }
   try conversion.commit()
   if let reportPath {
     try AtomicFile.write(Array((report.json.serialized() + "\n").utf8), to: reportPath)

@@ -5,6 +5,8 @@ struct ConfigurationReader {
   private let file: String
   private let object: JSONObject
   private var taken: Set<String> = []
+  /// What the expressions may still take together.
+  private var allowance = 2 * PatternProgram.maximumPartCount
 
   init(_ json: JSONValue, file: String) throws(AdapterError) {
     self.file = file
@@ -158,12 +160,26 @@ struct ConfigurationReader {
         throw malformed(key, expected: "an object of numbers", found: kind(of: value))
       }
       do { overrides.append(try ModuleOverride(pattern, number)) } catch { throw located(error) }
+      try spend(overrides[overrides.count - 1].cost, on: pattern)
     }
     return overrides
   }
 
-  private func pattern(_ text: String) throws(AdapterError) -> ModulePattern {
-    do { return try ModulePattern(text) } catch { throw located(error) }
+  private mutating func pattern(_ text: String) throws(AdapterError) -> ModulePattern {
+    let pattern: ModulePattern
+    do { pattern = try ModulePattern(text) } catch { throw located(error) }
+    try spend(pattern.cost, on: text)
+    return pattern
+  }
+
+  private mutating func spend(_ cost: Int, on text: String) throws(AdapterError) {
+    allowance -= cost
+    guard allowance >= 0 else {
+      throw AdapterError(
+        .invalidPattern(
+          pattern: text, position: 0, problem: "with those before it, it is too large"),
+        file: file)
+    }
   }
 
   private func located(_ error: AdapterError) -> AdapterError {

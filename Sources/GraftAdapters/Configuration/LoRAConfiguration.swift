@@ -81,11 +81,15 @@ public struct ModuleOverride<Value: Sendable & Equatable>: Sendable, Equatable {
   ///
   /// - Throws: ``AdapterError/Reason/invalidPattern(pattern:position:problem:)``.
   public init(_ key: String, _ value: Value) throws(AdapterError) {
+    // Parentheses of its own could close the ones around it.
     _ = try ModulePattern(key)
     pattern = try ModulePattern("(.*\\.)?(" + key + ")")
     self.key = key
     self.value = value
   }
+
+  /// What the expression takes.
+  var cost: Int { pattern.cost }
 
   /// Whether the override is for a module.
   public func applies(to module: String) -> Bool { pattern.matches(module) }

@@ -17,9 +17,12 @@ public struct ModulePattern: Sendable, Equatable {
     program = try PatternProgram(text)
   }
 
+  /// What the expression takes of memory and time, in parts of a program.
+  var cost: Int { program.partCount }
+
   /// Whether the whole path matches.
   public func matches(_ path: String) -> Bool {
-    program.matches(Array(path.utf8), from: 0, toEnd: true)
+    program.matches(Array(path.utf8))
   }
 
   /// Whether two patterns are written alike.

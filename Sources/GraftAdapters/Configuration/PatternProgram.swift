@@ -1,7 +1,9 @@
 /// A compiled ``ModulePattern``: instructions whose alternatives are followed all at once.
 struct PatternProgram: Sendable {
   /// The most parts a program is compiled from; repetition counts in a hostile pattern multiply.
-  static let maximumPartCount = 50_000
+  static let maximumPartCount = 20_000
+  /// What a part inside a look-ahead counts as: it may be tried at every place of a text, and from there on to the end.
+  private static let lookWeight = 20
 
   indirect enum Instruction: Sendable {
     case byte(ByteSet)
@@ -9,25 +11,32 @@ struct PatternProgram: Sendable {
     case jump(Int)
     case start
     case end
-    case look(PatternProgram, negated: Bool)
+    /// What comes next, by a program with a number that no other one has.
+    case look(PatternProgram, Int, negated: Bool)
     case accept
   }
 
   private var instructions: [Instruction] = []
-  private var partCount = 0
+  /// The parts, those in look-aheads by their weight.
+  private(set) var partCount: Int
+  private let weight: Int
 
   init(_ text: String) throws(AdapterError) {
     var parser = PatternParser(text)
-    try self.init(compiling: try parser.parse(), of: text)
+    try self.init(compiling: try parser.parse(), of: text, weight: 1, after: 0)
   }
 
-  private init(compiling node: PatternNode, of text: String) throws(AdapterError) {
+  private init(
+    compiling node: PatternNode, of text: String, weight: Int, after partCount: Int
+  ) throws(AdapterError) {
+    self.weight = weight
+    self.partCount = partCount
     try emit(node, of: text)
     instructions.append(.accept)
   }
 
   private mutating func emit(_ node: PatternNode, of text: String) throws(AdapterError) {
-    partCount += 1
+    partCount += weight
     guard partCount <= Self.maximumPartCount else {
       throw AdapterError(
         .invalidPattern(pattern: text, position: 0, problem: "its repetitions are too many"))
@@ -38,8 +47,10 @@ struct PatternProgram: Sendable {
     case .end: instructions.append(.end)
     case .sequence(let parts): for part in parts { try emit(part, of: text) }
     case .look(let inner, let negated):
-      instructions.append(
-        .look(try PatternProgram(compiling: inner, of: text), negated: negated))
+      let program = try PatternProgram(
+        compiling: inner, of: text, weight: Self.lookWeight, after: partCount)
+      instructions.append(.look(program, partCount, negated: negated))
+      partCount = program.partCount
     case .choice(let branches):
       var jumps: [Int] = []
       for branch in branches.dropLast() {
@@ -73,11 +84,25 @@ struct PatternProgram: Sendable {
     return instructions.count - 1
   }
 
+  /// Whether the program accepts a whole text.
+  func matches(_ text: [UInt8]) -> Bool {
+    var looks: [Look: Bool] = [:]
+    return matches(text, from: 0, toEnd: true, &looks)
+  }
+
+  /// A place that a look-ahead was tried at; look-aheads in look-aheads would be tried there again and again.
+  private struct Look: Hashable {
+    let number: Int
+    let position: Int
+  }
+
   /// Whether some run of the program from `position` accepts, at the end of the text if asked so.
-  func matches(_ text: [UInt8], from position: Int, toEnd: Bool) -> Bool {
+  private func matches(
+    _ text: [UInt8], from position: Int, toEnd: Bool, _ looks: inout [Look: Bool]
+  ) -> Bool {
     var threads: [Int] = []
     var seen = [Int](repeating: -1, count: instructions.count)
-    var accepted = follow(0, at: position, in: text, into: &threads, seen: &seen)
+    var accepted = follow(0, at: position, in: text, into: &threads, &seen, &looks)
     for index in position..<text.count {
       if accepted, !toEnd { return true }
       if threads.isEmpty { return false }
@@ -88,7 +113,7 @@ struct PatternProgram: Sendable {
         guard case .byte(let set) = instructions[thread], set.contains(text[index]) else {
           continue
         }
-        if follow(thread + 1, at: index + 1, in: text, into: &threads, seen: &seen) {
+        if follow(thread + 1, at: index + 1, in: text, into: &threads, &seen, &looks) {
           accepted = true
         }
       }
@@ -98,7 +123,8 @@ struct PatternProgram: Sendable {
 
   /// Adds the byte instructions reachable from `first` without consuming a byte; true when `accept` is reached.
   private func follow(
-    _ first: Int, at position: Int, in text: [UInt8], into threads: inout [Int], seen: inout [Int]
+    _ first: Int, at position: Int, in text: [UInt8], into threads: inout [Int],
+    _ seen: inout [Int], _ looks: inout [Look: Bool]
   ) -> Bool {
     var accepted = false
     var pending = [first]
@@ -111,10 +137,12 @@ struct PatternProgram: Sendable {
       case .split(let left, let right): pending += [right, left]
       case .start: if position == 0 { pending.append(index + 1) }
       case .end: if position == text.count { pending.append(index + 1) }
-      case .look(let program, let negated):
-        if program.matches(text, from: position, toEnd: false) != negated {
-          pending.append(index + 1)
-        }
+      case .look(let program, let number, let negated):
+        let look = Look(number: number, position: position)
+        let found =
+          looks[look] ?? program.matches(text, from: position, toEnd: false, &looks)
+        looks[look] = found
+        if found != negated { pending.append(index + 1) }
       case .accept: accepted = true
       }
     }

@@ -11,9 +11,11 @@ package func nearestNames(to name: String, among candidates: some Sequence<Strin
   for path in candidates {
     let candidate =
       wholePath ? path : path.split(separator: ".").last.map(String.init) ?? path
-    guard best[candidate] == nil else { continue }
+    let (count, most) = (candidate.utf8.count, max(wanted.count, candidate.utf8.count))
+    // The distance is at least the difference in length, and takes the product of both to find.
+    guard best[candidate] == nil, abs(wanted.count - count) * 3 <= most else { continue }
     let distance = editDistance(wanted, Array(candidate.utf8))
-    if distance * 3 <= max(wanted.count, candidate.utf8.count) { best[candidate] = distance }
+    if distance * 3 <= most { best[candidate] = distance }
   }
   return best.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.prefix(limit).map(\.key)
 }

@@ -16,8 +16,25 @@ struct InspectionText {
 
   // MARK: - Facts
 
-  /// The facts, a line each or more.
-  var facts: [String] {
+  /// Writes the facts, a line each or more.
+  func writeFacts(to write: (String) -> Void) {
+    for (name, lines) in facts {
+      for (position, text) in lines.enumerated() {
+        write(Self.row(position == 0 ? name : "", text))
+      }
+    }
+    // There may be a million, so they are no list.
+    for (position, entry) in inspection.metadata.enumerated() {
+      write(Self.row(position == 0 ? "metadata" : "", line(entry)))
+    }
+  }
+
+  private static func row(_ name: String, _ text: String) -> String {
+    name + String(repeating: " ", count: indent - name.count) + text
+  }
+
+  /// All facts but the metadata.
+  private var facts: [(name: String, lines: [String])] {
     var rows: [(name: String, lines: [String])] = [
       ("format", ["\(inspection.format.rawValue), \(inspection.kind.rawValue)"])
     ]
@@ -37,13 +54,7 @@ struct InspectionText {
     for tie in inspection.ties { add("tied", tie.map(\.description).joined(separator: " = ")) }
     let files = inspection.files.map { $0.name.escapedForTerminal }
     if !files.isEmpty { rows.append(("files", DisplayWidth.wrap(files, columns - Self.indent))) }
-    if !inspection.metadata.isEmpty { rows.append(("metadata", inspection.metadata.map(line))) }
-    return rows.flatMap { row in
-      row.lines.enumerated().map { position, text in
-        let name = position == 0 ? row.name : ""
-        return name + String(repeating: " ", count: Self.indent - name.count) + text
-      }
-    }
+    return rows
   }
 
   /// Where the values begin.
@@ -125,15 +136,28 @@ struct InspectionText {
 
   /// Every tensor with its place.
   var list: [String] {
-    Table(
-      inspection.tensors.map { place in
-        [
-          place.info.name.description, "\(place.info.dtype)", "\(place.info.shape)",
-          Quantity.bytes(place.info.byteCount),
-          "\(place.file.escapedForTerminal)\(place.offset.map { ":\($0)" } ?? "")",
-        ]
+    // Many tensors are of one kind, whose words are made once.
+    var words: [Kind: [String]] = [:]
+    return Table(
+      inspection.tensors.map { place -> [String] in
+        let info = place.info
+        let kind = Kind(dtype: info.dtype, shape: info.shape)
+        var known = words[kind] ?? []
+        if known.isEmpty {
+          known = ["\(info.dtype)", "\(info.shape)", Quantity.bytes(info.byteCount)]
+          words[kind] = known
+        }
+        var file = place.file.escapedForTerminal
+        if let offset = place.offset { file += ":" + String(offset) }
+        return [info.name.description] + known + [file]
       }, rightAligned: [3]
     ).lines
+  }
+
+  /// What rows of the list have in common.
+  private struct Kind: Hashable {
+    let dtype: DType
+    let shape: Shape
   }
 
   /// The most rows below one node.

@@ -45,9 +45,23 @@ struct InspectVerb: ParsableCommand {
       return
     }
     let text = InspectionText(inspection, columns: DisplayWidth.terminal)
-    for line in text.facts + [""] { Standard.output(line) }
-    Standard.output((tensors ? text.list : text.tree).joined(separator: "\n"))
+    var bytes: [UInt8] = []
+    func write(_ line: String) {
+      bytes += line.utf8
+      bytes.append(UInt8(ascii: "\n"))
+      guard bytes.count >= Self.pieceBytes else { return }
+      Standard.stream(bytes)
+      bytes.removeAll(keepingCapacity: true)
+    }
+    text.writeFacts(to: write)
+    write("")
+    let rows = tensors ? text.list : text.tree
+    for line in rows.isEmpty ? [""] : rows { write(line) }
+    Standard.stream(bytes)
   }
+
+  /// What is printed at once, about.
+  private static let pieceBytes = 1 << 16
 
   private func writePage(to target: String) throws {
     try InspectionPage.checkTarget(target)

@@ -48,18 +48,31 @@ struct PromptOptions: ParsableArguments {
   }
 
   /// A file's text without the line break at its end, which editors put there.
+  ///
+  /// - Throws: ``StorageError`` for what isn't text, or no text at all.
   private static func text(ofFile path: String) throws -> String {
     let isInput = path == "-"
+    let name = isInput ? "standard input" : path
     let bytes =
       try isInput
       ? Array(FileHandle.standardInput.readToEnd() ?? Data())
       : InputFile.contents(of: path, atMost: 1 << 28)
     guard var text = String(validating: bytes, as: UTF8.self) else {
       throw StorageError(
-        .malformed(rule: "UTF-8", expected: "text", found: "other bytes"),
-        file: isInput ? "standard input" : path)
+        .malformed(rule: "UTF-8", expected: "text", found: "other bytes"), file: name)
+    }
+    if let place = bytes.firstIndex(of: 0) {
+      throw StorageError(
+        .malformed(rule: "UTF-8", expected: "text", found: "a zero byte"), file: name,
+        offset: place,
+        remedy: "if it is text in UTF-16, make it UTF-8 first: iconv -f utf-16 -t utf-8")
     }
     if let last = text.last, last == "\n" || last == "\r\n" { text.removeLast() }
+    guard !text.isEmpty else {
+      throw StorageError(
+        .unsupported(feature: "prompt", found: "no text"), file: name,
+        remedy: "write the text to go on from into the file")
+    }
     return text
   }
 }

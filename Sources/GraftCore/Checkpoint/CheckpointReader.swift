@@ -3,6 +3,8 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
   case safetensors
   case gguf
   case hdf5
+  /// An archive of Keras 3: configuration and weights.
+  case keras
   case pytorch
   case numpy
   case word2vec

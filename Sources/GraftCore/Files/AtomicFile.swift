@@ -32,10 +32,44 @@ public final class AtomicFile: Sendable {
   /// Makes the file appear at its path, replacing what stood there.
   public func commit() throws(StorageError) {
     try output.synchronize()
+    try move()
+    try synchronizeDirectory(parent(of: path), for: path)
+  }
+
+  private func move() throws(StorageError) {
     guard unsafe rename(output.path, path) == 0 else {
       throw StorageError(call: "rename", errno: errno, file: path)
     }
-    try synchronizeDirectory(parent(of: path), for: path)
+  }
+
+  /// Makes files of one directory appear that are of use together alone, the first one last: without it nobody looks for the others.
+  ///
+  /// - Throws: ``StorageError``; then none of them is there, unless the first one appeared and only its name couldn't be forced to
+  ///   the disk.
+  public static func commit(_ files: [AtomicFile]) throws(StorageError) {
+    guard let first = files.first else { return }
+    for file in files.dropFirst() { try file.output.synchronize() }
+    var moved: [AtomicFile] = []
+    do {
+      for file in files.dropFirst() {
+        try file.move()
+        moved.append(file)
+      }
+      if !moved.isEmpty { try synchronizeDirectory(parent(of: first.path), for: first.path) }
+      try first.output.synchronize()
+      try first.move()
+    } catch {
+      for file in moved { unsafe unlink(file.path) }
+      throw error
+    }
+    try synchronizeDirectory(parent(of: first.path), for: first.path)
+  }
+
+  /// Writes a small file atomically, unless it is there with the same bytes.
+  public static func update(_ bytes: [UInt8], at path: String) throws(StorageError) {
+    let isThere = Directory.hasFile(at: path)
+    let present = isThere ? try? InputFile.contents(of: path, atMost: bytes.count) : nil
+    if present != bytes { try write(bytes, to: path) }
   }
 
   /// Writes a small file atomically.

@@ -35,6 +35,15 @@ public enum Directory {
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
+  /// Makes the directories of a relative path that aren't there, below one that is; they last.
+  public static func create(_ name: String, below path: String) throws(StorageError) {
+    var folder = path
+    for component in name.split(separator: "/") {
+      folder += "/" + component
+      try create(folder)
+    }
+  }
+
   /// Makes a directory that lasts, unless it exists.
   public static func create(_ path: String) throws(StorageError) {
     guard unsafe mkdir(path, 0o777) != 0 else {
@@ -88,12 +97,18 @@ public enum Directory {
   }
 
   /// Removes a directory with all it holds, which is never seen in part: it loses its name first, for good.
+  ///
+  /// One that can't lose its name keeps it, and all it holds.
   public static func discard(_ path: String) {
     let hidden = TemporarySibling.name(for: path)
-    guard unsafe rename(path, hidden) == 0 else { return remove(path) }
-    // Without this, a loss of power could bring the name back, with what is left of the directory.
-    guard (try? synchronizeDirectory(parent(of: path), for: path)) != nil else { return }
-    remove(hidden)
+    guard unsafe rename(path, hidden) == 0 else { return }
+    do {
+      // Without this, a loss of power could bring the name back, with what is left of the directory.
+      try synchronizeDirectory(parent(of: path), for: path)
+      remove(hidden)
+    } catch {
+      unsafe rename(hidden, path)
+    }
   }
 
   /// All directories below a path; errors name the target that they are about.

@@ -11,7 +11,7 @@ public final class DirectoryLock: Sendable {
   ///
   /// - Throws: ``StorageError`` when there is no such directory.
   public init?(_ path: String) throws(StorageError) {
-    descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    descriptor = retryingInterrupted { unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
     if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK { return nil }
   }

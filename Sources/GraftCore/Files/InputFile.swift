@@ -18,11 +18,25 @@ public final class InputFile: Sendable {
   /// Opens a regular file.
   ///
   /// FIFOs, devices, sockets and directories are refused without blocking on them.
-  public init(path: String) throws(StorageError) {
+  public convenience init(path: String) throws(StorageError) {
     let descriptor = retryingInterrupted {
       unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     }
     guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
+    try self.init(descriptor, path)
+  }
+
+  /// Reads what was written to a file that may have no name; errors name `path`.
+  package convenience init(
+    readingBack output: OutputFile, as path: String
+  ) throws(StorageError) {
+    let descriptor = fcntl(output.descriptor, F_DUPFD_CLOEXEC, 0)
+    guard descriptor >= 0 else { throw StorageError(call: "fcntl", errno: errno, file: path) }
+    try self.init(descriptor, path)
+  }
+
+  /// Takes a descriptor over.
+  private init(_ descriptor: Int32, _ path: String) throws(StorageError) {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {
       let code = errno

@@ -23,6 +23,21 @@ public final class OutputFile: Sendable {
     self.descriptor = descriptor
   }
 
+  /// Makes a file without a name, in `TMPDIR` or `/var/tmp`: room on a disk, given back when nobody has it open.
+  ///
+  /// - Parameter target: what errors name.
+  package init(namelessFor target: String) throws(StorageError) {
+    let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/var/tmp"
+    var template = Array("\(folder)/graft-XXXXXX".utf8CString)
+    let descriptor = unsafe mkstemp(&template)
+    guard descriptor >= 0 else { throw StorageError(call: "mkstemp", errno: errno, file: target) }
+    unsafe unlink(template)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    self.path = target
+    self.target = target
+    self.descriptor = descriptor
+  }
+
   deinit { close(descriptor) }
 
   /// Writes all bytes at an offset.

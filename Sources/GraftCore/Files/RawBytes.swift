@@ -40,7 +40,7 @@ extension MutableRawSpan {
 
 extension Array where Element == UInt8 {
   /// Whether two arrays are equal, compared as one run of memory: names make up hash tables by the 100,000.
-  func hasSameBytes(as other: [UInt8]) -> Bool {
+  package func hasSameBytes(as other: [UInt8]) -> Bool {
     guard count == other.count else { return false }
     return unsafe withUnsafeBytes { left in
       unsafe other.withUnsafeBytes { right in
@@ -52,8 +52,20 @@ extension Array where Element == UInt8 {
     }
   }
 
+  /// Whether a range has the bytes that another array has from a place on.
+  package func hasSameBytes(in range: Range<Int>, as other: [UInt8], from start: Int) -> Bool {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "a range of this array")
+    precondition(start >= 0 && range.count <= other.count - start, "a range of the other array")
+    return unsafe withUnsafeBytes { left in
+      unsafe other.withUnsafeBytes { right in
+        guard let left = left.baseAddress, let right = right.baseAddress else { return true }
+        return unsafe memcmp(left + range.lowerBound, right + start, range.count) == 0
+      }
+    }
+  }
+
   /// Whether the bytes come before others in the order of their values.
-  func precedes(_ other: [UInt8]) -> Bool {
+  package func precedes(_ other: [UInt8]) -> Bool {
     let shared = Swift.min(count, other.count)
     let order = unsafe withUnsafeBytes { left in
       unsafe other.withUnsafeBytes { right in

@@ -43,7 +43,9 @@ enum TemporarySibling {
       && isTag(name.dropFirst(prefix.count).dropLast(suffix.count))
     {
       let sibling = folder + "/" + name
-      let descriptor = unsafe open(sibling, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+      let descriptor = retryingInterrupted {
+        unsafe open(sibling, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+      }
       guard descriptor >= 0 else { continue }
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { Directory.remove(sibling) }
       close(descriptor)

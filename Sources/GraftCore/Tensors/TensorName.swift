@@ -53,6 +53,7 @@ extension TensorName: CustomStringConvertible {
 extension String {
   /// The string with control characters, bidirectional overrides and line separators escaped.
   public var escapedForTerminal: String {
+    guard utf8.contains(where: { $0 < 0x20 || $0 > 0x7E }) else { return self }
     var result = ""
     for scalar in unicodeScalars {
       switch scalar.value {

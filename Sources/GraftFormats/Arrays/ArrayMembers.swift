@@ -1,11 +1,10 @@
 internal import GraftCore
-internal import Synchronization
 
-/// The members of an archive that hold arrays, and whose checksums were compared already.
+/// The members of an archive that hold arrays.
 final class ArrayMembers: Sendable {
   private let archive: ZipArchive
   private let members: [ZipMember]
-  private let checked = Mutex<Set<TensorName>>([])
+  private let checked = CheckedRecords()
 
   /// Names the member of each array.
   init(_ members: [ZipMember], of archive: ZipArchive) {
@@ -13,10 +12,6 @@ final class ArrayMembers: Sendable {
     self.archive = archive
   }
 
-  /// Compares a member's checksum unless that was done, or will be: what is unpacked to its end is compared there.
-  func check(_ array: Int) throws(StorageError) {
-    let member = members[array]
-    guard !member.isDeflated, checked.withLock({ $0.insert(member.name).inserted }) else { return }
-    try archive.check(member)
-  }
+  /// Compares the checksum of the member that holds an array, once for each.
+  func check(_ array: Int) throws(StorageError) { try checked.check(members[array], of: archive) }
 }

@@ -9,7 +9,7 @@ enum ElementBytes: Sendable {
   init(_ member: ZipMember, in archive: ZipArchive) {
     self =
       member.isDeflated
-      ? .deflated(DeflatedMember(member, in: archive.file), 0..<member.byteCount)
+      ? .deflated(DeflatedMember(member, in: archive), 0..<member.byteCount)
       : .file(archive.file, member.stored)
   }
 

@@ -16,6 +16,7 @@ public struct FastTextCheckpoint: CheckpointReader {
   public let tensors: [TensorInfo]
   /// The n-grams that the model was trained with.
   public let subwords: Subwords
+  private let file: InputFile
   private let arguments: FastTextArguments
   private let dictionary: FastTextDictionary
   private let input: FastTextMatrix
@@ -26,8 +27,7 @@ public struct FastTextCheckpoint: CheckpointReader {
   public init(path: String, limits: FormatLimits = .standard) throws(StorageError) {
     let file = try InputFile(path: path)
     let arguments = try FastTextArguments(file, limits: limits)
-    let dictionary = try FastTextDictionary(
-      file, at: FastTextArguments.byteCount, bucketCount: arguments.bucketCount, limits: limits)
+    let dictionary = try FastTextDictionary(file, after: arguments, limits: limits)
     let input = try FastTextMatrix(
       file, at: dictionary.end, "input", columns: arguments.dimensions)
     let ngramRows = dictionary.kept?.count ?? arguments.bucketCount
@@ -67,6 +67,7 @@ public struct FastTextCheckpoint: CheckpointReader {
       throw StorageError(.overflow(part: "table"), file: path)
     }
     self.path = path
+    self.file = file
     self.arguments = arguments
     self.dictionary = dictionary
     self.input = input
@@ -121,22 +122,23 @@ public struct FastTextCheckpoint: CheckpointReader {
     let rowByteCount = arguments.dimensions * 4
     let first = byteOffset / rowByteCount
     let last = (byteOffset + buffer.byteCount - 1) / rowByteCount
-    var rows: [[Int]] = []
-    if tensor == 0 {
-      try dictionary.collect(first...last) { row, word in
-        rows.append([row] + subwords.rows(of: word).map { dictionary.wordCount + $0 })
-      }
-    } else if let extent = input.extent(of: dictionary.wordCount..<input.rows) {
+    if tensor > 0, let extent = input.extent(of: dictionary.wordCount..<input.rows) {
       return try extent.file.read(at: extent.range.lowerBound + byteOffset, into: &buffer)
-    } else {
-      rows = (first...last).map { [dictionary.wordCount + $0] }
     }
+    var words = tensor == 0 ? try dictionary.words(from: first) : nil
     var mean = RowMean(dimensions: arguments.dimensions)
-    for (position, row) in rows.enumerated() {
-      try mean.take(row, add: input.add)
-      mean.copy(into: &buffer, at: (first + position) * rowByteCount - byteOffset)
+    for position in first...last {
+      var rows = [tensor == 0 ? position : dictionary.wordCount + position]
+      if let word = try words?.next() {
+        rows += subwords.rows(of: word).map { dictionary.wordCount + $0 }
+      }
+      try mean.take(rows, add: input.add)
+      mean.copy(into: &buffer, at: position * rowByteCount - byteOffset)
     }
   }
+
+  /// The one file.
+  public var inputs: [InputFile] { [file] }
 
   /// The n-grams' rows lie in the file as they are, unless they are quantized; the words' vectors don't.
   public func extent(of tensor: Int) -> FileExtent? {
@@ -151,10 +153,9 @@ public struct FastTextCheckpoint: CheckpointReader {
     var byteCount: Int { dictionary.wordByteCount }
 
     func visit(_ body: (_ row: Int, _ word: ArraySlice<UInt8>) throws -> Void) throws {
-      try dictionary.visit(from: 0) { row, word in
-        try body(row, word)
-        return true
-      }
+      guard dictionary.wordCount > 0 else { return }
+      var words = try dictionary.words(from: 0)
+      for row in 0..<dictionary.wordCount { try body(row, try words.next()) }
     }
   }
 }

@@ -28,8 +28,10 @@ struct FastTextDictionary: Sendable {
   /// Looks through a dictionary.
   /// - Throws: ``StorageError`` with the broken rule and the byte.
   init(
-    _ file: InputFile, at offset: Int, bucketCount: Int, limits: FormatLimits
+    _ file: InputFile, after arguments: FastTextArguments, limits: FormatLimits
   ) throws(StorageError) {
+    let (offset, bucketCount) = (FastTextArguments.byteCount, arguments.bucketCount)
+    let ngrams = Subwords(lengths: arguments.ngramLengths, bucketCount: max(bucketCount, 1))
     var window = SlidingWindow(file, at: offset, byteCount: 1 << 18)
     var cursor = EntryCursor(window: window, limits: limits)
     let sizes = try cursor.integers(7, part: "dictionary (fasttext F-4)")
@@ -63,7 +65,18 @@ struct FastTextDictionary: Sendable {
           "F-5", entry < words ? "a word, type 0" : "a label, type 1", "type \(type)", file,
           cursor.window.offset - 1)
       }
-      if entry < words { byteCount += word.count }
+      guard entry < words else { continue }
+      byteCount += word.count
+      guard
+        ngrams.greatestCount(of: word.count) <= limits.ngrams
+          || ngrams.count(of: cursor.window.bytes[word]) <= limits.ngrams
+      else {
+        throw StorageError(
+          .limitExceeded(
+            limit: "n-grams of a word (fasttext F-5)", maximum: limits.ngrams,
+            found: "more, of \(word.count) bytes"),
+          file: file.path, offset: place)
+      }
     }
     kept = try keptCount < 0 ? nil : cursor.kept(Int(keptCount), bucketCount: bucketCount)
     window = cursor.window
@@ -77,32 +90,23 @@ struct FastTextDictionary: Sendable {
     self.limits = limits
   }
 
-  /// Hands out the words of some rows.
-  func collect(
-    _ rows: ClosedRange<Int>, _ body: (_ row: Int, _ word: ArraySlice<UInt8>) -> Void
-  ) throws(StorageError) {
-    do {
-      try visit(from: rows.lowerBound) { row, word in
-        body(row, word)
-        return row < rows.upperBound
-      }
-    } catch {
-      throw error as? StorageError ?? StorageError(.notFound, file: file.path)
-    }
+  /// The words from one on.
+  ///
+  /// - Precondition: there is such a word.
+  func words(from first: Int) throws(StorageError) -> Words {
+    let window = SlidingWindow(file, at: places[first / Self.stride], byteCount: 1 << 15)
+    var words = Words(cursor: EntryCursor(window: window, limits: limits))
+    for _ in 0..<first % Self.stride { _ = try words.next() }
+    return words
   }
 
-  /// Hands out the words from one on, until `body` returns false.
-  func visit(
-    from first: Int, _ body: (_ row: Int, _ word: ArraySlice<UInt8>) throws -> Bool
-  ) throws {
-    guard first < wordCount else { return }
-    var row = first / Self.stride * Self.stride
-    let window = SlidingWindow(file, at: places[first / Self.stride], byteCount: 1 << 15)
-    var cursor = EntryCursor(window: window, limits: limits)
-    while row < wordCount {
+  /// Reads words one after the other; no more than there are.
+  struct Words {
+    fileprivate var cursor: EntryCursor
+
+    mutating func next() throws(StorageError) -> ArraySlice<UInt8> {
       let (word, _) = try cursor.next()
-      if row >= first, try !body(row, cursor.window.bytes[word]) { return }
-      row += 1
+      return cursor.window.bytes[word]
     }
   }
 }

@@ -26,7 +26,7 @@ public struct SubwordVectors: Sendable {
     }
     guard let ngrams = reader.index(of: name), let least = number("minn"),
       let most = number("maxn"), let buckets = number("bucket"), least >= 0, most > 0,
-      most <= FormatLimits.standard.ngramCharacters, buckets > 0,
+      least <= most, most <= FormatLimits.standard.ngramCharacters, buckets > 0,
       reader.tensors[ngrams].dtype == .f32, reader.tensors[ngrams].shape.rank == 2,
       reader.tensors[ngrams].shape[0] == buckets
     else { return nil }
@@ -38,9 +38,11 @@ public struct SubwordVectors: Sendable {
   /// The components of a vector.
   public var dimensions: Int { reader.tensors[ngrams].shape[1] }
 
-  /// The mean of a word's n-grams; nil for a word without any.
+  /// The mean of a word's n-grams; nil for a word without any, or with more than ``FormatLimits/ngrams``.
   /// - Throws: ``StorageError`` when the file can't be read.
   public func vector(of word: some Collection<UInt8>) throws(StorageError) -> [Float]? {
+    // No model has such words; a vocabulary from elsewhere may.
+    guard subwords.count(of: word) <= FormatLimits.standard.ngrams else { return nil }
     let rows = subwords.rows(of: word)
     guard !rows.isEmpty else { return nil }
     var mean = RowMean(dimensions: dimensions)

@@ -51,6 +51,17 @@ public struct Subwords: Sendable {
     return rows
   }
 
+  /// How many n-grams a word has, with those that aren't kept.
+  func count(of word: some Collection<UInt8>) -> Int {
+    greatestCount(of: word.count { !Self.continues($0) })
+  }
+
+  /// The n-grams that a word of so many characters can't have more of.
+  func greatestCount(of characters: Int) -> Int {
+    // One is at most a word without a character before its continuation bytes.
+    lengths.most > 0 ? (characters + 3) * (lengths.most - lengths.least + 1) : 0
+  }
+
   private func row(of hash: UInt32) -> Int? {
     let bucket = Int(hash) % bucketCount
     guard let kept else { return bucket }

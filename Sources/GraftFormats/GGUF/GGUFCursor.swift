@@ -9,6 +9,8 @@ struct GGUFCursor {
   private var windowStart: Int
   /// The next byte of the file.
   private(set) var offset: Int
+  /// The elements of one or two bytes in all arrays so far, which take eight in memory.
+  private var narrowElements = 0
 
   private static let windowByteCount = 1 << 20
 
@@ -25,10 +27,12 @@ struct GGUFCursor {
   var path: String { file.path }
 
   /// Makes sure that the next bytes are in the window.
-  private mutating func need(_ count: Int, for part: String) throws(StorageError) -> Int {
+  private mutating func need(
+    _ count: Int, for part: @autoclosure () -> String
+  ) throws(StorageError) -> Int {
     guard count <= remaining else {
       throw StorageError(
-        .truncated(part: part, expectedBytes: count, foundBytes: remaining), file: path,
+        .truncated(part: part(), expectedBytes: count, foundBytes: remaining), file: path,
         offset: offset)
     }
     if offset + count > windowStart + window.count {
@@ -39,59 +43,86 @@ struct GGUFCursor {
   }
 
   /// The next little-endian integer.
-  mutating func integer<T: FixedWidthInteger & UnsignedInteger>(
-    _: T.Type, _ part: String
+  mutating func integer<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+    _: T.Type, _ part: @autoclosure () -> String
   ) throws(StorageError) -> T {
     let width = T.bitWidth / 8
-    let start = try need(width, for: part)
-    var value: T = 0
-    for position in 0..<width {
-      value |= T(truncatingIfNeeded: window[start + position]) << T(8 * position)
-    }
+    let start = try need(width, for: part())
     offset += width
-    return value
+    return window.littleEndian(at: start, as: T.self)
   }
 
   /// The next bytes.
-  mutating func bytes(_ count: Int, _ part: String) throws(StorageError) -> ArraySlice<UInt8> {
-    let start = try need(count, for: part)
+  mutating func bytes(
+    _ count: Int, _ part: @autoclosure () -> String
+  ) throws(StorageError) -> ArraySlice<UInt8> {
+    let start = try need(count, for: part())
     offset += count
     return window[start..<start + count]
   }
 
   /// A declared count of things that take at least `minimum` bytes each: under its limit, and with room in the file.
   mutating func count(
-    of things: String, atMost limit: Int, minimum: Int
+    of things: @autoclosure () -> String, atMost limit: Int, minimum: Int
   ) throws(StorageError) -> Int {
     let start = offset
-    let declared = try integer(UInt64.self, things)
+    let declared = try integer(UInt64.self, things())
     guard let count = Int(exactly: declared), count <= limit else {
       throw StorageError(
-        .limitExceeded(limit: things, maximum: limit, found: String(declared)), file: path,
+        .limitExceeded(limit: things(), maximum: limit, found: String(declared)), file: path,
         offset: start)
     }
     let (least, overflow) = count.multipliedReportingOverflow(by: minimum)
     guard !overflow, least <= remaining else {
       throw StorageError(
         .truncated(
-          part: things, expectedBytes: overflow ? .max : least, foundBytes: remaining),
+          part: things(), expectedBytes: overflow ? .max : least, foundBytes: remaining),
         file: path, offset: start)
     }
     return count
   }
 
+  /// Counts the elements of an array of one or two bytes each.
+  mutating func addNarrow(_ count: Int) throws(StorageError) {
+    narrowElements += count
+    guard narrowElements <= GGUFLimits.narrowElements else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "array elements of one or two bytes (gguf G-9)",
+          maximum: GGUFLimits.narrowElements, found: "\(narrowElements)"), file: path,
+        offset: offset)
+    }
+  }
+
   /// A string: a 64-bit length and that many bytes of UTF-8.
   mutating func string(
-    _ part: String, _ rule: String, atMost limit: Int = GGUFLimits.stringBytes
+    _ part: StaticString, _ rule: StaticString, atMost limit: Int = GGUFLimits.stringBytes
   ) throws(StorageError) -> String {
     let length = try count(of: "bytes of a \(part) (\(rule))", atMost: limit, minimum: 1)
     let start = offset
-    guard let text = String(validating: try bytes(length, part), as: UTF8.self) else {
-      throw StorageError(
-        .malformed(rule: rule, expected: "UTF-8 in a \(part)", found: "other bytes"), file: path,
-        offset: start)
+    guard let text = String(validating: try bytes(length, "\(part)"), as: UTF8.self) else {
+      throw notText(part, rule, at: start)
     }
     return text
+  }
+
+  /// The bytes of a string, for those that come by the 100,000.
+  mutating func text(
+    _ part: StaticString, _ rule: StaticString, atMost limit: Int
+  ) throws(StorageError) -> [UInt8] {
+    let length = try count(of: "bytes of a \(part) (\(rule))", atMost: limit, minimum: 1)
+    let start = offset
+    let text = Array(try bytes(length, "\(part)"))
+    guard text.span.isASCII || String(validating: text, as: UTF8.self) != nil else {
+      throw notText(part, rule, at: start)
+    }
+    return text
+  }
+
+  private func notText(_ part: StaticString, _ rule: StaticString, at start: Int) -> StorageError {
+    StorageError(
+      .malformed(rule: "\(rule)", expected: "UTF-8 in a \(part)", found: "other bytes"),
+      file: path, offset: start)
   }
 }
 
@@ -103,6 +134,7 @@ enum GGUFLimits {
   static let nameBytes = 64
   static let stringBytes = 1 << 30
   static let arrayElements = 1 << 30
+  static let narrowElements = 1 << 22
   static let headerBytes = 1 << 31
   static let alignment = 65536
   static let shards = 99999

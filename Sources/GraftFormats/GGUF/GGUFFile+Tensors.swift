@@ -12,35 +12,39 @@ extension GGUFFile {
     _ count: Int, alignment: Int, _ cursor: inout GGUFCursor
   ) throws(StorageError) -> [GGUFDeclaredTensor] {
     var tensors: [GGUFDeclaredTensor] = []
-    var seen: Set<TensorName> = []
+    var names = NameTable(reserving: count)
+    var shapes = GGUFShapes()
     tensors.reserveCapacity(count)
     for _ in 0..<count {
-      let tensor = try tensor(alignment: alignment, &cursor)
-      guard seen.insert(tensor.info.name).inserted else {
+      let tensor = try tensor(alignment: alignment, &shapes, &cursor)
+      let name = tensor.info.name
+      let hash = NameTable.hash(name.utf8)
+      guard names.position(hash, where: { tensors[$0].info.name == name }) == nil else {
         throw StorageError(
           .malformed(rule: "gguf G-12", expected: "each name once", found: "the name again"),
-          file: cursor.path, tensor: tensor.info.name, offset: tensor.headerOffset)
+          file: cursor.path, tensor: name, offset: tensor.headerOffset)
       }
+      names.add(hash, at: tensors.count)
       tensors.append(tensor)
     }
     return tensors
   }
 
   private static func tensor(
-    alignment: Int, _ cursor: inout GGUFCursor
+    alignment: Int, _ shapes: inout GGUFShapes, _ cursor: inout GGUFCursor
   ) throws(StorageError) -> GGUFDeclaredTensor {
     let start = cursor.offset
-    let text = try cursor.string("tensor name", "gguf G-11", atMost: GGUFLimits.nameBytes)
-    let name = TensorName(text)
+    let text = try cursor.text("tensor name", "gguf G-11", atMost: GGUFLimits.nameBytes)
+    let name = TensorName(utf8: text)
     guard !text.isEmpty else {
       throw StorageError(
         .malformed(rule: "gguf G-11", expected: "a tensor name", found: "an empty one"),
         file: cursor.path, offset: start)
     }
-    let shape = try shape(of: name, &cursor)
+    let shape = try shape(of: name, &shapes, &cursor)
     let typeStart = cursor.offset
     let type = try cursor.integer(UInt32.self, "tensor type (gguf G-15)")
-    guard let dtype = GGUFType.readable[type] else {
+    guard let dtype = GGUFType.dtype(of: type) else {
       throw StorageError(
         .unsupported(feature: "tensor type (gguf G-15)", found: GGUFType.name(type)),
         file: cursor.path,
@@ -73,7 +77,7 @@ extension GGUFFile {
 
   /// The extents, turned around: GGUF names the innermost first.
   private static func shape(
-    of name: TensorName, _ cursor: inout GGUFCursor
+    of name: TensorName, _ shapes: inout GGUFShapes, _ cursor: inout GGUFCursor
   ) throws(StorageError) -> Shape {
     let start = cursor.offset
     let rank = try cursor.integer(UInt32.self, "number of dimensions (gguf G-13)")
@@ -82,8 +86,8 @@ extension GGUFFile {
         .malformed(rule: "gguf G-13", expected: "at most 4 dimensions", found: String(rank)),
         file: cursor.path, tensor: name, offset: start)
     }
-    var extents: [Int] = []
-    for _ in 0..<rank {
+    var extents = SIMD4<Int>.zero
+    for axis in 0..<Int(rank) {
       let extentStart = cursor.offset
       let declared = try cursor.integer(UInt64.self, "extent (gguf G-14)")
       guard let extent = Int(exactly: declared) else {
@@ -91,10 +95,10 @@ extension GGUFFile {
           .malformed(rule: "gguf G-14", expected: "an extent below 2^63", found: String(declared)),
           file: cursor.path, tensor: name, offset: extentStart)
       }
-      extents.append(extent)
+      extents[Int(rank) - 1 - axis] = extent
     }
     do {
-      return try Shape(extents.reversed())
+      return try shapes.shape(extents, rank: Int(rank))
     } catch {
       throw StorageError(
         .overflow(part: "tensor (gguf G-14)"), file: cursor.path, tensor: name, offset: start)
@@ -106,6 +110,8 @@ extension GGUFFile {
     _ tensors: [GGUFDeclaredTensor], dataAt dataStart: Int, in file: InputFile
   ) throws(StorageError) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
+    ranges.reserveCapacity(tensors.count)
+    var (covered, isInOrder) = (0, true)
     for tensor in tensors {
       let (start, startOverflow) = dataStart.addingReportingOverflow(tensor.dataOffset)
       let (end, endOverflow) = start.addingReportingOverflow(tensor.info.byteCount)
@@ -122,8 +128,15 @@ extension GGUFFile {
             foundBytes: max(0, file.byteCount - start)),
           file: file.path, tensor: tensor.info.name, offset: start)
       }
-      ranges.append(start..<end)
+      // Where an empty tensor lies doesn't matter, but that it lies in the file.
+      let range = end > file.byteCount ? file.byteCount..<file.byteCount : start..<end
+      ranges.append(range)
+      guard !range.isEmpty else { continue }
+      isInOrder = isInOrder && start >= covered
+      covered = end
     }
+    // Each begins where the one before ended or later, as files are written.
+    guard !isInOrder else { return ranges }
     let order = ranges.indices.filter { !ranges[$0].isEmpty }
       .sorted { ranges[$0].lowerBound < ranges[$1].lowerBound }
     for (left, right) in zip(order, order.dropFirst())
@@ -135,5 +148,28 @@ extension GGUFFile {
         file: file.path, tensor: tensors[right].info.name, offset: ranges[right].lowerBound)
     }
     return ranges
+  }
+}
+
+/// The shapes met last, so that the many tensors of one shape share its extents.
+struct GGUFShapes {
+  private var known: [(extents: SIMD4<Int>, shape: Shape)] = []
+  private var oldest = 0
+
+  private static let capacity = 8
+
+  /// The shape of the first `rank` extents; the others are zero.
+  mutating func shape(_ extents: SIMD4<Int>, rank: Int) throws(ShapeError) -> Shape {
+    for entry in known where entry.extents == extents && entry.shape.rank == rank {
+      return entry.shape
+    }
+    let shape = try Shape((0..<rank).map { extents[$0] })
+    if known.count < Self.capacity {
+      known.append((extents, shape))
+    } else {
+      known[oldest] = (extents, shape)
+      oldest = (oldest + 1) % Self.capacity
+    }
+    return shape
   }
 }

@@ -16,6 +16,8 @@ package struct GGUFFile: Sendable {
   package let tensors: [TensorInfo]
   /// Where each tensor's bytes lie.
   package let ranges: [Range<Int>]
+  /// Finds the entries by their keys.
+  private let keys: NameTable
 
   /// Reads a header that begins at a byte of the file.
   package init(_ file: InputFile, at base: Int = 0) throws(StorageError) {
@@ -30,7 +32,7 @@ package struct GGUFFile: Sendable {
       of: "tensors (gguf G-3)", atMost: GGUFLimits.tensors, minimum: 25)
     let keyCount = try cursor.count(
       of: "metadata keys (gguf G-4)", atMost: GGUFLimits.metadataKeys, minimum: 14)
-    (entries, alignment) = try Self.metadata(keyCount, &cursor)
+    (entries, keys, alignment) = try Self.metadata(keyCount, &cursor)
     let declared = try Self.tensors(tensorCount, alignment: alignment, &cursor)
     let header = cursor.offset - base
     let padding = (alignment - header % alignment) % alignment
@@ -40,7 +42,11 @@ package struct GGUFFile: Sendable {
   }
 
   /// The value of a key.
-  package func value(of key: String) -> GGUFValue? { entries.first { $0.key == key }?.value }
+  package func value(of key: String) -> GGUFValue? {
+    keys.position(NameTable.hash(Array(key.utf8))) {
+      entries[$0].key.utf8.elementsEqual(key.utf8)
+    }.map { entries[$0].value }
+  }
 }
 
 // MARK: - The parts of a header
@@ -79,27 +85,30 @@ extension GGUFFile {
 
   private static func metadata(
     _ count: Int, _ cursor: inout GGUFCursor
-  ) throws(StorageError) -> ([(key: String, value: GGUFValue)], alignment: Int) {
+  ) throws(StorageError) -> ([(key: String, value: GGUFValue)], keys: NameTable, alignment: Int) {
     var entries: [(key: String, value: GGUFValue)] = []
-    var seen: Set<[UInt8]> = []
+    var keys = NameTable(reserving: count)
     var alignment = 32
     entries.reserveCapacity(count)
     let headerStart = cursor.offset
     for _ in 0..<count {
       let start = cursor.offset
-      let key = try cursor.string("key", "gguf G-5", atMost: GGUFLimits.keyBytes)
-      guard !key.isEmpty, !key.utf8.contains(0) else {
+      let text = try cursor.text("key", "gguf G-5", atMost: GGUFLimits.keyBytes)
+      let key = String(decoding: text, as: UTF8.self)
+      guard !text.isEmpty, !text.contains(0) else {
         throw StorageError(
           .malformed(
             rule: "gguf G-5", expected: "a key without NUL",
-            found: key.isEmpty ? "an empty key" : "\"\(key)\""),
+            found: text.isEmpty ? "an empty key" : "\"\(key)\""),
           file: cursor.path, offset: start)
       }
-      guard seen.insert(Array(key.utf8)).inserted else {
+      let hash = NameTable.hash(text)
+      guard keys.position(hash, where: { entries[$0].key.utf8.elementsEqual(text) }) == nil else {
         throw StorageError(
           .malformed(rule: "gguf G-6", expected: "each key once", found: "\"\(key)\" again"),
           file: cursor.path, offset: start)
       }
+      keys.add(hash, at: entries.count)
       let valueStart = cursor.offset
       let value = try value(of: key, &cursor)
       if key == "general.alignment" {
@@ -122,7 +131,7 @@ extension GGUFFile {
       }
       entries.append((key, value))
     }
-    return (entries, alignment)
+    return (entries, keys, alignment)
   }
 
   private static func value(
@@ -165,6 +174,7 @@ extension GGUFFile {
     }
     let count = try cursor.count(
       of: "array elements (gguf G-9)", atMost: GGUFLimits.arrayElements, minimum: widths[Int(type)])
+    if widths[Int(type)] < 4, type != 7 { try cursor.addNarrow(count) }
     switch type {
     case 0: return .unsigned(try integers(UInt8.self, count, &cursor).map(UInt64.init), bits: 8)
     case 1:
@@ -202,7 +212,7 @@ extension GGUFFile {
     }
   }
 
-  private static func integers<T: FixedWidthInteger & UnsignedInteger>(
+  private static func integers<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
     _ type: T.Type, _ count: Int, _ cursor: inout GGUFCursor
   ) throws(StorageError) -> [T] {
     var elements: [T] = []

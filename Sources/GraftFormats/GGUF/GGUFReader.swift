@@ -12,9 +12,10 @@ public struct GGUFReader: CheckpointReader {
   /// The tensors of all files, in order.
   public let tensors: [TensorInfo]
   /// The keys and values of the first file.
-  public let entries: [(key: String, value: GGUFValue)]
-  private let positions: [String: Int]
-  private let extents: [FileExtent]
+  public var entries: [(key: String, value: GGUFValue)] { files[0].entries }
+  private let files: [GGUFFile]
+  /// For each file the number of tensors up to its end.
+  private let ends: [Int]
 
   /// Opens a file; of a split checkpoint any of its files, which opens all.
   ///
@@ -22,19 +23,16 @@ public struct GGUFReader: CheckpointReader {
   /// - Throws: ``StorageError`` naming the rule of `Formats/gguf/SPEC.md` and the byte.
   public init(path: String, at base: Int = 0) throws(StorageError) {
     let opened = try GGUFFile(try InputFile(path: path), at: base)
-    let files = base == 0 ? try GGUFSplit.complete(opened) : [opened]
+    files = base == 0 ? try GGUFSplit.complete(opened) : [opened]
     self.path = path
-    tensors = files.flatMap(\.tensors)
-    extents = files.flatMap { file in
-      file.ranges.map { FileExtent(file: file.file, range: $0) }
-    }
-    entries = files[0].entries
-    positions = Dictionary(
-      entries.enumerated().map { ($1.key, $0) }, uniquingKeysWith: { first, _ in first })
+    tensors = files.count == 1 ? files[0].tensors : files.flatMap(\.tensors)
+    var ends: [Int] = []
+    for file in files { ends.append((ends.last ?? 0) + file.tensors.count) }
+    self.ends = ends
   }
 
   /// The value of a key.
-  public subscript(_ key: String) -> GGUFValue? { positions[key].map { entries[$0].value } }
+  public subscript(_ key: String) -> GGUFValue? { files[0].value(of: key) }
 
   /// The keys and values as text; long arrays are cut short.
   public var metadata: [MetadataEntry] {
@@ -45,7 +43,7 @@ public struct GGUFReader: CheckpointReader {
   public func read(_ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan)
     throws(StorageError)
   {
-    let extent = extents[tensor]
+    let extent = place(of: tensor)
     precondition(
       byteOffset >= 0 && byteOffset + buffer.byteCount <= extent.range.count,
       "a read lies inside its tensor")
@@ -59,5 +57,12 @@ public struct GGUFReader: CheckpointReader {
   }
 
   /// Where a tensor's bytes lie.
-  public func extent(of tensor: Int) -> FileExtent? { extents[tensor] }
+  public func extent(of tensor: Int) -> FileExtent? { place(of: tensor) }
+
+  private func place(of tensor: Int) -> FileExtent {
+    let number = ends.firstIndex { tensor < $0 } ?? 0
+    let file = files[number]
+    let first = number == 0 ? 0 : ends[number - 1]
+    return FileExtent(file: file.file, range: file.ranges[tensor - first])
+  }
 }

@@ -24,9 +24,9 @@ public struct NumPyReader: StoredArrayReader {
       try self.init(ZipArchive(file, limits: limits), limits: limits)
       return
     }
+    var headers = NumPyHeaders(file)
     let placement = try Self.placement(
-      named: Self.soleName, in: .file(file, 0..<file.byteCount), of: file.path, base: 0,
-      limits: limits)
+      named: Self.soleName, in: .file(file, 0..<file.byteCount), &headers, base: 0, limits: limits)
     self.init(file, StoredArrays([placement]), metadata: [])
   }
 
@@ -41,6 +41,7 @@ public struct NumPyReader: StoredArrayReader {
     var placements: [StoredArrays.Placement] = []
     var members: [ZipMember] = []
     var others: [MetadataEntry] = []
+    var headers = NumPyHeaders(archive.file)
     for member in archive.members {
       guard member.name.hasSuffix(".npy") else {
         others.append(
@@ -51,7 +52,7 @@ public struct NumPyReader: StoredArrayReader {
       do {
         placements.append(
           try Self.placement(
-            named: name, in: ElementBytes(member, in: archive), of: archive.file.path,
+            named: name, in: ElementBytes(member, in: archive), &headers,
             base: member.isDeflated ? nil : member.stored.lowerBound, limits: limits))
       } catch {
         var named = error
@@ -72,20 +73,11 @@ public struct NumPyReader: StoredArrayReader {
   }
 
   private static func placement(
-    named name: TensorName, in bytes: ElementBytes, of file: String, base: Int?,
+    named name: TensorName, in bytes: ElementBytes, _ headers: inout NumPyHeaders, base: Int?,
     limits: FormatLimits
   ) throws(StorageError) -> StoredArrays.Placement {
-    func read(_ count: Int) throws(StorageError) -> [UInt8] {
-      var array = [UInt8](repeating: 0, count: count)
-      try array.withMutableRawBytes { (whole: inout MutableRawSpan) throws(StorageError) in
-        try bytes.read(at: 0, into: &whole)
-      }
-      return array
-    }
-    let start = try read(min(bytes.byteCount, NumPyHeader.preambleByteCount))
-    let headerByteCount = try NumPyHeader.byteCount(
-      start, of: bytes.byteCount, file: file, base: base, limits: limits)
-    let header = try NumPyHeader(read(headerByteCount), file: file, base: base)
+    let file = headers.path
+    let header = try headers.header(of: bytes, base: base, limits: limits)
     if case .deflated(let member, _) = bytes { member.release() }
     let info = try info(header, named: name, file: file, base: base)
     let found = bytes.byteCount - header.byteCount

@@ -19,7 +19,8 @@ extension PickleMachine {
         .refused(policy: "an object of a class made anew (pytorch P-10)", found: "\(global)"),
         remedy: PickleMachine.remedy)
     }
-    let arguments = Array(values)
+    // No call takes more than eight: a tuple of a million, given to a million calls, isn't copied for each.
+    let arguments = Array(values.prefix(9))
     switch global {
     case .orderedDictionary: return try ordered(arguments)
     case .rebuildTensor: return try tensor(arguments, count: 4...4)
@@ -180,8 +181,12 @@ extension PickleMachine {
         .refused(policy: "a state of something other than a tensor (pytorch P-11)", found: "BUILD"),
         remedy: PickleMachine.remedy)
     }
+    // One dictionary may be the state of many values.
+    try spend(dictionaries[Int(place)].entries.count)
     for entry in dictionaries[Int(place)].entries {
-      guard case .text(let key) = entry.key, !text(key).hasPrefix("__") else {
+      guard case .text(let key) = entry.key,
+        !cursor.bytes[key.range].starts(with: "__".utf8)
+      else {
         throw failure(
           .refused(
             policy: "an attribute that isn't a plain name (pytorch P-11)",

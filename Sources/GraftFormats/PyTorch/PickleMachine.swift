@@ -218,7 +218,7 @@ struct PickleMachine {
     return value
   }
 
-  private mutating func spend(_ count: Int) throws(StorageError) {
+  mutating func spend(_ count: Int) throws(StorageError) {
     allowance -= count
     guard allowance >= 0 else {
       let maximum = limits.pickleValues + cursor.bytes.count / 6

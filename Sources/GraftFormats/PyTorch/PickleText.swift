@@ -7,10 +7,16 @@ struct PickleText {
   private let machine: PickleMachine
   private let limit: Int
   private var isFull = false
+  /// The containers that are being spelled, also those of which this is a key.
+  private var depth: Int
 
-  init(_ machine: PickleMachine, limit: Int) {
+  /// Containers deeper than this are left away: keys may hold dictionaries with such keys, and each has room of its own.
+  private static let maximumDepth = 65
+
+  init(_ machine: PickleMachine, limit: Int, depth: Int = 0) {
     self.machine = machine
     self.limit = limit
+    self.depth = depth
   }
 
   /// Adds a value; text at the top stands without quotes.
@@ -34,6 +40,9 @@ struct PickleText {
 
   private mutating func appendQuoted(_ value: PickleValue) {
     guard !isFull else { return }
+    guard depth < Self.maximumDepth else { return write("\"…\"") }
+    depth += 1
+    defer { depth -= 1 }
     switch value {
     case .none: write("null")
     case .boolean(let flag): write(flag ? "true" : "false")
@@ -70,7 +79,7 @@ struct PickleText {
 
   private mutating func appendKey(_ key: PickleValue) {
     if case .text = key { return appendQuoted(key) }
-    var inner = PickleText(machine, limit: 64)
+    var inner = PickleText(machine, limit: 64, depth: depth)
     inner.append(key)
     var quoted = ""
     JSONValue.quote(inner.result, to: &quoted)

@@ -62,6 +62,8 @@ struct PickleTree {
     case .other(let place) where machine.words[Int(place)].contains("tensor"):
       unreadable.append(UnreadableTensor(name: try leaf(path), kind: machine.words[Int(place)]))
     case .dictionary, .list, .tuple:
+      // A container that was met before, where less was around it, isn't asked again.
+      try checkDepth(depth)
       guard try holdsTensors(value, depth: depth) else { return try addText(value, at: path) }
       if case .dictionary(let place) = value {
         for entry in machine.dictionaries[Int(place)].entries {
@@ -129,12 +131,7 @@ struct PickleTree {
       }
     }
     if let known = holdings[container] { return known }
-    guard depth < limits.pickleDepth else {
-      throw failure(
-        .limitExceeded(
-          limit: "levels of a pickle (pytorch P-16)", maximum: limits.pickleDepth,
-          found: "another one"))
-    }
+    try checkDepth(depth)
     var result = false
     if case .dictionary(let place) = container {
       for entry in machine.dictionaries[Int(place)].entries
@@ -145,6 +142,15 @@ struct PickleTree {
     }
     holdings[container] = result
     return result
+  }
+
+  private func checkDepth(_ depth: Int) throws(StorageError) {
+    guard depth < limits.pickleDepth else {
+      throw failure(
+        .limitExceeded(
+          limit: "levels of a pickle (pytorch P-16)", maximum: limits.pickleDepth,
+          found: "another one"))
+    }
   }
 
   private func failure(_ reason: StorageError.Reason, _ name: TensorName? = nil) -> StorageError {

@@ -32,9 +32,18 @@ struct PyTorchArchive {
     }
     try Self.checkVersion(archive, folder)
     let isBigEndian = try Self.isBigEndian(archive, folder)
+    // What a pickle takes grows with its bytes, and those of a deflated one may be a thousand times the archive's.
     let limit =
       pickle.isDeflated
-      ? min(limits.pickleBytes, limits.inflatedBytes) : limits.pickleBytes
+      ? min(limits.pickleBytes, limits.inflatedBytes, 2 << 20 + 16 * pickle.stored.count)
+      : limits.pickleBytes
+    guard pickle.byteCount <= limit else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "bytes of this pickle (pytorch P-16)", maximum: limit,
+          found: "\(pickle.byteCount)"),
+        file: file, offset: pickle.stored.lowerBound)
+    }
     var machine = PickleMachine(
       try archive.contents(of: pickle, atMost: limit), file: file,
       base: pickle.isDeflated ? nil : pickle.stored.lowerBound, limits: limits)

@@ -112,7 +112,9 @@ struct PyTorchTensors {
     if dtype == .f4 {
       // A byte holds two values, which lie along the last dimension.
       guard let last = extents.popLast(), view.isContiguous else { return nil }
-      extents.append(last * 2)
+      let (values, overflow) = last.multipliedReportingOverflow(by: 2)
+      guard !overflow else { throw failure(.overflow(part: "tensor (pytorch P-15)")) }
+      extents.append(values)
     }
     let info: TensorInfo
     do throws(ShapeError) {

@@ -67,7 +67,9 @@ struct PyTorchStack {
       throw malformed("facts about the machine", "something else")
     }
     for entry in machine.dictionaries[Int(place)].entries {
-      guard case .text(let key) = entry.key, machine.text(key) == "little_endian" else { continue }
+      guard case .text(let key) = entry.key,
+        bytes[key.range].elementsEqual("little_endian".utf8)
+      else { continue }
       guard case .boolean(true) = entry.value else {
         throw StorageError(
           .unsupported(feature: "byte order (pytorch P-18)", found: "big-endian"), file: file.path,

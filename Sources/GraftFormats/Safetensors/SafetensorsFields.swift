@@ -21,6 +21,8 @@ struct SafetensorsFields {
   init(_ scanner: inout JSONScanner) throws(StorageError) {
     let start = try scanner.next()
     guard start.kind == .objectStart else {
+      // A value that isn't JSON is told as that first.
+      try scanner.skip(start)
       throw scanner.violation("S-6", "a tensor's fields", at: start.range.lowerBound)
     }
     var dtype: DType?

@@ -22,7 +22,7 @@ struct SafetensorsHeader {
 
   private let limits: FormatLimits
   /// The names so far, once they no longer rise.
-  private var names: Set<TensorName>?
+  private var names: NameTable?
 
   /// The header's JSON text.
   static func bytes(
@@ -117,11 +117,16 @@ struct SafetensorsHeader {
   private mutating func isNew(_ name: TensorName) -> Bool {
     if names == nil {
       guard let last = entries.last?.info.name, !(last < name) else { return true }
-      var table = Set<TensorName>(minimumCapacity: entries.capacity)
-      for entry in entries { table.insert(entry.info.name) }
+      var table = NameTable(reserving: entries.capacity)
+      for (position, entry) in entries.enumerated() {
+        table.add(NameTable.hash(entry.info.name.utf8), at: position)
+      }
       names = table
     }
-    return names?.contains(name) == false
+    let known = names?.position(NameTable.hash(name.utf8)) {
+      entries[$0].info.name == name
+    }
+    return known == nil
   }
 
   private mutating func readMetadata(_ scanner: inout JSONScanner) throws(StorageError) {
@@ -131,18 +136,26 @@ struct SafetensorsHeader {
     guard start.kind == .objectStart else {
       throw scanner.violation("S-5", "metadata of strings", at: start.range.lowerBound)
     }
-    var keys = Set<TensorName>()
+    var again = scanner
+    let count = try Self.countMetadata(&scanner)
+    metadata.reserveCapacity(count)
+    for _ in 0..<count {
+      let (key, value) = (try again.next(), try again.next())
+      metadata.append(MetadataEntry(key: again.text(of: key), value: again.text(of: value)))
+    }
+  }
+
+  /// Checks the entries of `__metadata__` up to their end, and counts them, so that their texts take no more memory than they need.
+  private static func countMetadata(_ scanner: inout JSONScanner) throws(StorageError) -> Int {
+    var keys = JSONKeySet()
     while true {
       let key = try scanner.next()
-      guard key.kind == .key else { return }
-      guard keys.insert(TensorName(utf8: scanner.contents(of: key))).inserted else {
-        throw scanner.repeated(key)
-      }
+      guard key.kind == .key else { return keys.count }
+      guard keys.insert(key, of: scanner) else { throw scanner.repeated(key) }
       let value = try scanner.next()
       guard value.kind == .string else {
         throw scanner.violation("S-5", "metadata of strings", at: value.range.lowerBound)
       }
-      metadata.append(MetadataEntry(key: scanner.text(of: key), value: scanner.text(of: value)))
     }
   }
 
@@ -169,8 +182,8 @@ struct SafetensorsHeader {
           found: "[\(fields.begin), \(fields.end)]"),
         file: scanner.file, offset: scanner.base + position)
     }
+    names?.add(NameTable.hash(name.utf8), at: entries.count)
     entries.append(Entry(info: info, begin: fields.begin, position: scanner.base + position))
-    names?.insert(name)
   }
 
   /// The entries in the order of their bytes, known to cover a data buffer without hole or overlap.

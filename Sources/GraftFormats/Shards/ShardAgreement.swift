@@ -31,15 +31,25 @@ struct ShardAgreement {
   }
 
   private func checkTensors() throws(StorageError) {
-    var homes: [TensorName: Int] = [:]
-    homes.reserveCapacity(index.placements.count)
-    for placement in index.placements { homes[placement.tensor] = placement.shard }
+    let placements = index.placements
+    var table = NameTable(reserving: placements.count)
+    for (position, placement) in placements.enumerated() {
+      table.add(NameTable.hash(placement.tensor.utf8), at: position)
+    }
+    var isThere = [Bool](repeating: false, count: placements.count)
     var surplus: [TensorName] = []
     for (shard, reader) in shards.enumerated() {
-      for tensor in reader.tensors where homes[tensor.name] != shard { surplus.append(tensor.name) }
-      for tensor in reader.tensors where homes[tensor.name] == shard { homes[tensor.name] = nil }
+      for tensor in reader.tensors {
+        let hash = NameTable.hash(tensor.name.utf8)
+        let place = table.position(hash) { placements[$0].tensor == tensor.name }
+        if let place, placements[place].shard == shard {
+          isThere[place] = true
+        } else {
+          surplus.append(tensor.name)
+        }
+      }
     }
-    let missing = index.placements.map(\.tensor).filter { homes[$0] != nil }
+    let missing = placements.indices.filter { !isThere[$0] }.map { placements[$0].tensor }
     guard missing.isEmpty else {
       throw mismatch(
         "the index (shard-index I-8)", "in their shards: \(list(missing))", "no such tensors",

@@ -84,7 +84,7 @@ public struct ShardIndex: Sendable, Equatable {
       if let position = parser.shards[name] { ranks[position] = rank }
     }
     shards = names.map(\.text)
-    placements = parser.placements.map { Placement(tensor: $0.tensor, shard: ranks[$0.shard]) }
+    placements = parser.placements(ranks)
     totalByteCount = parser.totalByteCount
     ties = parser.ties
     holdsPyTorchFiles = parser.holdsPyTorchFiles ?? false

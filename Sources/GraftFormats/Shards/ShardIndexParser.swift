@@ -3,7 +3,9 @@ internal import GraftCore
 /// Reads a shard index token by token: a weight map of a million tensors is no tree.
 struct ShardIndexParser {
   private(set) var shards: [TensorName: Int] = [:]
-  private(set) var placements: [ShardIndex.Placement] = []
+  /// The tensors as they are named, and the shard of each.
+  private var tensors = JSONKeySet()
+  private var homes: [Int32] = []
   private(set) var totalByteCount: Int?
   private(set) var ties: [ShardIndex.Tie] = []
   /// Whether the shards are PyTorch's files; nil before the first.
@@ -16,15 +18,25 @@ struct ShardIndexParser {
     self.limits = limits
   }
 
+  /// The tensors with the places of their shards in a list, which `ranks` gives for the numbers here.
+  func placements(_ ranks: [Int]) -> [ShardIndex.Placement] {
+    homes.indices.map {
+      ShardIndex.Placement(
+        tensor: TensorName(utf8: scanner.contents(of: tensors[$0])), shard: ranks[Int(homes[$0])])
+    }
+  }
+
   mutating func parse() throws(StorageError) {
     let start = try scanner.next()
     guard start.kind == .objectStart else {
       throw violation("I-2", "an object with a weight_map", start)
     }
-    var keys = Set<TensorName>()
+    var keys = JSONKeySet()
+    var hasMap = false
     while let key = try nextKey(&keys) {
       let value = try scanner.next()
       if scanner.matches(key, "weight_map") {
+        hasMap = true
         try readWeightMap(value)
       } else if scanner.matches(key, "metadata"), value.kind == .objectStart {
         try readMetadata()
@@ -32,7 +44,7 @@ struct ShardIndexParser {
         try scanner.skip(value)
       }
     }
-    guard keys.contains("weight_map") else {
+    guard hasMap else {
       throw violation("I-2", "an object with a weight_map", start)
     }
     _ = try scanner.next()
@@ -42,17 +54,25 @@ struct ShardIndexParser {
     guard start.kind == .objectStart else {
       throw violation("I-3", "an object of file names", start)
     }
-    var names = Set<TensorName>()
+    var names = JSONKeySet()
+    var last: (token: JSONToken, shard: Int)?
     while let key = try nextKey(&names) {
       let value = try scanner.next()
       guard value.kind == .string else { throw violation("I-3", "the name of a file", value) }
-      let shard = try shard(named: value)
-      placements.append(
-        ShardIndex.Placement(tensor: TensorName(utf8: scanner.contents(of: key)), shard: shard))
-      guard placements.count <= limits.tensors else {
+      // Most tensors stand in the file of the one before.
+      let home: Int
+      if let last, scanner.haveSameContents(last.token, value) {
+        home = last.shard
+      } else {
+        home = try shard(named: value)
+      }
+      last = (value, home)
+      homes.append(Int32(home))
+      guard homes.count <= limits.tensors else {
         throw limit("tensors", limits.tensors, key)
       }
     }
+    tensors = names
   }
 
   private mutating func shard(named token: JSONToken) throws(StorageError) -> Int {
@@ -82,7 +102,7 @@ struct ShardIndexParser {
   }
 
   private mutating func readMetadata() throws(StorageError) {
-    var keys = Set<TensorName>()
+    var keys = JSONKeySet()
     while let key = try nextKey(&keys) {
       let value = try scanner.next()
       if scanner.matches(key, "ties") {
@@ -106,7 +126,7 @@ struct ShardIndexParser {
     guard start.kind == .objectStart else {
       throw violation("I-10", "an object of tensor names", start)
     }
-    var names = Set<TensorName>()
+    var names = JSONKeySet()
     while let key = try nextKey(&names) {
       let value = try scanner.next()
       guard value.kind == .string else { throw violation("I-10", "the name of a tensor", value) }
@@ -119,12 +139,10 @@ struct ShardIndexParser {
   }
 
   /// The next key of the object being read, known to be new in it; nil at its end.
-  private mutating func nextKey(_ seen: inout Set<TensorName>) throws(StorageError) -> JSONToken? {
+  private mutating func nextKey(_ seen: inout JSONKeySet) throws(StorageError) -> JSONToken? {
     let key = try scanner.next()
     guard key.kind == .key else { return nil }
-    guard seen.insert(TensorName(utf8: scanner.contents(of: key))).inserted else {
-      throw scanner.repeated(key)
-    }
+    guard seen.insert(key, of: scanner) else { throw scanner.repeated(key) }
     return key
   }
 

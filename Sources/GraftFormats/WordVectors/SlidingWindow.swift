@@ -36,7 +36,9 @@ struct SlidingWindow {
     let held = count - position
     if held >= wanted || base + count >= file.byteCount { return held }
     if wanted > bytes.count - Self.padding {
-      bytes += [UInt8](repeating: 0, count: wanted - (bytes.count - Self.padding))
+      // Whoever asks for a byte more each time must not move all for each.
+      let size = min(max(wanted, 2 * (bytes.count - Self.padding)), max(wanted, remaining))
+      bytes += [UInt8](repeating: 0, count: size - (bytes.count - Self.padding))
     }
     try slide(held)
     return count

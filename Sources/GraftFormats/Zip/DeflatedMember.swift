@@ -1,25 +1,28 @@
-internal import GraftCore
+package import GraftCore
 internal import Synchronization
 
 /// A deflated member whose bytes can be read at any offset, at the price of unpacking what lies before.
 ///
 /// The bytes unpacked last stay: readers that go forward, also several side by side, unpack each byte once. Going back
-/// further begins anew.
-final class DeflatedMember: Sendable {
+/// further begins anew. An archive keeps those of few members: ``RecentMembers``.
+package final class DeflatedMember: Sendable {
   let member: ZipMember
   private let file: InputFile
+  private let recent: RecentMembers
   private let state: Mutex<UnpackedBlocks>
 
-  init(_ member: ZipMember, in file: InputFile) {
+  /// Begins nothing yet.
+  package init(_ member: ZipMember, in archive: ZipArchive) {
     self.member = member
-    self.file = file
-    state = Mutex(UnpackedBlocks(member, in: file))
+    file = archive.file
+    recent = archive.recent
+    state = Mutex(UnpackedBlocks(member, in: archive.file))
   }
 
   /// Fills `buffer` with the bytes from `offset` on.
   ///
   /// - Throws: ``StorageError`` where the stream is damaged.
-  func read(at offset: Int, into buffer: inout MutableRawSpan) throws(StorageError) {
+  package func read(at offset: Int, into buffer: inout MutableRawSpan) throws(StorageError) {
     var done = 0
     let wanted = buffer.byteCount
     while done < wanted {
@@ -37,7 +40,31 @@ final class DeflatedMember: Sendable {
 
   private func block(at offset: Int) throws(StorageError) -> UnpackedBlock {
     let found = state.withLock { $0.block(at: offset) }
+    recent.note(self)
     return try found.get()
+  }
+}
+
+/// The members of an archive that were read last; what was unpacked of the others is forgotten, as there may be thousands.
+final class RecentMembers: Sendable {
+  private let members = Mutex<[Reference]>([])
+
+  private struct Reference: Sendable {
+    weak let member: DeflatedMember?
+  }
+
+  /// As many as may be read side by side without beginning anew.
+  private static let capacity = 4
+
+  /// Notes that a member was read.
+  func note(_ member: DeflatedMember) {
+    let oldest = members.withLock { members -> DeflatedMember? in
+      guard members.last?.member !== member else { return nil }
+      members.removeAll { $0.member === member || $0.member == nil }
+      members.append(Reference(member: member))
+      return members.count > Self.capacity ? members.removeFirst().member : nil
+    }
+    oldest?.release()
   }
 }
 

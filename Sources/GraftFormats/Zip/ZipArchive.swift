@@ -8,7 +8,10 @@ package struct ZipArchive: Sendable {
   package let file: InputFile
   /// The files inside, in the order of the central directory; folders are left out.
   package let members: [ZipMember]
-  private let places: [TensorName: Int]
+  /// Finds the members by their names.
+  private let names: NameTable
+  /// The deflated members that bytes are kept of.
+  let recent = RecentMembers()
 
   /// Opens and validates an archive.
   ///
@@ -16,28 +19,41 @@ package struct ZipArchive: Sendable {
   package init(_ file: InputFile, limits: FormatLimits = .standard) throws(StorageError) {
     let end = try ZipEnd(of: file, limits: limits)
     let entries = try ZipEntry.all(of: end, in: file)
-    let order = entries.indices.sorted { entries[$0].headerOffset < entries[$1].headerOffset }
+    let isInOrder = entries.indices.dropFirst().allSatisfy {
+      entries[$0 - 1].headerOffset <= entries[$0].headerOffset
+    }
+    let order =
+      isInOrder
+      ? Array(entries.indices)
+      : entries.indices.sorted { entries[$0].headerOffset < entries[$1].headerOffset }
     guard order.first.map({ entries[$0].headerOffset }) ?? end.directory.lowerBound == 0 else {
       throw StorageError(
         .refused(policy: "bytes before the first member (zip Z-12)", found: "another file's"),
         file: file.path, offset: 0)
     }
     // Reading the headers in the order of the file is what disks like best.
+    var window = FileWindow(file)
     var found = [ZipMember?](repeating: nil, count: entries.count)
     for (rank, place) in order.enumerated() {
       let next =
         rank + 1 < order.count
         ? entries[order[rank + 1]].headerOffset : end.directory.lowerBound
-      found[place] = try ZipMember(entries[place], before: next, in: file)
+      found[place] = try ZipMember(entries[place], before: next, through: &window)
     }
     self.file = file
     members = zip(entries, found).compactMap { $0.isFolder ? nil : $1 }
-    places = Dictionary(
-      uniqueKeysWithValues: members.enumerated().map { ($0.element.name, $0.offset) })
+    var names = NameTable(reserving: members.count)
+    for (position, member) in members.enumerated() {
+      names.add(NameTable.hash(member.name.utf8), at: position)
+    }
+    self.names = names
   }
 
   /// A member by its name.
-  package subscript(_ name: TensorName) -> ZipMember? { places[name].map { members[$0] } }
+  package subscript(_ name: TensorName) -> ZipMember? {
+    names.position(NameTable.hash(name.utf8)) { members[$0].name == name }
+      .map { members[$0] }
+  }
 
   /// What a member holds, its checksum compared.
   ///
@@ -72,6 +88,22 @@ package struct ZipArchive: Sendable {
   ///
   /// - Throws: ``StorageError`` where the bytes aren't those that were packed.
   package func check(_ member: ZipMember) throws(StorageError) {
+    try read(member) { _, _ in }
+  }
+
+  /// Writes what a member holds to a file, by tiles, and compares its checksum.
+  ///
+  /// - Throws: ``StorageError`` where the bytes aren't those that were packed, or can't be written.
+  package func unpack(_ member: ZipMember, to output: OutputFile) throws(StorageError) {
+    try output.reserve(byteCount: member.byteCount)
+    try read(member) { (bytes: RawSpan, offset: Int) throws(StorageError) in
+      try output.write(bytes, at: offset)
+    }
+  }
+
+  private func read(
+    _ member: ZipMember, _ visit: (RawSpan, Int) throws(StorageError) -> Void
+  ) throws(StorageError) {
     let inflation = member.isDeflated ? try Inflation(member, in: file) : nil
     var checksum = Checksum()
     var tile = try Memory(byteCount: min(Self.tileByteCount, member.byteCount))
@@ -87,6 +119,7 @@ package struct ZipArchive: Sendable {
         }
       }
       checksum.combine(tile.bytes)
+      try visit(tile.bytes, start)
     }
     try inflation?.checkEnd()
     try member.compare(checksum, in: file)

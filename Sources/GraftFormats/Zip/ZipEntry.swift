@@ -40,16 +40,18 @@ struct ZipEntry {
     }
     let bytes = try file.bytes(at: end.directory.lowerBound, count: end.directory.count)
     var entries: [ZipEntry] = []
-    var names = Set<TensorName>(minimumCapacity: end.memberCount)
+    var names = NameTable(reserving: end.memberCount)
     entries.reserveCapacity(end.memberCount)
     var rest = bytes[...]
     for _ in 0..<end.memberCount {
       let (entry, length) = try ZipEntry.parsed(rest, at: end.directory.lowerBound, end, file)
-      guard names.insert(entry.name).inserted else {
+      let hash = NameTable.hash(entry.name.utf8)
+      guard names.position(hash, where: { entries[$0].name == entry.name }) == nil else {
         throw StorageError(
           .malformed(rule: "zip Z-9", expected: "each name once", found: "\(entry.name) again"),
           file: file.path, offset: entry.position)
       }
+      names.add(hash, at: entries.count)
       entries.append(entry)
       rest = rest.dropFirst(length)
     }
@@ -134,6 +136,7 @@ struct ZipEntry {
   private static func checkName(
     _ name: ArraySlice<UInt8>, _ file: InputFile, _ position: Int
   ) throws(StorageError) {
+    guard !isPlainPart(name) else { return }
     guard let text = String(validating: name, as: UTF8.self) else {
       throw StorageError(
         .malformed(rule: "zip Z-8", expected: "a name in UTF-8", found: "other bytes"),
@@ -149,6 +152,14 @@ struct ZipEntry {
       throw StorageError(
         .refused(policy: "a member's name that leads elsewhere (zip Z-8)", found: "'\(text)'"),
         file: file.path, offset: position)
+    }
+  }
+
+  /// Whether a name is one part of usual characters, as almost all are, which needs no closer look.
+  private static func isPlainPart(_ name: ArraySlice<UInt8>) -> Bool {
+    guard let first = name.first, first != UInt8(ascii: ".") else { return false }
+    return name.allSatisfy {
+      $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\")
     }
   }
 

@@ -19,7 +19,10 @@ package struct ZipMember: Sendable {
   ///
   /// - Parameter end: Where the next member, or the central directory, begins.
   /// - Throws: ``StorageError`` with the broken rule of `Formats/zip/SPEC.md`.
-  init(_ entry: ZipEntry, before end: Int, in file: InputFile) throws(StorageError) {
+  init(
+    _ entry: ZipEntry, before end: Int, through window: inout FileWindow
+  ) throws(StorageError) {
+    let file = window.file
     func malformed(_ rule: String, _ expected: String, _ found: String, at offset: Int)
       -> StorageError
     {
@@ -32,7 +35,7 @@ package struct ZipMember: Sendable {
       throw malformed(
         "Z-12", "\(entry.name) before the next member", "another one inside it", at: start)
     }
-    let header = try file.bytes(
+    let header = try window.bytes(
       at: start, count: min(end - start, Self.headerBytes + entry.name.utf8.count + 128))
     let fields = ZipFields(header)
     guard fields.u32(at: 0) == ZipSignature.local else {
@@ -46,7 +49,7 @@ package struct ZipMember: Sendable {
         "Z-12", "the bytes of \(entry.name) before byte \(end)", "\(entry.storedByteCount) bytes",
         at: start)
     }
-    let whole = header.count >= length ? header : try file.bytes(at: start, count: length)
+    let whole = header.count >= length ? header : try window.bytes(at: start, count: length)
     guard whole[Self.headerBytes..<Self.headerBytes + nameLength].elementsEqual(entry.name.utf8)
     else {
       let other = TensorName(utf8: whole[Self.headerBytes..<Self.headerBytes + nameLength])
@@ -69,7 +72,7 @@ package struct ZipMember: Sendable {
     }
     if entry.hasDescriptor {
       let room = min(end - dataEnd, 24)
-      guard Self.isDescriptor(try file.bytes(at: dataEnd, count: room), of: entry) else {
+      guard Self.isDescriptor(try window.bytes(at: dataEnd, count: room), of: entry) else {
         throw malformed(
           "Z-13", "the checksum and sizes of \(entry.name) behind its data", "others", at: dataEnd)
       }

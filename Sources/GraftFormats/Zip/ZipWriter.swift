@@ -79,7 +79,7 @@ package final class ZipWriter: Sendable {
   }
 
   /// Writes an array into a member.
-  func write(_ bytes: [UInt8], of member: Int, at byteOffset: Int) throws(StorageError) {
+  package func write(_ bytes: [UInt8], of member: Int, at byteOffset: Int) throws(StorageError) {
     try bytes.withRawBytes { bytes throws(StorageError) in
       try write(bytes, of: member, at: byteOffset)
     }

@@ -20,6 +20,9 @@ package struct Fusion: Sendable {
   package private(set) var inlined: [Bool]
   /// Whether nodes and steps may join at all.
   package let fuses: Bool
+  /// The last search of ``leadsBack(from:to:_:)`` that came to each node, counted from 1.
+  private var seenBy: [Int]
+  private var searchCount = 0
 
   /// The largest number of nodes in a group: registers of a tile program are cache.
   static let maximumNodes = 96
@@ -32,6 +35,7 @@ package struct Fusion: Sendable {
   /// the kernel, so that the copies of one value under several masks don't wait for their kernels together.
   package init(_ graph: Graph, live: [Bool], outputs: Set<Value>, fuses: Bool) {
     self.fuses = fuses
+    seenBy = [Int](repeating: 0, count: graph.nodes.count)
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     inlined = graph.inlinedNodes(live: live, outputs: outputs)
     let standsAlone = graph.maskedForKernels(live: live, inlined)
@@ -76,7 +80,7 @@ package struct Fusion: Sendable {
   }
 
   /// The iteration space of two groups together; nil when they can't be one.
-  private func mergedSpace(_ a: Int, _ b: Int, _ graph: Graph) -> IterationSpace? {
+  private mutating func mergedSpace(_ a: Int, _ b: Int, _ graph: Graph) -> IterationSpace? {
     let (one, other) = (groups[a], groups[b])
     guard graph.nodes[one.nodes[0]].phase == graph.nodes[other.nodes[0]].phase,
       one.nodes.count + other.nodes.count <= Self.maximumNodes,
@@ -132,34 +136,48 @@ package struct Fusion: Sendable {
   /// Whether a path goes from one group through other steps to another group.
   ///
   /// Phases are stretches of the graph's order, so that a path between two groups of a phase stays in it.
-  private func leadsBack(from source: Int, to target: Int, _ graph: Graph) -> Bool {
+  private mutating func leadsBack(from source: Int, to target: Int, _ graph: Graph) -> Bool {
     let phase = graph.nodes[groups[source].nodes[0]].phase
-    var seen: Set<Int> = []
+    searchCount += 1
     var stack: [Int] = []
-    /// Steps that an input comes from: what views and inlined casts stand for.
-    func visit(_ input: Value) {
-      var base = graph.base(of: input)
-      while inlined[base.node] { base = graph.base(of: graph.nodes[base.node].inputs[0]) }
-      guard graph.nodes[base.node].phase == phase, seen.insert(base.node).inserted else { return }
-      stack.append(base.node)
-    }
     // Direct edges are no obstacle: they become registers.
     for member in groups[target].nodes {
       for input in graph.nodes[member].inputs
       where groupOfMaker(of: input, graph).map({ $0 != source && $0 != target }) ?? true {
-        visit(input)
+        visit(input, in: phase, graph, &stack)
       }
     }
     while let node = stack.popLast() {
       let group = groupOfNode[node]
       if group == source { return true }
-      let members = group.map { groups[$0].nodes } ?? [node]
-      if let first = members.first, group != nil, first != node, !seen.insert(first).inserted {
+      guard let group else {
+        for input in graph.nodes[node].inputs { visit(input, in: phase, graph, &stack) }
         continue
       }
-      for member in members { for input in graph.nodes[member].inputs { visit(input) } }
+      let members = groups[group].nodes
+      if let first = members.first, first != node, !isNew(first) { continue }
+      for member in members {
+        for input in graph.nodes[member].inputs { visit(input, in: phase, graph, &stack) }
+      }
     }
     return false
+  }
+
+  /// Goes on a search with the step that an input comes from: what views and inlined casts stand for.
+  private mutating func visit(
+    _ input: Value, in phase: Int, _ graph: Graph, _ stack: inout [Int]
+  ) {
+    var base = graph.base(of: input)
+    while inlined[base.node] { base = graph.base(of: graph.nodes[base.node].inputs[0]) }
+    guard graph.nodes[base.node].phase == phase, isNew(base.node) else { return }
+    stack.append(base.node)
+  }
+
+  /// Whether the search hasn't come to a node before.
+  private mutating func isNew(_ node: Int) -> Bool {
+    guard seenBy[node] != searchCount else { return false }
+    seenBy[node] = searchCount
+    return true
   }
 }
 

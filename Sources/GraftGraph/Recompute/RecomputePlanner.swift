@@ -14,7 +14,12 @@ package struct RecomputePlanner {
   private let capacities: [Int]
   private let unit: Int
   private var choices: [Int: BlockChoice] = [:]
+  /// The exact arenas of the plans that were compiled.
+  private var arenas: [(choice: BlockChoice, byteCount: Int)] = []
+  /// Compilations that may be asked for again.
   private var compilations: [(choice: BlockChoice, compilation: Compilation)] = []
+  /// How much an exact arena differs from its outline; learnt from the last one.
+  private var difference = 0
 
   private static let rungCount = 96
   private static let levelCount = 2048
@@ -41,31 +46,37 @@ package struct RecomputePlanner {
 
   /// The quickest plan whose arena takes at most `byteCount`.
   ///
+  /// What it learns of plans' arenas makes the next call quicker.
   /// - Throws: ``GraphError/Reason/arenaTooSmall(byteCount:least:)``.
   package mutating func quickest(within byteCount: Int) throws(GraphError) -> Compilation {
-    var fitting: (rung: Int, compilation: Compilation)?
+    var fitting = -1
     var tooLarge = Self.rungCount
-    // How much an exact arena differs from its outline; learnt from the last one.
-    var difference = 0
-    while tooLarge - (fitting?.rung ?? -1) > 1 {
+    while tooLarge - fitting > 1 {
       let guess = capacities.lastIndex { $0 + difference <= byteCount } ?? 0
-      let rung = min(max(guess, (fitting?.rung ?? -1) + 1), tooLarge - 1)
-      let compilation = try compilation(rung: rung)
-      let arena = compilation.memoryPlan.arenaByteCount
+      let rung = min(max(guess, fitting + 1), tooLarge - 1)
+      let arena = try arena(rung: rung)
       difference = arena - capacities[rung]
-      if arena <= byteCount { fitting = (rung, compilation) } else { tooLarge = rung }
+      if arena <= byteCount { fitting = rung } else { tooLarge = rung }
     }
-    guard let fitting else {
-      let least = try smallest().memoryPlan.arenaByteCount
-      throw GraphError(.arenaTooSmall(byteCount: byteCount, least: least))
+    guard fitting >= 0 else {
+      throw GraphError(.arenaTooSmall(byteCount: byteCount, least: try arena(rung: 0)))
     }
-    return fitting.compilation
+    let result = try compilation(rung: fitting)
+    // The others would be memory that the run itself has no use for.
+    compilations = [(choice(rung: fitting), result)]
+    return result
   }
 
   /// The plan with the smallest arena.
   package mutating func smallest() throws(GraphError) -> Compilation { try compilation(rung: 0) }
 
   // MARK: - Rungs
+
+  private mutating func arena(rung: Int) throws(GraphError) -> Int {
+    let choice = choice(rung: rung)
+    if let known = arenas.first(where: { $0.choice == choice }) { return known.byteCount }
+    return try compilation(rung: rung).memoryPlan.arenaByteCount
+  }
 
   private mutating func compilation(rung: Int) throws(GraphError) -> Compilation {
     let choice = choice(rung: rung)
@@ -74,6 +85,7 @@ package struct RecomputePlanner {
     let plan = RecomputePlan(keeping: { kept.contains($0) }, in: source)
     let compilation = try Compilation(source, outputs: outputs, plan: plan, fuses: fuses)
     compilations.append((choice, compilation))
+    arenas.append((choice, compilation.memoryPlan.arenaByteCount))
     return compilation
   }
 

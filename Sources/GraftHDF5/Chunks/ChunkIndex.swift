@@ -64,7 +64,7 @@ struct ChunkIndexBuilder {
   private let tensor: TensorName?
   private var entries: [ChunkIndex.Entry] = []
 
-  static let rule = "H-24"
+  static let rule: StaticString = "H-24"
 
   init(
     _ file: StructureFile, _ grid: ChunkGrid, isFiltered: Bool, maximum: [Int?],

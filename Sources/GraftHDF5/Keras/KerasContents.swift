@@ -14,7 +14,7 @@ struct KerasContents {
 
   /// Whether the root, or the weights below it, name the layers of a model as the legacy layout does.
   static func isLegacy(
-    _ root: ObjectHeader, _ attributes: [Attribute], _ file: StructureFile
+    _ root: GroupLinks, _ attributes: [Attribute], _ file: StructureFile
   ) throws(StorageError) -> Bool {
     func namesLayers(_ attributes: [Attribute]) -> Bool {
       attributes.contains {
@@ -22,8 +22,9 @@ struct KerasContents {
       }
     }
     if namesLayers(attributes) { return true }
-    let links = try GroupLinks(root, in: file, room: HDF5Limits.objects).links
-    guard let target = links.first(where: { $0.name == modelWeights })?.target else { return false }
+    guard let target = root.links.first(where: { $0.name == modelWeights })?.target else {
+      return false
+    }
     let group = try ObjectHeader(at: target, in: file)
     return try namesLayers(Attribute.all(of: group, in: file))
   }
@@ -63,11 +64,14 @@ struct KerasContents {
     var result: [TreeWalk.Found] = []
     var start = 0
     while start < found.count {
-      let parent = found[start].links.dropLast()
-      let end = found[start...].firstIndex { $0.links.dropLast() != parent } ?? found.count
-      result += found[start..<end].sorted {
-        (KerasPath.number($0.links) ?? 0) < (KerasPath.number($1.links) ?? 0)
+      let parent = found[start].groups
+      let end = found[start...].firstIndex { $0.groups != parent } ?? found.count
+      // Those with names come last, as their links stand.
+      let order = (start..<end).sorted {
+        (KerasPath.number(found[$0].links) ?? .max, $0)
+          < (KerasPath.number(found[$1].links) ?? .max, $1)
       }
+      result += order.map { found[$0] }
       start = end
     }
     return result

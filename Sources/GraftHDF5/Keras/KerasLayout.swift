@@ -1,3 +1,5 @@
+package import GraftCore
+
 /// A way in which Keras lays out weights in HDF5.
 public enum KerasLayout: String, Sendable, CaseIterable {
   /// Keras 3's `.weights.h5`: a group for each layer, with its variables by number.
@@ -9,6 +11,19 @@ public enum KerasLayout: String, Sendable, CaseIterable {
 }
 
 extension KerasLayout {
+  /// The layout that a checkpoint's tensors have by their metadata, or else by their names; nil for those that aren't Keras's.
+  package init?(of tensors: [TensorInfo], _ metadata: [MetadataEntry]) {
+    if let entry = metadata.first(where: { $0.key == KerasKey.layout }) {
+      self.init(rawValue: entry.value)
+    } else if !tensors.isEmpty,
+      tensors.allSatisfy({ KerasPath.links($0.name).map(KerasPath.isVariable) ?? false })
+    {
+      self = .weights
+    } else {
+      return nil
+    }
+  }
+
   /// The layout in words, for messages.
   public var words: String {
     switch self {
@@ -30,5 +45,13 @@ enum KerasKey {
   /// The legacy layout's weights by layer, as a JSON object of arrays.
   static let weightNames = "keras.weight_names"
 
+  /// The legacy layout's description of the model, an attribute of its root.
+  static let modelConfiguration = "model_config"
+  /// How the model is trained, likewise.
+  static let trainingConfiguration = "training_config"
+  /// The version of Keras, likewise and in `metadata.json` of an archive.
+  static let version = "keras_version"
+
+  /// Those that a file has in another form.
   static let all: Set<String> = [layout, names, layerNames, weightNames]
 }

@@ -25,6 +25,16 @@ struct KerasLists {
     }
   }
 
+  /// The lists that the metadata of a tensor file kept.
+  init?(_ metadata: [MetadataEntry]) {
+    func json(_ key: String) -> JSONValue? {
+      metadata.first { $0.key == key }.flatMap {
+        try? JSONValue.parse(Array($0.value.utf8), file: key)
+      }
+    }
+    self.init(json(KerasKey.layerNames), json(KerasKey.weightNames))
+  }
+
   /// Lists for tensors that come from elsewhere: a layer for each module, in the order of the first tensor of each.
   ///
   /// A tensor outside of modules is one of the model itself.

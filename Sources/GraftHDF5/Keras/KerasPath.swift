@@ -43,12 +43,13 @@ enum KerasPath {
     return isPlain ? links : nil
   }
 
-  /// Whether links lead to a variable of Keras 3: the last one is its number, the one before it `vars`.
+  /// Whether links lead to a variable of Keras 3: the last one is its number, or a name that a layer of the user's gives it; the one
+  /// before it is `vars`.
   static func isVariable(_ links: [[UInt8]]) -> Bool {
-    links.count >= 2 && links[links.count - 2] == Array("vars".utf8) && number(links) != nil
+    links.count >= 2 && links[links.count - 2] == Array("vars".utf8)
   }
 
-  /// The number of a variable of Keras 3.
+  /// The number of a variable of Keras 3; nil for one with a name.
   static func number(_ links: [[UInt8]]) -> Int? {
     guard let last = links.last, !last.isEmpty, last.count < 10,
       last.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })

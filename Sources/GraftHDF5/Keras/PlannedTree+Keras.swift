@@ -107,7 +107,9 @@ extension PlannedTree {
     var used: [[[UInt8]]: Set<Int>] = [:]
     for (index, tensor) in tensors.enumerated() {
       if let links = places[index] {
-        used[links.dropLast(), default: []].insert(KerasPath.number(links) ?? 0)
+        if let number = KerasPath.number(links) {
+          used[links.dropLast(), default: []].insert(number)
+        }
       } else {
         modules[module(of: tensor.name), default: []].append(index)
       }
@@ -212,7 +214,7 @@ private struct KerasSource {
     names = (json(KerasKey.names)?.object?.members ?? []).compactMap { member in
       member.value.string.map { (member.key, $0) }
     }
-    lists = KerasLists(json(KerasKey.layerNames), json(KerasKey.weightNames))
+    lists = KerasLists(metadata)
     version = [("keras_version", "3.0.0"), ("backend", "torch")].map { key, usual in
       PlannedAttribute(name: key, value: .text(value(key) ?? usual))
     }

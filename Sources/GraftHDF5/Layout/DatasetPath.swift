@@ -30,15 +30,26 @@ struct DatasetPath: Equatable {
     self.links = links
   }
 
-  /// The tensor at links of a file that Graft wrote; nil when a `%` isn't part of an escape.
-  static func name(links: [[UInt8]]) -> TensorName? {
+  /// The tensor at a link below groups of a file that Graft wrote; nil when a `%` isn't part of an escape.
+  static func name(groups: [[UInt8]], link: [UInt8]) -> TensorName? {
     var bytes: [UInt8] = []
-    for (position, link) in links.enumerated() {
-      if position > 0 { bytes.append(UInt8(ascii: ".")) }
-      guard let component = unescaped(link) else { return nil }
-      bytes += component
+    bytes.reserveCapacity(groups.reduce(groups.count + link.count) { $0 + $1.count })
+    for group in groups {
+      guard append(group, to: &bytes) else { return nil }
+      bytes.append(UInt8(ascii: "."))
     }
-    return TensorName(utf8: bytes)
+    return append(link, to: &bytes) ? TensorName(utf8: bytes) : nil
+  }
+
+  /// Appends what a link stands for; false when a `%` isn't part of an escape.
+  private static func append(_ link: [UInt8], to bytes: inout [UInt8]) -> Bool {
+    guard link.contains(percent) else {
+      bytes += link
+      return true
+    }
+    guard let component = unescaped(link) else { return false }
+    bytes += component
+    return true
   }
 
   private static func escaped(_ component: ArraySlice<UInt8>) -> [UInt8] {

@@ -34,6 +34,12 @@ enum HDF5Limits {
   static let pieceBytes = 32
   /// Bytes of the metadata text, and of text attributes altogether.
   static let textBytes = 64 << 20
+  /// Bytes of text attributes altogether: each text once is no more than the file.
+  static func textBytes(ofFile byteCount: Int) -> Int {
+    min(textBytes, 1 << 20 + 2 * min(byteCount, textBytes))
+  }
+  /// Bytes of the paths to all groups and datasets, besides one for each byte of the file.
+  static let pathBytes = 32 << 20
   /// Bytes of metadata, a file inside or a vocabulary that are taken into memory in any case, and for each byte of the
   /// file: a few compressed bytes that become millions of objects would be a bomb.
   static let contentBytes = 64 << 10

@@ -49,8 +49,8 @@ public final class HDF5Reader: CheckpointReader {
     path = input.path
     store = tree.store
     kerasLayout = tree.keras?.layout
-    tensors = contents.tensors.map(\.info)
-    datasets = contents.tensors.map(\.dataset)
+    tensors = contents.tensors
+    datasets = contents.datasets
     metadata = contents.metadata
     files = contents.files
     shards = contents.shards

@@ -3,13 +3,13 @@ internal import GraftCore
 /// A dataset of an open file: what it means and where its bytes are.
 struct StoredDataset: Sendable {
   /// The address of its header, which names it among all.
-  let address: UInt64
+  private(set) var address: UInt64
   let type: StoredType
   /// The extents of the dataset itself.
   let dimensions: [Int]
   /// The bytes of the elements.
   let byteCount: Int
-  let storage: Storage
+  private(set) var storage: Storage
 
   /// The bytes as they count against the size of the file: small pieces of chunks count more.
   var countedBytes: Int {
@@ -19,30 +19,40 @@ struct StoredDataset: Sendable {
     return isTooMuch ? .max : max(byteCount, counted)
   }
 
+  /// A dataset like this one at another address, whose bytes are in one piece from an offset on.
+  func moved(to address: UInt64, offset: Int) -> StoredDataset {
+    var moved = self
+    moved.address = address
+    moved.storage = .contiguous(offset: offset)
+    return moved
+  }
+
   /// How the bytes are kept.
   enum Storage: Sendable {
     /// In one piece of the file.
     case contiguous(offset: Int)
     /// In chunks.
-    case chunked(ChunkedStorage)
+    indirect case chunked(ChunkedStorage)
     /// Nowhere: every element is the fill value.
     case fill([UInt8])
   }
 
   /// Describes the dataset of a header.
   ///
-  /// - Parameter spelling: the dtype that Keras names in an attribute, where the type is just bytes.
+  /// - Parameters:
+  ///   - spelling: the dtype that Keras names in an attribute, where the type is just bytes.
+  ///   - tensor: the name for an error, which is made only then.
   /// - Throws: ``StorageError`` when its bytes are outside the file, more than a limit, or of an unknown kind.
   init(
     _ header: ObjectHeader, at address: UInt64, spelling: String?, in file: StructureFile,
-    _ tensor: TensorName
+    _ tensor: () -> TensorName
   ) throws(StorageError) {
     let parts = try Parts(header, file, tensor)
     let datatype = try Self.datatype(header, file)
     guard let type = StoredType(datatype, spelling: spelling) else {
       throw StorageError(
         .unsupported(feature: "HDF5 element type (H-7)", found: datatype.words), file: file.path,
-        tensor: tensor)
+        tensor: tensor())
     }
     self.address = address
     self.type = type
@@ -50,7 +60,7 @@ struct StoredDataset: Sendable {
     let (bytes, isTooMuch) = parts.space.elementCount.multipliedReportingOverflow(
       by: type.elementBytes)
     guard !isTooMuch else {
-      throw StorageError(.overflow(part: "tensor (H-8)"), file: file.path, tensor: tensor)
+      throw StorageError(.overflow(part: "tensor (H-8)"), file: file.path, tensor: tensor())
     }
     byteCount = bytes
     guard bytes > 0 else {
@@ -62,13 +72,13 @@ struct StoredDataset: Sendable {
       guard bytes <= count else {
         throw StorageError(
           .truncated(part: "tensor data (H-8)", expectedBytes: bytes, foundBytes: count),
-          file: file.path, tensor: tensor, offset: offset)
+          file: file.path, tensor: tensor(), offset: offset)
       }
       storage = .contiguous(offset: offset)
     case .contiguous(nil): storage = .fill(try parts.fill(type))
     case .contiguous(let place?):
       storage = .contiguous(
-        offset: try file.offset(of: place, count: bytes, "tensor data (H-8)", tensor: tensor))
+        offset: try file.offset(of: place, count: bytes, "tensor data (H-8)", tensor: tensor()))
     case .chunked(let layout):
       storage = .chunked(
         try ChunkedStorage(
@@ -77,7 +87,7 @@ struct StoredDataset: Sendable {
     case .virtual:
       throw StorageError(
         .refused(policy: "data in other files (H-6)", found: "a virtual dataset"), file: file.path,
-        tensor: tensor)
+        tensor: tensor())
     }
   }
 
@@ -88,18 +98,18 @@ struct StoredDataset: Sendable {
     let header: ObjectHeader
 
     init(
-      _ header: ObjectHeader, _ file: StructureFile, _ tensor: TensorName
+      _ header: ObjectHeader, _ file: StructureFile, _ tensor: () -> TensorName
     ) throws(StorageError) {
       guard header.first(.externalFiles) == nil else {
         throw StorageError(
           .refused(policy: "data in other files (H-6)", found: "external storage"), file: file.path,
-          tensor: tensor)
+          tensor: tensor())
       }
       guard let layout = try header.body(.layout), let space = try header.body(.dataspace) else {
         throw StorageError(
           .malformed(
             rule: "HDF5 H-21", expected: "a layout and extents", found: "a header without"),
-          file: file.path, tensor: tensor)
+          file: file.path, tensor: tensor())
       }
       self.header = header
       self.layout = try DataLayout(layout.under("layout", "H-8"))
@@ -127,13 +137,13 @@ struct StoredDataset: Sendable {
   private static func datatype(
     _ header: ObjectHeader, _ file: StructureFile
   ) throws(StorageError) -> Datatype {
-    guard var message = header.first(.datatype) else {
+    guard let message = header.first(.datatype) else {
       throw StorageError(
         .malformed(rule: "HDF5 H-21", expected: "an element type", found: "a header without"),
         file: file.path)
     }
     if message.isShared {
-      var cursor = message.body.under("shared message", "H-21")
+      var cursor = header.body(of: message).under("shared message", "H-21")
       let version = try cursor.version(1...3)
       let kind = try cursor.u8()
       guard version < 3 || kind == 2 else {
@@ -145,9 +155,10 @@ struct StoredDataset: Sendable {
       guard let found = named.first(.datatype), !found.isShared else {
         throw cursor.malformed("a named datatype", found: "another object")
       }
-      message = found
+      var type = named.body(of: found).under("datatype", "H-7")
+      return try Datatype(&type)
     }
-    var cursor = message.body.under("datatype", "H-7")
+    var cursor = header.body(of: message).under("datatype", "H-7")
     return try Datatype(&cursor)
   }
 }
@@ -166,7 +177,7 @@ struct ChunkedStorage: Sendable {
 
   init(
     _ layout: ChunkLayout, _ space: Dataspace, _ type: StoredType, _ pipeline: FilterPipeline,
-    fill: [UInt8], _ file: StructureFile, _ tensor: TensorName
+    fill: [UInt8], _ file: StructureFile, _ tensor: () -> TensorName
   ) throws(StorageError) {
     let extents = Array(layout.dimensions.dropLast())
     guard extents.count == space.dimensions.count, !extents.isEmpty,
@@ -176,7 +187,7 @@ struct ChunkedStorage: Sendable {
         .malformed(
           rule: "HDF5 H-9",
           expected: "a chunk of \(space.dimensions.count) extents above 0 and \(type.elementBytes)",
-          found: "\(layout.dimensions)"), file: file.path, tensor: tensor)
+          found: "\(layout.dimensions)"), file: file.path, tensor: tensor())
     }
     let bytes = layout.dimensions.reduce(1) { product, extent in
       let (next, isTooMuch) = product.multipliedReportingOverflow(by: extent)
@@ -187,12 +198,12 @@ struct ChunkedStorage: Sendable {
     guard bytes <= limit else {
       throw StorageError(
         .limitExceeded(limit: "bytes of a chunk (H-9)", maximum: limit, found: "\(bytes)"),
-        file: file.path, tensor: tensor)
+        file: file.path, tensor: tensor())
     }
     if case .single = layout.index, zip(extents, space.dimensions).contains(where: { $0 < $1 }) {
       throw StorageError(
         .malformed(rule: "HDF5 H-9", expected: "one chunk over all", found: "\(extents)"),
-        file: file.path, tensor: tensor)
+        file: file.path, tensor: tensor())
     }
     grid = ChunkGrid(shape: space.dimensions, chunk: extents, elementBytes: type.elementBytes)
     filters = pipeline.filters

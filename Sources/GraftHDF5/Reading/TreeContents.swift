@@ -40,9 +40,10 @@ struct OpenTree {
     }
     isOurs = version != nil
     attributes = isOurs ? [] : entries
-    let isLegacy = isOurs ? false : try KerasContents.isLegacy(root, rootAttributes, file)
+    let links = try GroupLinks(root, in: file, room: HDF5Limits.objects)
+    let isLegacy = isOurs ? false : try KerasContents.isLegacy(links, rootAttributes, file)
     var walk = TreeWalk(file, isOurs ? .ours : isLegacy ? .legacyKeras : .foreign, heaps)
-    try walk.walk(root, at: superblock.root)
+    try walk.walk(root, at: superblock.root, holding: links)
     store = DatasetStore(file)
     keras = isOurs ? nil : try KerasContents(walk.found, walk.keras, isLegacy: isLegacy, file)
     found = keras?.ordered ?? walk.found
@@ -51,7 +52,9 @@ struct OpenTree {
 
 /// What the datasets of a file mean.
 struct TreeContents {
-  private(set) var tensors: [(info: TensorInfo, dataset: StoredDataset)] = []
+  private(set) var tensors: [TensorInfo] = []
+  /// The dataset of each tensor.
+  private(set) var datasets: [StoredDataset] = []
   private(set) var metadata: [MetadataEntry] = []
   private(set) var files: [HDF5Attachment] = []
   private(set) var shards: [HDF5Attachment] = []
@@ -59,32 +62,38 @@ struct TreeContents {
 
   init(_ tree: OpenTree) throws(StorageError) {
     let path = tree.store.input.path
-    var indexed: [(index: Int, info: TensorInfo, dataset: StoredDataset)] = []
     var reserved: [String: HDF5Attachment] = [:]
-    for found in tree.found {
-      if tree.isOurs, let first = found.links.first, first.first == UInt8(ascii: ".") {
+    // Of each tensor its number and its place among what was found.
+    var (numbers, places): ([Int], [Int]) = ([], [])
+    for place in tree.found.indices {
+      let found = tree.found[place]
+      let outermost = found.groups.first ?? found.link
+      if tree.isOurs, outermost.first == UInt8(ascii: ".") {
         let names = found.links.map { String(decoding: $0, as: UTF8.self) }
         let attachment = HDF5Attachment(
           name: names.dropFirst().joined(separator: "/"), found.dataset, in: tree.store)
         try file(attachment, under: names[0], &reserved, path)
       } else {
         // Tensors that someone added to a file of Graft's come after those that have a number.
-        indexed.append((found.index ?? Int.max, try Self.info(found, in: tree), found.dataset))
+        numbers.append(found.index ?? Int.max)
+        places.append(place)
+        tensors.append(try Self.info(found, in: tree))
       }
     }
-    let numbers = indexed.map(\.index).filter { $0 != Int.max }
-    guard Set(numbers).count == numbers.count else {
-      throw StorageError(
-        .malformed(rule: "HDF5 H-15", expected: "each number once", found: "one twice"), file: path)
+    if let order = try Self.order(of: numbers, path) {
+      tensors = order.map { tensors[$0] }
+      places = order.map { places[$0] }
     }
-    // A stable order: what has no number stays as the links stand.
-    let order = indexed.indices.sorted { (indexed[$0].index, $0) < (indexed[$1].index, $1) }
-    tensors = order.map { (indexed[$0].info, indexed[$0].dataset) }
-    var names: Set<TensorName> = []
-    for tensor in tensors where !names.insert(tensor.info.name).inserted {
-      throw StorageError(
-        .malformed(rule: "HDF5 H-14", expected: "distinct names", found: "one twice"), file: path,
-        tensor: tensor.info.name)
+    datasets = places.map { tree.found[$0].dataset }
+    var names = NameTable(reserving: tensors.count)
+    for (position, tensor) in tensors.enumerated() {
+      let hash = NameTable.hash(tensor.name.utf8)
+      guard names.position(hash, where: { tensors[$0].name == tensor.name }) == nil else {
+        throw StorageError(
+          .malformed(rule: "HDF5 H-14", expected: "distinct names", found: "one twice"), file: path,
+          tensor: tensor.name)
+      }
+      names.add(hash, at: position)
     }
     metadata =
       try tree.isOurs
@@ -94,6 +103,28 @@ struct TreeContents {
     {
       vocabulary = (bytes, ends)
     }
+  }
+
+  /// The order by number, where it is another one; what has no number stays as the links stand, behind the others.
+  private static func order(of numbers: [Int], _ path: String) throws(StorageError) -> [Int]? {
+    guard numbers.contains(where: { $0 != Int.max }) else { return nil }
+    // Graft's own files number all tensors, each with a place of its own.
+    var places = [Int](repeating: -1, count: numbers.count)
+    let isWhole = numbers.indices.allSatisfy { position in
+      guard places.indices.contains(numbers[position]), places[numbers[position]] < 0 else {
+        return false
+      }
+      places[numbers[position]] = position
+      return true
+    }
+    guard !isWhole else { return places }
+    let order = numbers.indices.sorted { (numbers[$0], $0) < (numbers[$1], $1) }
+    for (left, right) in zip(order, order.dropFirst())
+    where numbers[left] == numbers[right] && numbers[left] != Int.max {
+      throw StorageError(
+        .malformed(rule: "HDF5 H-15", expected: "each number once", found: "one twice"), file: path)
+    }
+    return order
   }
 
   private mutating func file(
@@ -117,20 +148,21 @@ struct TreeContents {
     _ found: TreeWalk.Found, in tree: OpenTree
   ) throws(StorageError) -> TensorInfo {
     let path = tree.store.input.path
-    let joined = TensorName(utf8: found.links.joined(separator: [UInt8(ascii: ".")]))
-    func malformed(_ rule: String, _ expected: String, _ found: String) -> StorageError {
+    func malformed(_ rule: String, _ expected: String, _ wrong: String) -> StorageError {
       StorageError(
-        .malformed(rule: "HDF5 \(rule)", expected: expected, found: found), file: path,
-        tensor: joined)
+        .malformed(rule: "HDF5 \(rule)", expected: expected, found: wrong), file: path,
+        tensor: found.joined)
     }
-    var name = joined
+    let name: TensorName
     if tree.isOurs {
-      guard let ours = DatasetPath.name(links: found.links) else {
-        throw malformed("H-14", "an escape after %", joined.text)
+      guard let ours = DatasetPath.name(groups: found.groups, link: found.link) else {
+        throw malformed("H-14", "an escape after %", found.joined.text)
       }
       name = ours
     } else if tree.keras != nil {
       name = found.name.map { TensorName(utf8: $0) } ?? KerasPath.name(links: found.links)
+    } else {
+      name = found.joined
     }
     let dtype = found.dataset.type.dtype
     guard found.shape != nil || dtype.layout.elements == 1 else {

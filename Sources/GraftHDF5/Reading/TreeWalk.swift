@@ -6,12 +6,29 @@ internal import GraftCore
 struct TreeWalk {
   /// A dataset and the links that lead to it.
   struct Found {
-    let links: [[UInt8]]
+    /// The links to its group, and the one from there.
+    let groups: [[UInt8]]
+    let link: [UInt8]
     let dataset: StoredDataset
     /// The attributes that the layout, or Graft's way of writing Keras files, gives a dataset.
     var index: Int?
     var shape: [Int]?
     var name: [UInt8]?
+
+    /// All links, outermost first.
+    var links: [[UInt8]] { groups + [link] }
+
+    /// The links with dots between them.
+    var joined: TensorName {
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(groups.reduce(groups.count + link.count) { $0 + $1.count })
+      for group in groups {
+        bytes += group
+        bytes.append(UInt8(ascii: "."))
+      }
+      bytes += link
+      return TensorName(utf8: bytes)
+    }
   }
 
   /// What attributes mean.
@@ -27,11 +44,14 @@ struct TreeWalk {
   private let file: StructureFile
   private let meaning: Meaning
   private let heaps: GlobalHeap
+  private var patterns: HeaderPatterns
   private var groups: Set<UInt64> = []
-  /// The datasets that were described: one may have several names.
-  private var known: [UInt64: Found] = [:]
+  /// The datasets that were described, by their places among those found: one may have several names.
+  private var known: [UInt64: Int] = [:]
   private var objectCount = 0
   private var declaredBytes = 0
+  /// The bytes that paths may still have: a path of long names may lead to any number of objects.
+  private var pathRoom: Int
   private(set) var found: [Found] = []
   /// The groups with attributes of Keras.
   private(set) var keras: [KerasGroup] = []
@@ -40,42 +60,80 @@ struct TreeWalk {
     self.file = file
     self.meaning = meaning
     self.heaps = heaps
+    pathRoom = HDF5Limits.pathBytes + file.end - file.base
+    patterns = HeaderPatterns(file)
+    // So many headers stand in a file of small tensors; tables that grow step by step are filled twice.
+    let likely = min(Self.mostExpected, (file.end - file.base) / Self.likelyBytes)
+    known.reserveCapacity(likely)
+    groups.reserveCapacity(likely)
   }
 
-  /// Walks everything below a group.
+  private static let mostExpected = 1 << 17
+  private static let likelyBytes = 512
+
+  /// Walks everything below a group, whose own links may be known already.
   mutating func walk(
-    _ header: ObjectHeader, at address: UInt64, links: [[UInt8]] = []
+    _ header: ObjectHeader, at address: UInt64, links: [[UInt8]] = [],
+    holding own: GroupLinks? = nil
   ) throws(StorageError) {
+    try enter(address, links)
+    if meaning != .ours, let group = try KerasGroup(header, links, file, heaps) {
+      keras.append(group)
+    }
+    if let own { return try visit(own.links, below: links) }
+    let group = try GroupLinks(header, in: file, room: HDF5Limits.objects - objectCount)
+    try patterns.learn(header, at: address, group.links)
+    try visit(group.links, below: links)
+  }
+
+  /// Notes that a group is walked.
+  private mutating func enter(_ address: UInt64, _ links: [[UInt8]]) throws(StorageError) {
     guard links.count < HDF5Limits.depth else {
       throw limit("groups inside groups (H-5)", HDF5Limits.depth, links)
     }
     guard groups.insert(address).inserted else {
       throw malformed("H-5", "a tree", "a second way to the group \(text(links))")
     }
-    if meaning != .ours, let group = try KerasGroup(header, links, file, heaps) {
-      keras.append(group)
-    }
-    for link in try GroupLinks(header, in: file, room: HDF5Limits.objects - objectCount).links {
+    try spend(pathBytes: links.reduce(0) { $0 + $1.count + 1 })
+  }
+
+  private mutating func visit(
+    _ children: [GroupLinks.Link], below links: [[UInt8]]
+  ) throws(StorageError) {
+    for link in children {
       objectCount += 1
-      let path = links + [link.name]
       guard let target = link.target else {
         throw StorageError(
-          .refused(policy: "a link to another place (H-4)", found: text(path)), file: file.path)
+          .refused(policy: "a link to another place (H-4)", found: text(links + [link.name])),
+          file: file.path)
       }
-      if var again = known[target] {
-        again = Found(
-          links: path, dataset: again.dataset, index: again.index, shape: again.shape,
-          name: again.name)
-        try add(again)
+      if let first = known[target] {
+        let known = found[first]
+        try add(
+          Found(
+            groups: links, link: link.name, dataset: known.dataset, index: known.index,
+            shape: known.shape, name: known.name))
         continue
       }
+      switch try patterns.object(at: target) {
+      case .dataset(let dataset, let index)?:
+        known[target] = found.count
+        try add(Found(groups: links, link: link.name, dataset: dataset, index: index))
+        continue
+      case .group(let own)? where own.count <= HDF5Limits.objects - objectCount:
+        let path = links + [link.name]
+        try enter(target, path)
+        try visit(own, below: path)
+        continue
+      case .group?, nil: break
+      }
       let object = try ObjectHeader(at: target, in: file)
+      let path = links + [link.name]
       if object.isGroup {
         try walk(object, at: target, links: path)
       } else if object.isDataset {
-        let found = try describe(object, at: target, path)
-        known[target] = found
-        try add(found)
+        known[target] = found.count
+        try add(try describe(object, at: target, path))
       } else if object.first(.datatype) == nil {
         throw malformed(
           "H-21", "a group, a dataset or a named datatype", "\(text(path)) is something else")
@@ -94,34 +152,54 @@ struct TreeWalk {
         file: file.path, tensor: TensorName(text(next.links)))
     }
     declaredBytes = sum
+    try spend(pathBytes: next.groups.reduce(next.link.count + 1) { $0 + $1.count + 1 })
     found.append(next)
   }
 
-  private func describe(
+  private mutating func spend(pathBytes count: Int) throws(StorageError) {
+    pathRoom -= count
+    guard pathRoom >= 0 else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "bytes of paths besides those of the file (H-5)", maximum: HDF5Limits.pathBytes,
+          found: "more"), file: file.path)
+    }
+  }
+
+  private mutating func describe(
     _ header: ObjectHeader, at address: UInt64, _ links: [[UInt8]]
   ) throws(StorageError) -> Found {
     var (index, shape): (Int?, [Int]?)
     var (name, spelling): ([UInt8]?, String?)
+    var number: Range<Int>?
     for attribute in try Attribute.all(of: header, in: file) {
-      switch String(decoding: attribute.name, as: UTF8.self) {
-      case Reserved.index: index = try attribute.integers().first
-      case Reserved.shape where meaning == .ours: shape = try attribute.integers()
-      case Reserved.name where meaning != .ours: name = try attribute.texts(heaps)?.first
-      case "dtype" where meaning == .foreign: spelling = try attribute.text(heaps)
-      default: break
+      if attribute.isNamed(Reserved.index) {
+        index = try attribute.integers().first
+        number = attribute.placeOfNumber
+      } else if meaning == .ours, attribute.isNamed(Reserved.shape) {
+        shape = try attribute.integers()
+      } else if meaning != .ours, attribute.isNamed(Reserved.name) {
+        name = try attribute.texts(heaps)?.first
+      } else if meaning == .foreign, attribute.isNamed("dtype") {
+        spelling = try attribute.text(heaps)
       }
     }
     if meaning == .legacyKeras { spelling = "bfloat16" }
+    let dataset = try StoredDataset(
+      header, at: address, spelling: spelling, in: file, { TensorName(Self.text(links)) })
+    if shape == nil, name == nil {
+      try patterns.learn(header, at: address, dataset, index: index, number: number)
+    }
     return Found(
-      links: links,
-      dataset: try StoredDataset(
-        header, at: address, spelling: spelling, in: file, TensorName(text(links))),
-      index: index, shape: shape, name: name)
+      groups: Array(links.dropLast()), link: links.last ?? [], dataset: dataset, index: index,
+      shape: shape, name: name)
   }
 
   // MARK: - Parts
 
-  private func text(_ links: [[UInt8]]) -> String {
+  private func text(_ links: [[UInt8]]) -> String { Self.text(links) }
+
+  private static func text(_ links: [[UInt8]]) -> String {
     String(decoding: Array(links.joined(separator: [UInt8(ascii: ".")])), as: UTF8.self)
   }
 

@@ -8,7 +8,7 @@ struct Attribute {
   private let dimensions: [Int]?
   private let data: StructureCursor
 
-  private static let rule = "H-25"
+  private static let rule: StaticString = "H-25"
 
   /// Reads the message; nil for one whose parts are kept elsewhere, which isn't read.
   ///
@@ -33,8 +33,8 @@ struct Attribute {
 
   /// Whether a dataspace has no extents: an attribute without a value.
   private static func isNull(_ space: StructureCursor) -> Bool {
-    let bytes = Array(space.rest.prefix(4))
-    return bytes.count == 4 && bytes[0] == 2 && bytes[3] == 2
+    let bytes = space.rest
+    return bytes.count >= 4 && bytes[bytes.startIndex] == 2 && bytes[bytes.startIndex + 3] == 2
   }
 
   // MARK: - Finding
@@ -47,7 +47,7 @@ struct Attribute {
   {
     var attributes: [Attribute] = []
     for message in header.messages where message.kind == .attribute && !message.isShared {
-      let body = message.body.under("attribute", rule)
+      let body = header.body(of: message).under("attribute", rule)
       if let attribute = try Attribute(body) { attributes.append(attribute) }
     }
     if let info = try header.body(.attributeInfo)?.under("attribute", rule) {
@@ -59,7 +59,7 @@ struct Attribute {
         let heap = try FractalHeap(at: heapAddress, in: file)
         try BTree2(at: names, in: file).forEachRecord { record throws(StorageError) in
           var record = record
-          let identifier = try record.take(heap.identifierBytes)
+          let identifier = try record.part(heap.identifierBytes)
           let isShared = try record.u8() & 0x02 != 0
           guard !isShared else { return }
           let body = try heap.object(identifier, "attribute", rule)
@@ -73,8 +73,11 @@ struct Attribute {
           limit: "attributes of an object (H-25)", maximum: HDF5Limits.attributes,
           found: "\(attributes.count)"), file: file.path)
     }
-    return attributes.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    return attributes.count < 2 ? attributes : attributes.sorted { $0.name.precedes($1.name) }
   }
+
+  /// Whether this is the attribute of a name.
+  func isNamed(_ text: String) -> Bool { name.elementsEqual(text.utf8) }
 
   // MARK: - Values
 
@@ -95,9 +98,8 @@ struct Attribute {
     var cursor = data
     var values: [Int] = []
     for _ in 0..<count {
-      let bytes = try cursor.take(width)
-      let ordered = isBigEndian ? Array(bytes) : bytes.reversed()
-      var value = ordered.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      let stored = try cursor.number(width)
+      var value = isBigEndian ? stored.byteSwapped >> UInt64(64 - 8 * width) : stored
       let sign = UInt64(1) << UInt64(8 * width - 1)
       if isSigned, value & sign != 0 { value |= ~(sign | (sign - 1)) }
       guard isSigned || value <= Int.max else {
@@ -106,6 +108,14 @@ struct Attribute {
       values.append(Int(truncatingIfNeeded: value))
     }
     return values
+  }
+
+  /// Where in the file the value stands, if it is one signed number of eight bytes, the low one first.
+  var placeOfNumber: Range<Int>? {
+    guard case .integer(8, isSigned: true, isBigEndian: false) = type,
+      dimensions?.isEmpty == true, data.remaining >= 8
+    else { return nil }
+    return data.offset..<data.offset + 8
   }
 
   /// The texts of strings of either kind, of at most one dimension; nil when the attribute is anything else.

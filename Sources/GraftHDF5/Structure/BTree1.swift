@@ -23,7 +23,7 @@ struct BTree1 {
       }
     }
 
-    fileprivate var rule: String {
+    fileprivate var rule: StaticString {
       switch self {
       case .links: "H-22"
       case .chunks: "H-24"

@@ -12,7 +12,7 @@ struct BTree2 {
   private let root: UInt64?
   private let rootCount: Int
 
-  private static let rule = "H-23"
+  private static let rule: StaticString = "H-23"
   /// Signature, version, kind and checksum of a node.
   private static let nodeOverhead = 10
   /// The most levels; a real tree has 5.
@@ -109,8 +109,7 @@ struct BTree2 {
     guard try node.u8() == kind else {
       throw node.malformed("nodes of the tree's kind, \(kind)", found: "another")
     }
-    var records: [StructureCursor] = []
-    for _ in 0..<count { records.append(try node.part(recordBytes)) }
+    var records = try node.part(count * recordBytes)
     var children: [(address: UInt64, count: Int)] = []
     for _ in 0..<(depth > 0 ? count + 1 : 0) {
       guard let child = try node.address() else {
@@ -125,7 +124,7 @@ struct BTree2 {
         let child = children[position]
         try visit(child.address, count: child.count, depth: depth - 1, levels, &seen, body)
       }
-      if position < count { try body(records[position]) }
+      if position < count { try body(try records.part(recordBytes)) }
     }
   }
 }

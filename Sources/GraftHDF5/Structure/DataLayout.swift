@@ -37,6 +37,15 @@ enum DataLayout {
     }
   }
 
+  /// Where in the file the message says where the elements are in one piece; nil for other forms.
+  ///
+  /// - Throws: ``StorageError`` when the message is cut short.
+  static func placeOfAddress(_ body: StructureCursor?) throws(StorageError) -> Int? {
+    guard var cursor = body, cursor.remaining >= 10 else { return nil }
+    let (version, kind) = (try cursor.u8(), try cursor.u8())
+    return (3...5).contains(version) && kind == 1 ? cursor.offset : nil
+  }
+
   /// Versions 1 and 2.
   private static func old(_ cursor: inout StructureCursor) throws(StorageError) -> DataLayout {
     let rank = try cursor.u8()

@@ -4,8 +4,11 @@ internal import GraftCore
 struct Dataspace {
   /// The extents; empty for a scalar.
   let dimensions: [Int]
+  /// The extents up to which it may grow, nil where there is no bound; without a list it doesn't grow.
+  private let bounds: [Int?]?
+
   /// The extents up to which it may grow; nil where there is no bound.
-  let maximum: [Int?]
+  var maximum: [Int?] { bounds ?? dimensions }
 
   /// The values; the product is known to fit.
   var elementCount: Int { dimensions.reduce(1, *) }
@@ -14,11 +17,11 @@ struct Dataspace {
   static let maximumRank = 32
 
   /// One value.
-  static let scalar = Dataspace(dimensions: [], maximum: [])
+  static let scalar = Dataspace(dimensions: [], bounds: nil)
 
-  private init(dimensions: [Int], maximum: [Int?]) {
+  private init(dimensions: [Int], bounds: [Int?]?) {
     self.dimensions = dimensions
-    self.maximum = maximum
+    self.bounds = bounds
   }
 
   /// Reads the message.
@@ -41,25 +44,24 @@ struct Dataspace {
       throw cursor.malformed("at most \(Self.maximumRank) dimensions", found: "\(rank)")
     }
     var dimensions: [Int] = []
-    var maximum: [Int?] = []
+    dimensions.reserveCapacity(rank)
     for _ in 0..<rank { dimensions.append(try Self.extent(&cursor)) }
-    for axis in 0..<rank {
-      guard flags & 1 != 0 else {
-        maximum.append(dimensions[axis])
-        continue
-      }
+    var bounds: [Int?]?
+    for axis in 0..<(flags & 1 != 0 ? rank : 0) {
       let bound = try cursor.u64()
       guard bound >= dimensions[axis] else {
         throw cursor.malformed("a bound of \(dimensions[axis]) or more", found: "\(bound)")
       }
-      maximum.append(bound == .max ? nil : Int(clamping: bound))
+      // Most datasets don't grow, and need no list.
+      if bounds == nil, bound > dimensions[axis] { bounds = dimensions }
+      bounds?[axis] = bound == .max ? nil : Int(clamping: bound)
     }
     do { _ = try Shape(dimensions) } catch {
       throw StorageError(
         .overflow(part: "\(body.part) (\(body.rule))"), file: body.file.path, offset: body.offset)
     }
     self.dimensions = dimensions
-    self.maximum = maximum
+    self.bounds = bounds
   }
 
   private static func extent(_ cursor: inout StructureCursor) throws(StorageError) -> Int {

@@ -1,7 +1,7 @@
 internal import GraftCore
 
 /// The type of the elements of a dataset or attribute, as the file describes it.
-indirect enum Datatype {
+enum Datatype {
   /// An integer that fills its bytes.
   case integer(byteCount: Int, isSigned: Bool, isBigEndian: Bool)
   /// A binary float; nil fields for one that isn't laid out as sign, exponent, mantissa with a hidden bit.
@@ -15,7 +15,7 @@ indirect enum Datatype {
   /// Named members at offsets.
   case compound([Member], byteCount: Int)
   /// Names for values of an integer.
-  case enumeration(Datatype, [(name: [UInt8], value: ArraySlice<UInt8>)])
+  indirect case enumeration(Datatype, [(name: [UInt8], value: ArraySlice<UInt8>)])
   /// Anything else, in words.
   case other(String, byteCount: Int)
 

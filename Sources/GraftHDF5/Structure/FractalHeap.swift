@@ -15,7 +15,7 @@ final class FractalHeap: Sendable {
   /// The blocks that were found to be in order.
   private let checked = Mutex<Set<UInt64>>([])
 
-  private static let rule = "H-23"
+  private static let rule: StaticString = "H-23"
 
   /// The blocks of a heap: rows of `width` blocks each, of a size that doubles from the third row on.
   private struct DoublingTable {
@@ -85,9 +85,9 @@ final class FractalHeap: Sendable {
   ///
   /// - Throws: ``StorageError`` when the identifier leads nowhere.
   func object(
-    _ identifier: ArraySlice<UInt8>, _ part: String, _ rule: String
+    _ identifier: StructureCursor, _ part: StaticString, _ rule: StaticString
   ) throws(StorageError) -> StructureCursor {
-    var cursor = StructureCursor(identifier, at: 0, of: file, "heap identifier", Self.rule)
+    var cursor = identifier.under("heap identifier", Self.rule)
     let head = try cursor.u8()
     guard head >> 6 == 0 else {
       throw malformed("an identifier of version 0", found: "\(head >> 6)")
@@ -102,7 +102,7 @@ final class FractalHeap: Sendable {
     case 2:
       let isLong = identifierBytes - 1 > 16
       let count = isLong ? (head & 15) << 8 | (try cursor.u8()) : head & 15
-      return StructureCursor(try cursor.take(count + 1), at: 0, of: file, part, rule)
+      return try cursor.part(count + 1, part, rule)
     default: throw malformed("a managed, huge or tiny object", found: "another kind")
     }
   }
@@ -110,7 +110,7 @@ final class FractalHeap: Sendable {
   // MARK: - Objects
 
   private func managed(
-    _ offset: Int, count: Int, _ part: String, _ rule: String
+    _ offset: Int, count: Int, _ part: StaticString, _ rule: StaticString
   ) throws(StorageError) -> StructureCursor {
     guard var block = table.root else { throw malformed("a block of objects", found: "none") }
     var rows = table.rootRows
@@ -185,7 +185,7 @@ final class FractalHeap: Sendable {
   /// Checks a block with objects, whose checksum counts its own place as zeros.
   private func check(_ block: UInt64, _ blockBytes: Int) throws(StorageError) {
     var cursor = try file.cursor(at: block, count: blockBytes, "fractal heap", Self.rule)
-    let whole = cursor.rest
+    let (whole, start) = (cursor.rest, cursor.offset)
     try cursor.signature("FHDB")
     try checkOwner(&cursor)
     try cursor.skip(table.offsetBytes)
@@ -194,11 +194,12 @@ final class FractalHeap: Sendable {
     let stored = try cursor.number(4)
     var bytes = Array(whole)
     for byte in place..<place + 4 { bytes[byte] = 0 }
+    let count = bytes.count
+    bytes += (0..<4).map { UInt8(truncatingIfNeeded: stored >> UInt64(8 * $0)) }
+    // The checksum is taken from behind the bytes, and errors tell where it stands.
     var zeroed = StructureCursor(
-      (bytes + (0..<4).map { UInt8(truncatingIfNeeded: stored >> UInt64(8 * $0)) })[...], at: 0,
-      of: file,
-      "fractal heap", Self.rule)
-    try zeroed.skip(bytes.count)
+      bytes, 0..<bytes.count, at: start + place - count, of: file, "fractal heap", Self.rule)
+    try zeroed.skip(count)
     try zeroed.checksum()
   }
 
@@ -212,7 +213,7 @@ final class FractalHeap: Sendable {
 
   /// An object too large for the blocks, in a place of its own.
   private func huge(
-    _ cursor: inout StructureCursor, _ part: String, _ rule: String
+    _ cursor: inout StructureCursor, _ part: StaticString, _ rule: StaticString
   ) throws(StorageError) -> StructureCursor {
     if hugeIsDirect {
       let (place, count) = (try cursor.number(8), try cursor.size())

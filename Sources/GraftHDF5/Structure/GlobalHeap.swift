@@ -4,19 +4,22 @@ internal import Synchronization
 /// The texts of varying length of a file's attributes, in collections.
 final class GlobalHeap: Sendable {
   private let file: StructureFile
-  private let known = Mutex(Known())
+  private let known: Mutex<Known>
 
   /// The collection that was read last: texts that were written together stand together.
   private struct Known {
     var address: UInt64?
     var objects: [Int: ArraySlice<UInt8>] = [:]
     /// The bytes of texts that may still be given out.
-    var room = HDF5Limits.textBytes
+    var room: Int
   }
 
-  private static let rule = "H-25"
+  private static let rule: StaticString = "H-25"
 
-  init(_ file: StructureFile) { self.file = file }
+  init(_ file: StructureFile) {
+    self.file = file
+    known = Mutex(Known(room: HDF5Limits.textBytes(ofFile: file.end - file.base)))
+  }
 
   /// The bytes of an object of a collection.
   ///
@@ -37,7 +40,8 @@ final class GlobalHeap: Sendable {
       guard known.room >= 0 else {
         throw StorageError(
           .limitExceeded(
-            limit: "bytes of text (\(Self.rule))", maximum: HDF5Limits.textBytes, found: "more"),
+            limit: "bytes of text (\(Self.rule))",
+            maximum: HDF5Limits.textBytes(ofFile: file.end - file.base), found: "more"),
           file: file.path)
       }
       return object

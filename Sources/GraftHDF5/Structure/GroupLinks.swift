@@ -6,6 +6,8 @@ struct GroupLinks {
   struct Link {
     let name: [UInt8]
     let target: UInt64?
+    /// Where in the file the address stands; 0 where that doesn't matter.
+    let place: Int
   }
 
   /// The links in the order of their names.
@@ -23,20 +25,21 @@ struct GroupLinks {
     if let table = try header.body(.symbolTable) { try readOld(table.under("group", "H-22")) }
     for message in header.messages where message.kind == .link {
       guard !message.isShared else {
-        throw message.body.unsupported("link", found: "one kept in a table of the file")
+        throw header.body(of: message).unsupported("link", found: "one kept in a table of the file")
       }
-      try read(message.body.under("link", "H-22"))
+      try read(header.body(of: message).under("link", "H-22"))
     }
     if let info = try header.body(.linkInfo) { try readHeap(info.under("group", "H-22")) }
     // Old groups have this order already.
-    let isOrdered = zip(links, links.dropFirst()).allSatisfy { pair in
-      pair.0.name.lexicographicallyPrecedes(pair.1.name)
+    let isOrdered = links.indices.dropFirst().allSatisfy {
+      links[$0 - 1].name.precedes(links[$0].name)
     }
-    if !isOrdered { links.sort { $0.name.lexicographicallyPrecedes($1.name) } }
+    if !isOrdered { links.sort { $0.name.precedes($1.name) } }
   }
 
   private mutating func add(_ link: Link, _ cursor: StructureCursor) throws(StorageError) {
-    guard !link.name.isEmpty, !link.name.contains(UInt8(ascii: "/")), !link.name.contains(0) else {
+    guard !link.name.isEmpty, !link.name.contains(where: { $0 == 0 || $0 == UInt8(ascii: "/") })
+    else {
       throw cursor.malformed("a name without / and NUL", found: "another")
     }
     guard links.count < room else {
@@ -50,6 +53,7 @@ struct GroupLinks {
           limit: "bytes of a name (H-5)", maximum: HDF5Limits.nameBytes,
           found: "\(link.name.count)"), file: file.path)
     }
+    try file.spend(link.name.count)
     links.append(link)
   }
 
@@ -88,7 +92,7 @@ struct GroupLinks {
       try table.skip(20)
       // 2 is a soft link; 0 and 1 are objects, the latter with what a group's header says as well.
       guard kind <= 2 else { throw table.malformed("a link of kind 0 to 2", found: "\(kind)") }
-      try add(Link(name: Array(name), target: kind == 2 ? nil : target), table)
+      try add(Link(name: Array(name), target: kind == 2 ? nil : target, place: 0), table)
     }
   }
 
@@ -108,7 +112,7 @@ struct GroupLinks {
     try tree.forEachRecord { record throws(StorageError) in
       var record = record
       try record.skip(4)
-      let identifier = try record.take(heap.identifierBytes)
+      let identifier = try record.part(heap.identifierBytes)
       try read(try heap.object(identifier, "link", "H-22"))
     }
   }
@@ -121,7 +125,8 @@ struct GroupLinks {
     try cursor.skip((flags & 0x04 != 0 ? 8 : 0) + (flags & 0x10 != 0 ? 1 : 0))
     let count = try cursor.size(1 << (flags & 3))
     let name = Array(try cursor.take(count))
-    try add(Link(name: name, target: kind == 0 ? try cursor.address() : nil), body)
+    let place = cursor.offset
+    try add(Link(name: name, target: kind == 0 ? try cursor.address() : nil, place: place), body)
   }
 }
 

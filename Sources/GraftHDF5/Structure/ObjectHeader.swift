@@ -24,14 +24,23 @@ struct ObjectHeader {
     let kind: Kind
     /// Whether the body says where the message is instead of being it.
     let isShared: Bool
-    let body: StructureCursor
+    /// The block that the body stands in, and its place there.
+    fileprivate let block: Int32
+    fileprivate let start: Int32
+    fileprivate let count: Int32
   }
 
   /// The messages in the order of the file.
   private(set) var messages: [Message] = []
   private let file: StructureFile
+  /// The messages of the first block, and of each further one.
+  private var main: StructureCursor?
+  private var others: [StructureCursor] = []
+  private var extent = 0..<0
+  /// Whether blocks end with a checksum.
+  private(set) var hasChecksum = false
 
-  private static let rule = "H-20"
+  private static let rule: StaticString = "H-20"
   /// The largest number that the specification gives to a message.
   private static let lastKnownNumber = 0x18
 
@@ -41,16 +50,29 @@ struct ObjectHeader {
   init(at address: UInt64, in file: StructureFile) throws(StorageError) {
     self.file = file
     var blocks = Blocks(first: address)
+    messages.reserveCapacity(8)
     let start = try file.beginning(at: address, count: 64, "object header", Self.rule)
-    if start.rest.starts(with: "OHDR".utf8) {
+    if start.begins(with: "OHDR") {
       try readNew(start, at: address, &blocks)
     } else {
       try readOld(start, at: address, &blocks)
     }
   }
 
+  /// Where in the file the whole header is; nil where it has several blocks.
+  var place: Range<Int>? { others.isEmpty ? extent : nil }
+
   /// The first message of a kind.
   func first(_ kind: Kind) -> Message? { messages.first { $0.kind == kind } }
+
+  /// The body of a message.
+  func body(of message: Message) -> StructureCursor {
+    let place = Int(message.start)..<Int(message.start) + Int(message.count)
+    guard message.block == 0, let main else {
+      return others[Int(message.block) - 1].part(at: place)
+    }
+    return main.part(at: place)
+  }
 
   /// The body of the first message of a kind, which stands here; nil when there is none.
   ///
@@ -58,19 +80,21 @@ struct ObjectHeader {
   func body(_ kind: Kind) throws(StorageError) -> StructureCursor? {
     guard let message = first(kind) else { return nil }
     guard !message.isShared else {
-      throw message.body.unsupported("header message", found: "one kept in a table of the file")
+      throw body(of: message).unsupported(
+        "header message", found: "one kept in a table of the file")
     }
-    return message.body
+    return body(of: message)
   }
 
   // MARK: - Blocks
 
   /// The blocks that a header is known to have.
   private struct Blocks {
-    var seen: Set<UInt64>
+    let first: UInt64
+    var others: Set<UInt64> = []
     var waiting: [(address: UInt64, count: Int)] = []
 
-    init(first: UInt64) { seen = [first] }
+    init(first: UInt64) { self.first = first }
   }
 
   /// Version 1: no signature, no checksum.
@@ -78,10 +102,12 @@ struct ObjectHeader {
     _ start: StructureCursor, at address: UInt64, _ blocks: inout Blocks
   ) throws(StorageError) {
     var start = start
+    let beginning = start.offset
     try start.version(1...1)
     try start.skip(7)
     let count = try start.u32()
     try start.skip(4)
+    extent = beginning..<start.offset + count
     try read(
       file.cursor(at: address &+ 16, count: count, "object header", Self.rule),
       isNew: false, hasOrder: false, &blocks)
@@ -97,18 +123,20 @@ struct ObjectHeader {
     _ start: StructureCursor, at address: UInt64, _ blocks: inout Blocks
   ) throws(StorageError) {
     var start = start
-    let first = start.offset
+    let beginning = start.offset
     try start.skip(4)
     try start.version(2...2)
     let flags = try start.u8()
     try start.skip((flags & 0x20 != 0 ? 16 : 0) + (flags & 0x10 != 0 ? 4 : 0))
     let count = try start.size(1 << (flags & 3))
-    let prefix = start.offset - first
+    let prefix = start.offset - beginning
     guard count <= HDF5Limits.partBytes else {
       throw start.malformed("a header of at most \(HDF5Limits.partBytes) bytes", found: "\(count)")
     }
     var whole = try file.cursor(
       at: address, count: prefix + count + 4, "object header", Self.rule)
+    extent = beginning..<beginning + prefix + count + 4
+    hasChecksum = true
     try whole.skip(prefix)
     let hasOrder = flags & 0x04 != 0
     try read(try whole.part(count), isNew: true, hasOrder: hasOrder, &blocks)
@@ -129,24 +157,30 @@ struct ObjectHeader {
     _ block: StructureCursor, isNew: Bool, hasOrder: Bool, _ blocks: inout Blocks
   ) throws(StorageError) {
     var block = block
+    let number = main == nil ? 0 : others.count + 1
+    if main == nil { main = block } else { others.append(block) }
     let prefixBytes = isNew ? (hasOrder ? 6 : 4) : 8
     // A rest that is too short for a message is a gap.
     while block.remaining >= prefixBytes {
-      let number = isNew ? try block.u8() : try block.u16()
+      let kindNumber = isNew ? try block.u8() : try block.u16()
       let count = try block.u16()
       let flags = try block.u8()
       try block.skip(isNew ? (hasOrder ? 2 : 0) : 3)
-      let body = try block.part(count)
-      guard let kind = Kind(rawValue: number) else {
-        guard number <= Self.lastKnownNumber || flags & 0x80 == 0 else {
-          throw body.unsupported("header message", found: "number \(number), which must be known")
+      let place = try block.pass(count)
+      guard let kind = Kind(rawValue: kindNumber) else {
+        guard kindNumber <= Self.lastKnownNumber || flags & 0x80 == 0 else {
+          throw block.part(at: place).unsupported(
+            "header message", found: "number \(kindNumber), which must be known")
         }
         continue
       }
       if kind == .continuation {
-        try add(body, to: &blocks)
+        try add(block.part(at: place), to: &blocks)
       } else {
-        messages.append(Message(kind: kind, isShared: flags & 0x02 != 0, body: body))
+        messages.append(
+          Message(
+            kind: kind, isShared: flags & 0x02 != 0, block: Int32(number),
+            start: Int32(place.lowerBound), count: Int32(count)))
       }
     }
   }
@@ -157,10 +191,10 @@ struct ObjectHeader {
       throw body.malformed("a place for the header's next block", found: "none")
     }
     let count = try cursor.size()
-    guard blocks.seen.insert(address).inserted else {
+    guard address != blocks.first, blocks.others.insert(address).inserted else {
       throw body.malformed("each block of a header once", found: "a second way to \(address)")
     }
-    guard blocks.seen.count <= HDF5Limits.headerBlocks else {
+    guard blocks.others.count < HDF5Limits.headerBlocks else {
       throw StorageError(
         .limitExceeded(
           limit: "blocks of an object header (H-20)", maximum: HDF5Limits.headerBlocks,

@@ -1,4 +1,5 @@
 internal import CHDF5
+internal import Glibc
 internal import GraftCore
 
 /// Creates the groups and datasets of a file, the same bytes for the same plan.
@@ -41,7 +42,12 @@ struct TreeBuilder {
     try status.done(
       H5Pset_meta_block_size(access.id, hsize_t(block)), "H5Pset_meta_block_size")
     let creation = try Self.properties(graft_h5p_file_create(), status)
-    let id = unsafe H5Fcreate(path, graft_h5f_truncate(), creation.id, access.id)
+    var id: hid_t
+    repeat {
+      errno = 0
+      id = unsafe H5Fcreate(path, graft_h5f_truncate(), creation.id, access.id)
+      // libhdf5 doesn't make a call again that a signal interrupted.
+    } while id < 0 && errno == EINTR
     guard id >= 0 else { throw status.failure("H5Fcreate") }
     file = OpenFile(id)
     for attribute in attributes { try attach(attribute, to: id) }

@@ -85,6 +85,12 @@ public struct TokenizedText: Sendable {
         .badExample(expected: "UTF-8", found: "other bytes"), file: file,
         line: bytes.firstLineNotUTF8, remedy: "convert the file to UTF-8")
     }
+    if let place = bytes.firstIndex(of: 0) {
+      throw TrainingError(
+        .badExample(expected: "text", found: "a zero byte at byte \(place)"), file: file,
+        line: 1 + bytes[..<place].count { $0 == 0x0A },
+        remedy: "if it is text in UTF-16, make it UTF-8 first: iconv -f utf-16 -t utf-8")
+    }
     let new = reader.tokenizer.encode(bytes, addSpecialTokens: true)
     let continues = passages.last.map { $0.origin == nil } ?? false
     let all = continues ? (reader.endToken.map { [$0] } ?? []) + new : new

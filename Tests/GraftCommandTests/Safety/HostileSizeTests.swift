@@ -177,20 +177,9 @@ import Testing
     var status = stat()
     try #require(lstat(path, &status) == 0)
     let byteCount = Int(status.st_blocks) * 512
-    try withKnownIssue("more memory than the bound, or another rule first", isIntermittent: true) {
-      let outcome = try Bounds.hold(
-        "inspect", path, byteCount: byteCount, seconds: `case`.seconds,
-        expecting: [`case`.status])
-      if let error = `case`.error { #expect(outcome.error.contains(error), "\(outcome.error)") }
-    } when: {
-      Self.unbounded.contains(`case`.testDescription)
-    }
+    let outcome = try Bounds.hold(
+      "inspect", path, byteCount: byteCount, seconds: `case`.seconds,
+      expecting: [`case`.status])
+    if let error = `case`.error { #expect(outcome.error.contains(error), "\(outcome.error)") }
   }
-
-  /// Cases that don't keep their bounds yet: a million keys take 208 (safetensors), 298 (GGUF) and 186 MB (index), and a header's nesting
-  /// is told by the rule of its fields.
-  private static let unbounded = [
-    "ST-52 100 MB of nested arrays", "ST-53 a million metadata keys", "GG-06 a million keys",
-    "IX-08 an index with more tensors than the limit",
-  ]
 }

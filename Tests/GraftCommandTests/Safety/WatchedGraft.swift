@@ -85,6 +85,8 @@ enum WatchedGraft {
     var environment = [
       "PATH=/usr/bin:/bin", "LD_PRELOAD=" + (try #require(library).path),
       "GRAFT_FAULTS_ROOT=" + root, "GRAFT_FAULTS_REPORT=" + report,
+      // Files without a name are made, and looked for, where the command runs.
+      "TMPDIR=" + root,
     ]
     if let plan { environment.append("GRAFT_FAULTS_PLAN=\(plan)") }
     if let trace {

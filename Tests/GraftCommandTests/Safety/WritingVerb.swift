@@ -112,6 +112,12 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
       "compressed HDF5", smallModel,
       ["convert", "in", "out.h5", "--compress", "zstd", "--threads", "1"], makes: ["out.h5"]),
     WritingVerb(
+      "an archive of Keras",
+      [
+        .copy("golden/keras/model.keras", as: "in.keras"),
+        .graft(["convert", "in.keras", "out.keras", "--dtype", "f16"]),
+      ], ["convert", "in.keras", "out.keras", "--threads", "1"], makes: ["out.keras"]),
+    WritingVerb(
       "a directory out of HDF5", smallModel + [.graft(["convert", "in", "in.h5"])],
       ["convert", "in.h5", "out", "--threads", "1"], makes: ["out"]),
     WritingVerb(

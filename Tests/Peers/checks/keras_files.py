@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 
 os.environ["KERAS_BACKEND"] = "torch"
 
 import h5py
+import hdf5plugin  # registers filter 32015
 import keras
 import numpy
+import torch
 from keras.src.legacy.saving import legacy_h5_format
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -18,7 +21,7 @@ from safetensors.torch import save_file
 from verdict import Verdict, all_equal, at_most
 from workspace import GRAFT, PEERS, ROOT, generator, graft, scratch
 
-REJECTED = ROOT / "Formats" / "hdf5" / "reject"
+REJECTED = sorted((ROOT / "Formats" / "hdf5" / "reject").glob("*.h5")) + sorted((ROOT / "Formats" / "keras" / "reject").glob("*.keras"))
 
 
 def values(tensor) -> numpy.ndarray:
@@ -57,6 +60,7 @@ def load_weights(path) -> keras.Model:
 
 def checks():
     yield from both_ways()
+    yield from archives()
     yield from hostile()
 
 
@@ -93,11 +97,94 @@ def both_ways():
     yield Verdict("a kernel edited as safetensors, loaded in Keras", f"mean {kernels[0].mean():.3f}", "one more", numpy.array_equal(*kernels))
 
 
+def models() -> dict:
+    """Models of every kind that Keras saves, with an input for each, trained for a step so that no weight is a round number."""
+    keras.utils.set_random_seed(17)
+    layers, random = keras.layers, numpy.random.default_rng(19)
+    tokens = random.integers(0, 19, (5, 6))
+    series = random.standard_normal((5, 6, 4)).astype("float32")
+    sequential = keras.Sequential([keras.Input((6, 4)), layers.Conv1D(4, 2), layers.BatchNormalization(), layers.Flatten(), layers.Dense(3), layers.Dense(3)])
+    entry = keras.Input((6, 4))
+    joined = layers.concatenate([layers.Dense(3)(entry), layers.LayerNormalization()(layers.Dense(5, use_bias=False)(entry))])
+    functional = keras.Model(entry, layers.GlobalMaxPooling1D()(layers.Bidirectional(layers.GRU(3, return_sequences=True))(joined)))
+    mixed = keras.Sequential([keras.Input((6,)), layers.Embedding(19, 8, dtype="bfloat16"), layers.Dense(4, dtype="float16"), layers.Dense(4, dtype="mixed_float16"), layers.Flatten(), layers.Dense(3)])
+    examples = {
+        "transformer": (generator("keras_files").model(), tokens),
+        "nested": (generator("keras_files").nested(), series),
+        "sequential": (sequential, series),
+        "functional": (functional, series),
+        "mixed": (mixed, tokens),
+    }
+    for model, inputs in examples.values():
+        if not model.compiled:
+            model.compile(keras.optimizers.AdamW(0.01), keras.losses.MeanSquaredError(), metrics=[keras.metrics.MeanAbsoluteError()])
+            model.fit(inputs, numpy.zeros(model(inputs).shape), verbose=0)
+    return examples
+
+
+def outputs(model: keras.Model, inputs) -> numpy.ndarray:
+    return values(model(inputs))
+
+
+def same_state(first: keras.Model, second: keras.Model) -> bool:
+    """Whether every weight is the same, and the optimizer's state."""
+    pairs = list(zip(first.weights + first.optimizer.variables, second.weights + second.optimizer.variables, strict=True))
+    return all(numpy.array_equal(values(left), values(right)) for left, right in pairs)
+
+
+def archives():
+    """Archives of Keras 3: what Graft writes is the model that Keras saved, weights, outputs, optimizer and all."""
+    folder = scratch() / "archives"
+    folder.mkdir()
+    for name, (model, inputs) in models().items():
+        wanted = outputs(model, inputs)
+        source = folder / f"{name}.keras"
+        model.save(source)
+        graft("convert", source, folder / name, "--quiet")
+        routes = {"a copy": [source], "safetensors": [folder / name], "zstd": [source, "--compress", "zstd"]}
+        for route, arguments in routes.items():
+            back = folder / "back.keras"
+            graft("convert", arguments[0], back, *arguments[1:], "--overwrite", "--quiet")
+            loaded = keras.saving.load_model(back)
+            passed = numpy.array_equal(outputs(loaded, inputs), wanted) and same_state(loaded, model)
+            yield Verdict(f"{name}.keras through {route}, loaded in Keras", "the same" if passed else "another model", "the same outputs, weights and optimizer", passed)
+        verification = json.loads(graft("verify", source, "--json", "--quiet").output)
+        yield Verdict(f"verify {name}.keras", f"{len(verification['defects'])} defects, {len(verification['unexpected'])} unexpected", "none", verification["sound"] and not verification["unexpected"])
+
+        # What h5py finds in the archive, beside what came out as safetensors.
+        with zipfile.ZipFile(source) as archive, archive.open("model.weights.h5") as member, h5py.File(member) as file, safe_open(folder / name / "model.safetensors", "pt") as tensors:
+            datasets = {}
+            file.visititems(lambda path, item: datasets.update({path.replace("/", "."): item[()]}) if isinstance(item, h5py.Dataset) else None)
+            found = {key: tensors.get_tensor(key) for key in tensors.keys()}
+            different = [key for key, value in datasets.items() if key not in found or found[key].contiguous().flatten().view(torch.uint8).numpy().tobytes() != value.tobytes()]
+        yield all_equal(f"tensors of {name}.keras beside h5py's", different + sorted(set(found) - set(datasets)), len(datasets))
+
+        # The legacy layout and back: Keras loads both, whatever names the weights have there.
+        legacy, again, bare = folder / f"{name}.h5", folder / f"{name}-again.keras", folder / f"{name}.weights.h5"
+        graft("convert", source, legacy, "--to", "keras", "--quiet")
+        loaded = keras.models.load_model(legacy, compile=False)
+        passed = numpy.array_equal(outputs(loaded, inputs), wanted)
+        yield Verdict(f"{name}.keras as a legacy file, loaded in Keras", "the same" if passed else "another model", "the same outputs", passed)
+        own = folder / f"{name}-own.h5"
+        model.save(own)
+        graft("convert", own, again, "--allow-loss", "--quiet")
+        loaded = keras.saving.load_model(again, compile=False)
+        if isinstance(model.loss, str):
+            passed = same_state(keras.saving.load_model(again), model)
+            yield Verdict(f"Keras's legacy file of {name} as an archive, compiled", "the same" if passed else "another state", "the same weights and optimizer", passed)
+        graft("convert", own, bare, "--quiet")
+        for variable in model.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        model.load_weights(bare)
+        passed = numpy.array_equal(outputs(loaded, inputs), wanted) and numpy.array_equal(outputs(model, inputs), wanted)
+        yield Verdict(f"Keras's legacy file of {name} as an archive and as weights, loaded in Keras", "the same" if passed else "another model", "the same outputs", passed)
+
+
 def hostile():
     """No file can hurt: each refused file ends in an error within a second and 128 MiB, whatever is asked."""
     output, report = scratch() / "out", scratch() / "report"
     seconds, peak, wrong, count = 0.0, 0, [], 0
-    for path in sorted(REJECTED.glob("*.h5")):
+    for path in REJECTED:
         for verb in (["inspect", path], ["verify", path, "--quiet"], ["convert", path, output, "--quiet"]):
             done = subprocess.run([sys.executable, "-I", "-S", PEERS / "measured.py", report, GRAFT, *verb], capture_output=True, text=True)
             measured = json.loads(report.read_text())

@@ -1,12 +1,34 @@
-"""A model directory as HDF5, read by h5py, and back."""
+"""A model directory as HDF5, read by h5py, and back; and a file of 100 GB in little memory."""
 
 import filecmp
 import json
+import pathlib
 import subprocess
 import sys
 
 from verdict import Verdict, all_equal, at_most
 from workspace import PEERS, graft, model, scratch
+
+
+LARGE = 100 * 10**9
+
+
+def hole(width: int = 1 << 16) -> pathlib.Path:
+    """A safetensors file of 100 GB in matrices of zeros, which take no room on the disk."""
+    path = scratch() / "hole.safetensors"
+    rows = 1 << 14
+    size = 2 * rows * width
+    count = -(-LARGE // size)
+    header = {
+        f"model.layers.{layer}.mlp.up_proj.weight": {"dtype": "BF16", "shape": [rows, width], "data_offsets": [layer * size, (layer + 1) * size]}
+        for layer in range(count)
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + count * size)
+    return path
 
 
 def checks():
@@ -25,3 +47,9 @@ def checks():
     comparison = graft("diff", model("bf16"), scratch() / "model-plain.h5", "--json", "--quiet")
     yield Verdict("diff of directory and HDF5", "no difference", "status 0", bool(json.loads(comparison.output)))
     yield at_most("memory of diff", comparison.peak_bytes / 2**20, 128, " MiB")
+
+    large = hole()
+    for verb, arguments in {"inspect": [large], "verify": [large], "diff": [large, large]}.items():
+        run = graft(verb, *arguments, "--quiet")
+        yield at_most(f"memory of {verb}, {large.stat().st_size / 1e9:.0f} GB", run.peak_bytes / 2**20, 128, " MiB")
+    large.unlink()

@@ -3,6 +3,7 @@
 import os
 import time
 
+from measurements.workloads import billion
 from workspace import GGUF, THREADS, graft, model, reference, scratch
 
 ROUNDS = 5
@@ -16,8 +17,8 @@ def best(run, count=ROUNDS):
     return min(one.seconds for one in runs), max(one.peak_bytes for one in runs)
 
 
-def disk_seconds(source: int, target: int) -> float:
-    """What reading and writing so many bytes take alone, in a tile of memory, with the write forced to the disk as every verb forces its own."""
+def disk_seconds(source, target: int) -> float:
+    """What reading a file and writing so many bytes take alone, in a tile of memory, with the write forced to the disk as every verb forces its own."""
     path, tile = scratch() / "plain", bytearray(os.urandom(1 << 20))
     seconds = []
     for _ in range(ROUNDS):
@@ -27,9 +28,9 @@ def disk_seconds(source: int, target: int) -> float:
             for _ in range(target >> 20):
                 file.write(tile)
             os.fsync(file.fileno())
-        with open(GGUF, "rb", buffering=0) as file:
-            for _ in range(source >> 20):
-                file.readinto(tile)
+        with open(source, "rb", buffering=0) as file:
+            while file.readinto(tile):
+                pass
         seconds.append(time.perf_counter() - began)
         path.unlink()
     return min(seconds)
@@ -58,9 +59,13 @@ def lines():
         return lambda: reference("gguf_convert.py", source=source, kind=kind, output=output, threads=THREADS)
 
     yield row("Q4_1 → bf16 safetensors", lambda: graft("convert", GGUF, target, "--dtype", "bf16", "--threads", THREADS, "--quiet"),
-              python(GGUF, "bf16", scratch() / "python.safetensors"), GGUF.stat().st_size, weights)
+              python(GGUF, "bf16", scratch() / "python.safetensors"), GGUF, weights)
     for kind in TYPES + SEARCHED:
         ours = convert(bf16, "--dtype", kind)
         ours()
         size = target.with_suffix(".gguf").stat().st_size
-        yield row(f"bf16 → {kind}", ours, python(bf16 / "model.safetensors", kind, scratch() / "python.gguf"), weights, size)
+        yield row(f"bf16 → {kind}", ours, python(bf16 / "model.safetensors", kind, scratch() / "python.gguf"), bf16 / "model.safetensors", size)
+    large = scratch() / "large.gguf"
+    graft("convert", billion(), large, "--dtype", "q4_1", "--allow-loss", "--quiet")
+    yield row("Q4_1 → bf16 safetensors, 1B-parameter Llama shape", lambda: graft("convert", large, target, "--dtype", "bf16", "--threads", THREADS, "--quiet", "--overwrite"),
+              None, large, (billion() / "model.safetensors").stat().st_size)

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 
+from checks.storage import hole
 from workspace import CACHE, THREADS, Measured, graft, measure, reference, scratch
 
 ROUNDS = 5
@@ -91,3 +92,21 @@ def lines():
     )
     yield row("bf16 → f32, synced; `load_file`, `to`, `save_file`", cast, python, "≥ 3 × as fast", True)
     yield row("the same; the disk alone takes as many bytes, synced", cast, disk, "≥ 0.8 of its rate", True)
+
+    large = hole()
+    size = large.stat().st_size
+    yield ""
+    yield f"A file of {size / 1e9:.0f} GB, whose zeros take no room on the disk (goal: at most 128 MiB):"
+    yield ""
+    yield "| | time | GB/s | peak memory |"
+    yield "|---|---:|---:|---:|"
+    target = scratch() / "written.h5"
+    for what, arguments in {
+        "inspect": ["inspect", large],
+        "verify": ["verify", large, "--threads", THREADS, "--quiet"],
+        "diff with itself": ["diff", large, large, "--threads", THREADS, "--quiet"],
+        "convert to f16 in HDF5 with zstd": ["convert", large, target, "--dtype", "f16", "--compress", "zstd:1", "--threads", THREADS, "--quiet"],
+    }.items():
+        run = graft(*arguments)
+        yield f"| {what} | {run.seconds:.2f} s | {size / run.seconds / 1e9:.1f} | {run.peak_bytes / 2**20:.0f} MiB |"
+    large.unlink()

@@ -1,6 +1,7 @@
 internal import GraftAdapters
 internal import GraftCore
 internal import GraftFormats
+internal import GraftHDF5
 
 /// What a checkpoint is beyond its format, told from names, metadata and configuration.
 struct Recognition {
@@ -33,6 +34,7 @@ struct Recognition {
       (layout, adapter) = (facts.layout, facts.facts)
       return
     }
+    if let model = KerasModel(config) { architecture = model.className }
     if config["_class_name"]?.string != nil, config["_diffusers_version"] != nil {
       layout = .diffusers
     }

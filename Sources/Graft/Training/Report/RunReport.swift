@@ -51,6 +51,8 @@ public struct RunReport: Sendable {
   public init(run path: String) throws {
     let log = path + "/" + TrainingDirectory.logName
     guard Directory.hasFile(at: log) else {
+      // What isn't there, or is neither a directory nor a file, is told as such.
+      if !Directory.hasFile(at: path) { _ = try Directory.entries(of: path) }
       throw TrainingError(.noLog, file: path, remedy: "name the --out of a training run")
     }
     records = try StepRecord.all(inLog: log)

@@ -133,7 +133,9 @@ private struct RepairRun {
     for file in companions { try file.write(into: directory) }
     for shard in survey.shards.indices { try writeShard(shard, into: directory) }
     if survey.shards.count > 1 { try directory.write(index, named: survey.indexName) }
-    for shard in survey.shards { try shard.reader.file.checkUnchanged() }
+    for input in survey.shards.map(\.reader.file) + companions.compactMap(\.source) {
+      try input.checkUnchanged()
+    }
     try directory.commit()
   }
 

@@ -5,8 +5,8 @@ struct GGUFTokenizer {
   enum Model {
     /// Byte-level pairs: merges in order, and the name of the way text is split first.
     case byteLevel(merges: [(String, String)], split: GGUFTextSplit)
-    /// SentencePiece's pairs: a score for each token, bytes for what has no token.
-    case sentencePiece(scores: [Float], addsPrefixSpace: Bool)
+    /// SentencePiece's pairs: the merges that the tokens' scores stand for, bytes for what has no token.
+    case sentencePiece(merges: [(String, String)], addsPrefixSpace: Bool)
   }
 
   /// What kind of token it is, in SentencePiece's numbers.
@@ -53,8 +53,11 @@ struct GGUFTokenizer {
       model = .byteLevel(merges: try keys.merges(), split: split)
       addsBegin = try keys.bool("add_bos_token") ?? split.addsBegin
     case "llama":
+      guard let merges = GGUFScoreMerges.merges(tokens, try keys.scores(count: tokens.count)) else {
+        throw keys.violation("scores", expected: "scores of a tokenizer", found: "endless merges")
+      }
       model = .sentencePiece(
-        scores: try keys.scores(count: tokens.count),
+        merges: merges,
         addsPrefixSpace: try keys.bool("add_space_prefix") ?? true)
       addsBegin = try keys.bool("add_bos_token") ?? true
     default:
@@ -106,8 +109,8 @@ extension GGUFTokenizer {
     get throws(StorageError) {
       switch model {
       case .byteLevel(let merges, let split): byteLevel(merges, split)
-      case .sentencePiece(let scores, let addsPrefixSpace):
-        sentencePiece(scores, addsPrefixSpace: addsPrefixSpace)
+      case .sentencePiece(let merges, let addsPrefixSpace):
+        sentencePiece(merges, addsPrefixSpace: addsPrefixSpace)
       }
     }
   }
@@ -181,7 +184,9 @@ extension GGUFTokenizer {
         merges, unknown: nil, fuse: false, byteFallback: false, ignoreMerges: split.ignoresMerges))
   }
 
-  private func sentencePiece(_ scores: [Float], addsPrefixSpace: Bool) -> JSONValue {
+  private func sentencePiece(
+    _ merges: [(String, String)], addsPrefixSpace: Bool
+  ) -> JSONValue {
     let replace: JSONValue = ["type": "Replace", "pattern": ["String": " "], "content": "▁"]
     let restore: JSONValue = ["type": "Replace", "pattern": ["String": "▁"], "content": " "]
     let strip: JSONValue = ["type": "Strip", "content": " ", "start": 1, "stop": 0]
@@ -196,7 +201,7 @@ extension GGUFTokenizer {
           [restore, ["type": "ByteFallback"], ["type": "Fuse"]] + (addsPrefixSpace ? [strip] : [])),
       ],
       model: pairModel(
-        GGUFScoreMerges.merges(tokens, scores),
+        merges,
         unknown: unknown ?? types.firstIndex(of: TokenType.unknown), fuse: true,
         byteFallback: true, ignoreMerges: false))
   }

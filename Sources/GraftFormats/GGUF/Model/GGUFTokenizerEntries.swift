@@ -204,8 +204,7 @@ extension GGUFTokenizerEntries {
     func counted(_ merges: [(String, String)]) -> [(String, String)] {
       merges.filter { !table.isAdded.contains(TensorName($0.0 + $0.1)) }
     }
-    let found = counted(GGUFScoreMerges.merges(table.tokens, scores))
-    guard
+    guard let found = GGUFScoreMerges.merges(table.tokens, scores).map(counted),
       found.elementsEqual(
         counted(merges),
         by: { TensorName($0.0) == TensorName($1.0) && TensorName($0.1) == TensorName($1.1) })

@@ -3,6 +3,11 @@ import GraftCore
 /// What the parts of a `tokenizer.json` are built with: errors that name the file, patterns, ids.
 struct TokenizerReader {
   let file: String
+  /// The most steps of a normalizer, a pre-tokenizer or a decoder: each pattern takes a megabyte.
+  static let maximumSteps = 16
+  /// How many times as long a text, or a token, may become by them.
+  static let maximumGrowth = 256
+
   /// The id of every known token.
   var id: (_ content: [UInt8]) -> Int32? = { _ in nil }
 
@@ -28,6 +33,16 @@ struct TokenizerReader {
       throw invalid(key, "an id below \(TokenTable.maximumCount)", json?.serialized() ?? "none")
     }
     return Int32(id)
+  }
+
+  /// Holds the steps of a normalizer or a decoder against the limits.
+  func check(stepCount: Int, growth: Int, _ part: String) throws(ModelError) {
+    guard stepCount <= Self.maximumSteps else {
+      throw unsupported("number of steps of the \(part)", "more than \(Self.maximumSteps)")
+    }
+    guard growth <= Self.maximumGrowth else {
+      throw unsupported("growth of a text by the \(part)", "\(growth) times its length")
+    }
   }
 
   // MARK: - Patterns

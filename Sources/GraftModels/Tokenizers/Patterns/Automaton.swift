@@ -12,6 +12,9 @@ struct Automaton: Sendable {
   private let symbolCount: Int
 
   private static let maximumStates = 4096
+  /// The most transitions, and the most instructions that may be looked at to find them.
+  private static let maximumTransitions = 1 << 18
+  private static let maximumWork = 1 << 24
   private static let startState = 1
 
   /// Compiles a pattern.
@@ -27,6 +30,9 @@ struct Automaton: Sendable {
     var table = [UInt32](repeating: 0, count: symbolCount)
     var state = Self.startState
     while state < states.count {
+      guard table.count + symbolCount <= Self.maximumTransitions,
+        table.count <= Self.maximumWork / program.count
+      else { throw PatternError(feature: "an expression with this many states") }
       for symbol in 0..<symbolCount {
         let isEnd = symbol == partition.count
         let step = program.step(states[state]) { set, orEnd in

@@ -8,8 +8,12 @@ struct PatternParser {
 
   private static let maximumDepth = 64
   private static let maximumRepetition = 256
+  private static let maximumLength = 1 << 13
 
   static func parse(_ text: String) throws(PatternError) -> Pattern {
+    guard text.unicodeScalars.count <= maximumLength else {
+      throw PatternError(feature: "an expression of more than \(maximumLength) characters")
+    }
     var parser = PatternParser(scalars: Array(text.unicodeScalars))
     let pattern = try parser.alternatives()
     guard parser.position == parser.scalars.count else { throw PatternError(feature: "a lone )") }
@@ -202,7 +206,7 @@ struct PatternParser {
         text.unicodeScalars.append(next)
         position += 1
       }
-      position += 1
+      guard take("}") else { throw PatternError(feature: "a code point without end") }
     } else {
       for _ in 0..<digits {
         if let digit = advance() { text.unicodeScalars.append(digit) }

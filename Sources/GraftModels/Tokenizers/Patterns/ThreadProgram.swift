@@ -12,8 +12,13 @@ struct ThreadProgram {
   private var instructions: [Instruction] = [.match]
   private(set) var sets: [ScalarSet] = []
   private(set) var start = 0
+  /// The parts of the pattern that were compiled, repeated ones again each time: those that are empty make no instruction.
+  private var partCount = 0
 
   private static let maximumLength = 20_000
+
+  /// The number of instructions.
+  var count: Int { instructions.count }
 
   init(_ pattern: Pattern) throws(PatternError) {
     start = try compile(pattern, next: 0)
@@ -48,6 +53,10 @@ struct ThreadProgram {
   // MARK: - Compilation, from the end to the beginning
 
   private mutating func compile(_ pattern: Pattern, next: Int) throws(PatternError) -> Int {
+    partCount += 1
+    guard partCount <= 2 * Self.maximumLength else {
+      throw PatternError(feature: "an expression of this length")
+    }
     switch pattern {
     case .empty: return next
     case .scalar(let set): return try add(.scalar(set: number(set), next: next))

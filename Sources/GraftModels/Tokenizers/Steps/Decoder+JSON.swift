@@ -23,9 +23,27 @@ extension Decoder {
     case "BPEDecoder": self = .suffix(Array((json["suffix"]?.string ?? "</w>").utf8))
     case "Sequence":
       var parts: [Decoder] = []
-      for part in json["decoders"]?.array ?? [] { parts.append(try Decoder(part, reader)) }
+      for part in json["decoders"]?.array ?? [] {
+        parts.append(try Decoder(part, reader))
+        try reader.check(stepCount: parts.count, growth: 1, "decoder")
+      }
       self = .sequence(parts)
     case let kind: throw reader.unsupported("decoder", kind)
+    }
+    try reader.check(stepCount: stepCount, growth: growth, "decoder")
+  }
+
+  /// The steps, those of sequences counted.
+  private var stepCount: Int {
+    if case .sequence(let parts) = self { parts.reduce(0) { $0 + $1.stepCount } } else { 1 }
+  }
+
+  /// How many times as long a token may become.
+  private var growth: Int {
+    switch self {
+    case .replace(let normalizer): normalizer.growth
+    case .sequence(let parts): parts.reduce(1) { $0.saturatingProduct($1.growth) }
+    default: 1
     }
   }
 }

@@ -29,9 +29,36 @@ extension Normalizer {
         stripsAccents: json["strip_accents"]?.bool ?? lowercases, lowercases: lowercases)
     case "Sequence":
       var parts: [Normalizer] = []
-      for part in json["normalizers"]?.array ?? [] { parts.append(try Normalizer(part, reader)) }
+      for part in json["normalizers"]?.array ?? [] {
+        parts.append(try Normalizer(part, reader))
+        try reader.check(stepCount: parts.count, growth: 1, "normalizer")
+      }
       self = .sequence(parts)
     case let kind: throw reader.unsupported("normalizer", kind)
     }
+    try reader.check(stepCount: stepCount, growth: growth, "normalizer")
+  }
+
+  /// The steps, those of sequences counted.
+  var stepCount: Int {
+    if case .sequence(let parts) = self { parts.reduce(0) { $0 + $1.stepCount } } else { 1 }
+  }
+
+  /// How many times as long a text may become by what the file wants put into it.
+  var growth: Int {
+    switch self {
+    case .prepend(let prefix): 1 + prefix.count
+    case .replace(_, let replacement), .replaceSpaces(let replacement): max(1, replacement.count)
+    case .sequence(let parts): parts.reduce(1) { $0.saturatingProduct($1.growth) }
+    default: 1
+    }
+  }
+}
+
+extension Int {
+  /// A product that is the greatest number where it doesn't fit.
+  func saturatingProduct(_ other: Int) -> Int {
+    let (product, overflow) = multipliedReportingOverflow(by: other)
+    return overflow ? .max : product
   }
 }

@@ -52,6 +52,10 @@ extension PreTokenizer {
     case "Metaspace": steps.append(.metaspace(try Metaspace(json, reader)))
     default: throw reader.unsupported("pre-tokenizer", kind)
     }
+    guard steps.count <= TokenizerReader.maximumSteps else {
+      throw reader.unsupported(
+        "number of pre-tokenizers", "more than \(TokenizerReader.maximumSteps)")
+    }
   }
 }
 

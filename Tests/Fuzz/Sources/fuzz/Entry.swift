@@ -1,3 +1,4 @@
+import CFuzzer
 import FuzzTargets
 import Glibc
 
@@ -40,9 +41,18 @@ private func escaped(_ byte: UInt8) -> String {
 /// libFuzzer's call for one input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
-  target.run(Array(UnsafeBufferPointer(start: start, count: count)))
+  let bytes = Array(UnsafeBufferPointer(start: start, count: count))
+  let clock = graft_cpu_seconds()
+  graft_heap_begin()
+  target.run(bytes)
+  let (memory, seconds) = (graft_heap_peak(), graft_cpu_seconds() - clock)
+  precondition(memory <= 64 << 20 + 4 * count, "an input of \(count) bytes took \(memory)")
+  precondition(seconds <= patience, "an input took \(seconds) s")
   return 0
 }
+
+/// The seconds of processor time that an input may take; the sanitizer and the counters of coverage take most of them.
+private let patience = 4.0
 
 /// libFuzzer's call for a changed input: half of the time its own mutations, else those that know the format.
 @_cdecl("LLVMFuzzerCustomMutator")
@@ -51,10 +61,17 @@ public func mutate(
 ) -> Int {
   var mutator = Mutator(seed: seed, maximum: maximum)
   let input = Array(UnsafeBufferPointer(start: data, count: count))
-  let mutant = mutator.mutant(of: input, target.structure).prefix(maximum)
+  var mutant = Array(mutator.mutant(of: input, target.structure).prefix(maximum))
+  // A changed part of a structure often holds the checksums of others.
+  for _ in 0..<repairs {
+    guard let repaired = target.repairChecksum(mutant) else { break }
+    mutant = repaired
+  }
   for (position, byte) in mutant.enumerated() { data[position] = byte }
   return mutant.count
 }
+
+private let repairs = 6
 
 @_silgen_name("LLVMFuzzerMutate")
 private func libFuzzerMutate(

@@ -3,7 +3,7 @@ import FuzzTargets
 /// Changes inputs where it hurts: numbers become the ones next to a limit, and lengths stay right so that the change is reached.
 struct Mutator {
   private var state: UInt64
-  private let maximum: Int
+  let maximum: Int
 
   init(seed: UInt32, maximum: Int) {
     state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 | 1
@@ -15,6 +15,9 @@ struct Mutator {
     case .lengthAndHeader where next(4) > 0: headerMutant(of: bytes)
     case .numbers where next(2) > 0: numberMutant(of: bytes)
     case .text where next(3) > 0: textMutant(of: bytes)
+    case .pickle where next(4) > 0: pickleMutant(of: bytes)
+    case .array where next(4) > 0: arrayMutant(of: bytes)
+    case .archive where next(4) > 0: archiveMutant(of: bytes)
     default: generalMutant(of: bytes, atMost: maximum)
     }
   }
@@ -24,18 +27,17 @@ struct Mutator {
   /// Changes the header alone, writes its new length before it, and lets the data be as long as the largest end that it names.
   private mutating func headerMutant(of bytes: [UInt8]) -> [UInt8] {
     guard bytes.count > 8 else { return generalMutant(of: bytes, atMost: maximum) }
-    let declared = bytes[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    guard declared <= UInt64(bytes.count - 8) else {
+    let declared = bytes[..<8].number
+    guard (0...bytes.count - 8).contains(declared) else {
       return generalMutant(of: bytes, atMost: maximum)
     }
-    let end = 8 + Int(declared)
+    let end = 8 + declared
     let header = textMutant(of: Array(bytes[8..<end]))
     var data = Array(bytes[end...])
-    if next(2) > 0, let size = largestNumber(in: header), size <= 1 << 16 {
+    if next(2) > 0, let size = largestNumber(in: header), (0...1 << 16).contains(size) {
       data = (0..<size).map { $0 < data.count ? data[$0] : UInt8(truncatingIfNeeded: $0) }
     }
-    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> ($0 * 8)) }
-    return length + header + data
+    return header.count.littleEndian(8) + header + data
   }
 
   private func largestNumber(in text: [UInt8]) -> Int? {
@@ -45,7 +47,7 @@ struct Mutator {
   // MARK: - Text
 
   /// Replaces a number, repeats or removes a piece between commas, exchanges two, or leaves it to libFuzzer.
-  private mutating func textMutant(of bytes: [UInt8]) -> [UInt8] {
+  mutating func textMutant(of bytes: [UInt8]) -> [UInt8] {
     switch next(5) {
     case 0, 1:
       let numbers = numbers(in: bytes)
@@ -95,23 +97,21 @@ struct Mutator {
   // MARK: - Binary numbers
 
   /// Writes a number at a limit over two, four or eight bytes somewhere.
-  private mutating func numberMutant(of bytes: [UInt8]) -> [UInt8] {
+  mutating func numberMutant(of bytes: [UInt8]) -> [UInt8] {
     let width = [1, 2, 4, 8][next(4)]
     guard bytes.count >= width else { return generalMutant(of: bytes, atMost: maximum) }
     // Headers come first.
     let reach = next(3) > 0 ? min(bytes.count - width, 256) : bytes.count - width
     let place = next(reach + 1)
     var mutant = bytes
-    let old = bytes[place..<place + width].reversed().reduce(0) { $0 << 8 | Int($1) }
+    let old = bytes[place..<place + width].number
     let value = boundary(near: old, size: bytes.count - place)
-    for index in 0..<width {
-      mutant[place + index] = UInt8(truncatingIfNeeded: value >> (index * 8))
-    }
+    mutant.replaceSubrange(place..<place + width, with: value.littleEndian(width))
     return mutant
   }
 
   /// A number next to a limit, to the old one, or to the bytes that are left.
-  private mutating func boundary(near value: Int, size: Int) -> Int {
+  mutating func boundary(near value: Int, size: Int) -> Int {
     let limits = [
       0, 1 << 7, 1 << 8, 1 << 15, 1 << 16, 1 << 20, 1 << 24, 1 << 30, 1 << 31, 1 << 32, 1 << 40,
       1 << 53, 1 << 62, Int.max, Int.min, value, value &* 2, size, size / 2, size / 4, size / 8,
@@ -120,10 +120,22 @@ struct Mutator {
   }
 
   /// The next random number below a limit.
-  private mutating func next(_ limit: Int) -> Int {
+  mutating func next(_ limit: Int) -> Int {
     state ^= state << 13
     state ^= state >> 7
     state ^= state << 17
     return Int(state >> 1) % max(limit, 1)
   }
+}
+
+extension Int {
+  /// The bytes of a number, the lowest first.
+  func littleEndian(_ width: Int) -> [UInt8] {
+    (0..<width).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) }
+  }
+}
+
+extension Collection<UInt8> {
+  /// A number of a few bytes, the lowest first.
+  var number: Int { reversed().reduce(0) { $0 << 8 | Int($1) } }
 }

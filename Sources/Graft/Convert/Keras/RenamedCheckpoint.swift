@@ -1,0 +1,49 @@
+internal import GraftCore
+internal import GraftHDF5
+
+/// A checkpoint whose tensors have other names, another order or other metadata.
+struct RenamedCheckpoint: CheckpointReader {
+  let tensors: [TensorInfo]
+  let metadata: [MetadataEntry]
+  private let source: any CheckpointReader
+  private let places: [Int]
+
+  /// The same tensors with other metadata.
+  init(_ source: any CheckpointReader, metadata: [MetadataEntry]) {
+    self.source = source
+    self.metadata = metadata
+    tensors = source.tensors
+    places = Array(tensors.indices)
+  }
+
+  /// The tensors as a translation names them.
+  init(
+    _ source: any CheckpointReader, _ translation: KerasTranslation
+  ) throws(StorageError) {
+    self.source = source
+    metadata = translation.metadata
+    places = translation.tensors.map(\.place)
+    tensors = try translation.tensors.map { tensor throws(StorageError) in
+      let info = source.tensors[tensor.place]
+      return try TensorInfo(
+        name: tensor.name, dtype: info.dtype, shape: info.shape, in: source.path)
+    }
+  }
+
+  var format: CheckpointFormat { source.format }
+  var path: String { source.path }
+  var inputs: [InputFile] { source.inputs }
+  var unreadable: [UnreadableTensor] { source.unreadable }
+
+  func read(
+    _ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan
+  ) throws(StorageError) {
+    try source.read(places[tensor], at: byteOffset, into: &buffer)
+  }
+
+  func extent(of tensor: Int) -> FileExtent? { source.extent(of: places[tensor]) }
+
+  func checkStoredBytes(of tensor: Int) throws(StorageError) {
+    try source.checkStoredBytes(of: places[tensor])
+  }
+}

@@ -1,0 +1,55 @@
+import GraftCore
+import Testing
+
+@Suite struct `Tables of names` {
+  @Test func `find every name that was added, and no other`() throws {
+    let names = (0..<5_000).map { TensorName("name\($0)") }
+    var table = NameTable()
+    for (position, name) in names.enumerated() {
+      table.add(NameTable.hash(name.utf8), at: position)
+    }
+    #expect(table.count == 5_000)
+    for (position, name) in names.enumerated() {
+      let found = table.position(NameTable.hash(name.utf8)) { names[$0] == name }
+      #expect(found == position)
+    }
+    let other: TensorName = "name5000"
+    #expect(table.position(NameTable.hash(other.utf8)) { names[$0] == other } == nil)
+  }
+
+  @Test func `tell names of one hash apart`() {
+    let names: [TensorName] = ["a", "b", "c"]
+    var table = NameTable()
+    for position in names.indices { table.add(7, at: position) }
+    for (position, name) in names.enumerated() {
+      #expect(table.position(7) { names[$0] == name } == position)
+    }
+    #expect(table.position(7) { names[$0] == "d" } == nil)
+  }
+
+  @Test func `find tensors by name, few and many`() throws {
+    let tensors = try ["x", "y", "x"].map {
+      try TensorInfo(name: TensorName($0), dtype: .u8, shape: [])
+    }
+    for count in [1, 100] {
+      let lookup = TensorLookup(tensors, for: count)
+      #expect(lookup.position(of: "x") == 0)
+      #expect(lookup.position(of: "y") == 1)
+      #expect(lookup.position(of: "z") == nil)
+    }
+  }
+
+  @Test func `keys that stand for the same bytes are one`() throws {
+    var scanner = JSONScanner(
+      Array(#"{"a":1,"\u0061":2,"b":3,"\u0062":4,"c\n":5,"c\u000A":6}"#.utf8), file: "")
+    var keys = JSONKeySet()
+    var isNew: [Bool] = []
+    while true {
+      let token = try scanner.next()
+      guard token.kind != .end else { break }
+      if token.kind == .key { isNew.append(keys.insert(token, of: scanner)) }
+    }
+    #expect(isNew == [true, false, true, false, true, false])
+    #expect((0..<keys.count).map { scanner.text(of: keys[$0]) } == ["a", "b", "c\n"])
+  }
+}

@@ -1,0 +1,206 @@
+import Graft
+import GraftCore
+import GraftHDF5
+import TestSupport
+import Testing
+
+@Suite struct `Converting archives of Keras` {
+  private let workspace = Workspace()
+
+  private func open(_ name: String) throws -> OpenedCheckpoint {
+    try OpenedCheckpoint(path: workspace(name))
+  }
+
+  private func keras(_ name: String) throws -> OpenedCheckpoint {
+    try OpenedCheckpoint(path: golden("keras/" + name))
+  }
+
+  private var lossy: ConversionOptions {
+    var options = ConversionOptions(form: .keras())
+    options.allowsLoss = true
+    return options
+  }
+
+  // MARK: - Archives
+
+  @Test(arguments: [HDF5Compression.none, .zstd()])
+  func `an archive becomes a directory and the same archive again`(
+    compression: HDF5Compression
+  ) throws {
+    let source = try keras("model.keras")
+    _ = try convert(source, to: workspace("directory"))
+    #expect(
+      try workspace.names(in: workspace("directory"))
+        == ["config.json", "metadata.json", "model.safetensors"])
+    let report = try convert(
+      open("directory"), to: workspace("back.keras"),
+      options: ConversionOptions(form: .keras(compression)))
+    #expect(report.losses.isEmpty)
+    #expect(report.convertedCount == 0)
+    let back = try open("back.keras")
+    #expect(back.reader.format == .keras)
+    #expect(back.reader.tensors == source.reader.tensors)
+    #expect(Set(back.reader.metadata) == Set(source.reader.metadata))
+    #expect(try diff(source, back).isWithinTolerance)
+    for name in ["config.json", "metadata.json"] {
+      #expect(try back.requiredFile(name) == source.requiredFile(name))
+    }
+    #expect(try workspace.names(in: workspace.path) == ["back.keras", "directory"])
+  }
+
+  @Test func `an archive takes its own place`() throws {
+    let path = try workspace.copy(golden("keras/model.keras"), to: "x.keras")
+    _ = try convert(OpenedCheckpoint(path: path), to: path)
+    #expect(try diff(keras("model.keras"), open("x.keras")).isWithinTolerance)
+  }
+
+  @Test func `assets travel with an archive`() throws {
+    let source = try OpenedCheckpoint(path: Repository.path("Formats/keras/accept/assets.keras"))
+    _ = try convert(source, to: workspace("directory"))
+    _ = try convert(open("directory"), to: workspace("back.keras"))
+    let asset = "assets/layers/lookup/vocabulary.txt"
+    #expect(try open("back.keras").requiredFile(asset) == Array("a\nb\n".utf8))
+  }
+
+  @Test func `the directory that Keras itself makes of a model is one`() throws {
+    let source = try keras("model.keras")
+    _ = try convert(source, to: workspace("directory"))
+    _ = try convert(source, to: workspace("directory/model.weights.h5"), options: lossy)
+    _ = try convert(
+      OpenedCheckpoint(path: workspace("directory/model.weights.h5")), to: workspace("x.keras"))
+    #expect(try diff(source, open("x.keras")).isWithinTolerance)
+  }
+
+  @Test(arguments: ["model.weights.h5", "weights.h5"])
+  func `no archive is made without a description of the model`(name: String) throws {
+    let source = try keras(name)
+    let error = #expect(throws: StorageError.self) {
+      try convert(source, to: workspace("x.keras"))
+    }
+    #expect(
+      error?.reason
+        == .notRepresentable(
+          what: "weights without Keras's description of their model", inFormat: "a .keras archive"))
+    #expect(try workspace.names(in: workspace.path).isEmpty)
+  }
+
+  @Test func `a file of weights leaves the description out only when that is allowed`() throws {
+    let source = try keras("model.keras")
+    #expect(throws: StorageError.self) { try convert(source, to: workspace("x.weights.h5")) }
+    let report = try convert(source, to: workspace("x.weights.h5"), options: lossy)
+    #expect(report.losses.map(\.what) == ["metadata.json", "config.json"])
+    #expect(try diff(keras("model.weights.h5"), open("x.weights.h5")).isWithinTolerance)
+  }
+
+  // MARK: - Layouts
+
+  /// Models that Keras saved in both forms: with layers of every kind inside each other, and an optimizer.
+  static let models = ["model", "nested"]
+
+  /// The weights of a file of Keras in its order, without the optimizer's.
+  private func weights(_ checkpoint: OpenedCheckpoint) -> [TensorInfo] {
+    checkpoint.reader.tensors.filter { !$0.name.hasPrefix("optimizer") }
+  }
+
+  private func bytes(_ names: [TensorName], _ checkpoint: OpenedCheckpoint) throws -> [[UInt8]] {
+    try names.map { try checkpoint.reader.bytes($0) }
+  }
+
+  @Test(arguments: models)
+  func `an archive becomes the legacy file that Keras makes of the model`(name: String) throws {
+    let source = try keras(name + ".keras")
+    let report = try convert(
+      source, to: workspace("x.h5"), options: ConversionOptions(form: .keras()))
+    #expect(report.losses.isEmpty)
+    let (found, wanted) = (try open("x.h5"), try keras(name + ".h5"))
+    #expect((found.reader as? HDF5Reader)?.kerasLayout == .legacyModel)
+    // The names are Keras's, and so is the order, on which loading depends.
+    #expect(weights(found) == weights(wanted))
+    let names = weights(wanted).map(\.name)
+    #expect(try bytes(names, found) == bytes(names, wanted))
+    // The state of the optimizer has the same order under other names.
+    let state = found.reader.tensors.dropFirst(names.count).map(\.name)
+    let expected = wanted.reader.tensors.dropFirst(names.count).map(\.name)
+    #expect(state.count == expected.count)
+    #expect(try bytes(state, found) == bytes(expected, wanted))
+    for key in ["keras.layer_names", "keras_version"] {
+      #expect(
+        found.reader.metadata.first { $0.key == key }
+          == wanted.reader.metadata.first { $0.key == key }, "\(key)")
+    }
+  }
+
+  @Test(arguments: models)
+  func `a legacy file of a whole model becomes the weights that Keras makes of it`(
+    name: String
+  ) throws {
+    let (source, wanted) = (try keras(name + ".h5"), try keras(name + ".keras"))
+    for target in ["x.weights.h5", "x.keras"] {
+      let report = try convert(source, to: workspace(target))
+      #expect(report.losses.isEmpty)
+      let found = try open(target)
+      #expect(found.reader.tensors == wanted.reader.tensors)
+      #expect(try diff(found, wanted).tensors.allSatisfy(\.isEqual))
+      #expect(try verify(workspace(target)).isSound)
+    }
+    let config = try JSONValue.parse(open("x.keras").requiredFile("config.json"), file: "x")
+    let expected = try JSONValue.parse(wanted.requiredFile("config.json"), file: "x")
+    #expect(config["class_name"] == expected["class_name"])
+    #expect(config["config"]?["name"] == expected["config"]?["name"])
+    #expect(
+      config["compile_config"]?["optimizer"]?["config"]
+        == expected["compile_config"]?["optimizer"]?["config"])
+  }
+
+  @Test func `a layer that only Keras knows is refused by name`() throws {
+    let directory = workspace("directory")
+    _ = try convert(keras("model.keras"), to: directory)
+    let path = directory + "/config.json"
+    let text = String(decoding: try InputFile.contents(of: path, atMost: 1 << 20), as: UTF8.self)
+    try AtomicFile.write(
+      Array(text.replacing("\"MultiHeadAttention\"", with: "\"Mine\"").utf8), to: path)
+    let error = #expect(throws: StorageError.self) {
+      try convert(
+        open("directory"), to: workspace("x.h5"), options: ConversionOptions(form: .keras()))
+    }
+    #expect(error?.tensor?.text.contains("multi_head_attention") == true)
+  }
+
+  // MARK: - Looking at archives
+
+  @Test func `an archive is a model of its class`() throws {
+    let found = try inspect(keras("model.keras"))
+    #expect(found.kind == .model)
+    #expect(found.format == .keras)
+    #expect(found.architecture == "Functional")
+    #expect(found.parameterCount == 1599)
+  }
+
+  @Test(arguments: models)
+  func `an archive is verified with its layers and its checksums`(name: String) throws {
+    let found = try verify(golden("keras/\(name).keras"))
+    #expect(found.defects == [])
+    #expect(found.unexpected == [])
+    #expect(
+      found.checks == [
+        "structure", "variables of the layers in config.json", "NaN and infinity in every element",
+      ])
+  }
+
+  @Test func `a variable that a layer lacks is missing`() throws {
+    let directory = workspace("directory")
+    _ = try convert(keras("model.keras"), to: directory)
+    let path = directory + "/config.json"
+    let text = String(decoding: try InputFile.contents(of: path, atMost: 1 << 20), as: UTF8.self)
+    try AtomicFile.write(
+      Array(text.replacing("\"Embedding\"", with: "\"SeparableConv1D\"").utf8), to: path)
+    let found = try verify(directory)
+    #expect(
+      found.defects.map { "\($0.tensor?.text ?? "") \($0.problem)" } == [
+        "layers.separable_conv1d.vars.0 missing, expected by config.json",
+        "layers.separable_conv1d.vars.1 missing, expected by config.json",
+        "layers.separable_conv1d.vars.2 missing, expected by config.json",
+      ])
+    #expect(found.unexpected.map(\.name) == ["layers.embedding.vars.0"])
+  }
+}
