@@ -1,4 +1,5 @@
 import Graft
+import GraftCore
 import Testing
 
 @Suite struct `SHA-256` {
@@ -6,10 +7,10 @@ import Testing
     var hash = SHA256()
     var start = 0
     for count in pieces {
-      hash.combine(Array(bytes[start..<start + count]))
+      Array(bytes[start..<start + count]).withRawBytes { hash.combine($0) }
       start += count
     }
-    hash.combine(Array(bytes[start...]))
+    Array(bytes[start...]).withRawBytes { hash.combine($0) }
     return hash.text
   }
 
