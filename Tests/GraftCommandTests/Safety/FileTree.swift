@@ -1,4 +1,5 @@
 import Foundation
+import GraftCore
 
 /// What stands at a path, with all bytes.
 indirect enum FileTree: Hashable, Sendable {
@@ -39,9 +40,46 @@ indirect enum FileTree: Hashable, Sendable {
   /// The temporary siblings below.
   var unfinished: [String] { paths.filter { $0.hasSuffix(".partial") } }
 
+  /// Whether a file is another's first half.
+  func isFirstHalf(of other: FileTree) -> Bool {
+    guard case .file(let bytes) = self, case .file(let whole) = other, whole.count > 1 else {
+      return false
+    }
+    return bytes.count == whole.count / 2 && whole.starts(with: bytes)
+  }
+
   /// The text of a file.
   var text: String? {
     guard case .file(let bytes) = self else { return nil }
     return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+extension Scratch {
+  /// Another directory with the same files, each of which is one and the same: for verbs, none of which writes to a file in its place.
+  func linked() throws -> Scratch {
+    let copy = Scratch()
+    try Self.link(folder.path, to: copy.folder.path)
+    return copy
+  }
+
+  private static func link(_ folder: String, to other: String) throws {
+    for name in try Directory.entries(of: folder) {
+      let (source, target) = (folder + "/" + name, other + "/" + name)
+      if Directory.exists(at: source) {
+        try Directory.create(target)
+        try link(source, to: target)
+      } else {
+        try FileManager.default.linkItem(atPath: source, toPath: target)
+      }
+    }
+  }
+
+  /// Another directory with the same content.
+  func copied() throws -> Scratch {
+    let copy = Scratch()
+    try FileManager.default.removeItem(at: copy.folder)
+    try FileManager.default.copyItem(at: folder, to: copy.folder)
+    return copy
   }
 }

@@ -121,6 +121,21 @@ struct PowerLoss {
     var loss: String?
   }
 
+  /// The moments at which the most may be missing: between two forcing calls the states only become more, so that it's enough to look
+  /// before each and at the end.
+  private func moments(dropping dropped: Int? = nil) -> [Int] {
+    let calls = trace.changes.indices.filter {
+      trace.changes[$0].forcedNode != nil && $0 != dropped
+    }
+    return [trace.changes.count] + calls.reversed()
+  }
+
+  /// The states that a search looks at, at least: one at each moment, and one more for each change of a target, which may be there or not
+  /// before it is forced.
+  var leastStateCount: Int {
+    moments().count + versions.reduce(0) { $0 + $1.count - 1 }
+  }
+
   /// Looks at what may be on the disk at every moment.
   ///
   /// - Parameters:
@@ -131,11 +146,7 @@ struct PowerLoss {
   ) -> Search {
     var search = Search()
     var seen: Set<Int> = []
-    // Between two forcing calls the states only become more, so that it's enough to look before each and at the end.
-    let moments = trace.changes.indices.filter {
-      trace.changes[$0].forcedNode != nil && $0 != dropped
-    }
-    for moment in [trace.changes.count] + moments.reversed() {
+    for moment in moments(dropping: dropped) {
       let pending = (0..<moment).filter { index in
         guard trace.changes[index].changedNode != nil else { return false }
         return !forcing[index].contains { $0 < moment && $0 != dropped }

@@ -32,13 +32,7 @@ struct RandomKillTests {
     let given = Scratch()
     try verb.prepare(given)
     let before = FileTree(at: given.folder.path)
-    func copy() throws -> Scratch {
-      let folder = Scratch()
-      try FileManager.default.removeItem(at: folder.folder)
-      try FileManager.default.copyItem(at: given.folder, to: folder.folder)
-      return folder
-    }
-    let whole = try copy()
+    let whole = try given.linked()
     let clock = ContinuousClock()
     let began = clock.now
     try #require(try Self.start(arguments, in: whole, killedAfter: nil) == 0)
@@ -46,7 +40,7 @@ struct RandomKillTests {
     let after = FileTree(at: whole.folder.path)
 
     // The kills go on in one folder, as one that a user has whose machine is killed again and again.
-    var folder = try copy()
+    var folder = try given.linked()
     for attempt in 1...Self.count {
       let status = try Self.start(
         arguments, in: folder, killedAfter: Double.random(in: 0...1.1) * duration)
@@ -57,8 +51,13 @@ struct RandomKillTests {
           tree[target] == before[target] || tree[target] == after[target],
           "\(verb.name), attempt \(attempt): \(target)")
       }
-      if verb.targets.contains(where: { tree[$0] == after[$0] && before[$0] != .nothing }) {
-        folder = try copy()
+      if verb.isJoint { #expect(!verb.isBroken(in: tree), "\(verb.name), attempt \(attempt)") }
+      // What was replaced, or isn't replaced, is put back.
+      let isKept = verb.isJoint && verb.targets.allSatisfy { tree[$0] != .nothing }
+      if isKept
+        || verb.targets.contains(where: { tree[$0] == after[$0] && before[$0] != .nothing })
+      {
+        folder = try given.linked()
       }
     }
     #expect(try Self.start(arguments, in: folder, killedAfter: nil) == 0)
