@@ -14,7 +14,8 @@ import Testing
       #expect(found == position)
     }
     let other: TensorName = "name5000"
-    #expect(table.position(NameTable.hash(other.utf8)) { names[$0] == other } == nil)
+    let found = table.position(NameTable.hash(other.utf8)) { names[$0] == other }
+    #expect(found == nil)
   }
 
   @Test func `tell names of one hash apart`() {
@@ -22,9 +23,11 @@ import Testing
     var table = NameTable()
     for position in names.indices { table.add(7, at: position) }
     for (position, name) in names.enumerated() {
-      #expect(table.position(7) { names[$0] == name } == position)
+      let found = table.position(7) { names[$0] == name }
+      #expect(found == position)
     }
-    #expect(table.position(7) { names[$0] == "d" } == nil)
+    let found = table.position(7) { names[$0] == "d" }
+    #expect(found == nil)
   }
 
   @Test func `find tensors by name, few and many`() throws {
