@@ -15,6 +15,7 @@ struct Archive {
 
     var isPickle: Bool { name.suffix(4).elementsEqual(".pkl".utf8) }
     var isArray: Bool { name.suffix(4).elementsEqual(".npy".utf8) }
+    var isText: Bool { name.suffix(5).elementsEqual(".json".utf8) }
   }
 
   var members: [Member] = []

@@ -31,8 +31,12 @@ extension Mutator {
       member.stored = pickleMutant(of: contents)
     } else if member.isArray {
       member.stored = arrayMutant(of: contents)
+    } else if member.isText {
+      member.stored = textMutant(of: contents)
     } else {
-      member.stored = generalMutant(of: contents, atMost: contents.count + 64)
+      member.stored =
+        next(2) > 0
+        ? numberMutant(of: contents) : generalMutant(of: contents, atMost: contents.count + 64)
     }
   }
 
