@@ -94,6 +94,7 @@ public struct RunReport: Sendable {
         if let value = text(json[key]) { facts.append((name, value)) }
       }
     }
+    try opened.checkUnchanged()
     return Section(isAdapter ? "Adapter" : "Model", facts)
   }
 
