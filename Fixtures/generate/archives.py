@@ -141,6 +141,12 @@ def zip_vectors():
     held = {"a.txt": len(text)}
     yield accept("stored", one(), held)
     yield accept("deflated", one(method=8), held)
+    # The last match of each goes beyond a mebibyte, with no input behind it.
+    longer = {f"{extra}.txt": (1 << 20) + extra for extra in (1, 3, 6, 257)}
+    across = Zip()
+    for name, size in longer.items():
+        across.add(name, bytes(size), method=8)
+    yield accept("deflated-across-tiles", across, longer)
     yield accept("deflated-empty", Zip().add("a.txt", b"", method=8), {"a.txt": 0})
     yield accept("empty-member", Zip().add("a.txt", b""), {"a.txt": 0})
     yield accept("none", Zip(), {})

@@ -66,10 +66,9 @@ internal import GraftCore
     }
   }
 
-  /// Reads the next bytes of the archive.
+  /// Reads the next bytes of the member, of which there are some.
   private func refill() throws(StorageError) {
     let count = min(Self.inputByteCount, member.stored.upperBound - source)
-    guard count > 0 else { throw damaged("the stream's end", "the member's end before it") }
     let (file, source) = (file, source)
     try input.withMutableBytes { (whole: inout MutableRawSpan) throws(StorageError) in
       var part = whole._mutatingExtracting(0..<count)
@@ -81,7 +80,8 @@ internal import GraftCore
 
   /// Gives zlib input and room once; the number of bytes that came out.
   private func step(_ target: Memory, from done: Int) throws(StorageError) -> Int {
-    if pending.isEmpty { try refill() }
+    // With all input taken, zlib may still owe the rest of a match that the last room was too small for.
+    if pending.isEmpty, source < member.stored.upperBound { try refill() }
     let room = min(target.byteCount - done, 1 << 30)
     unsafe stream.pointee.next_in = input.address(at: pending.lowerBound)?
       .assumingMemoryBound(to: UInt8.self)
@@ -99,6 +99,7 @@ internal import GraftCore
     case Z_OK: break
     case Z_STREAM_END: hasEnded = true
     case Z_BUF_ERROR where taken > 0 || given > 0: break
+    case Z_BUF_ERROR: throw damaged("the stream's end", "the member's end before it")
     case Z_MEM_ERROR: throw .noMemory(for: "unpacking \(member.name)")
     default: throw damaged("a deflate stream", "a defect after \(position) bytes")
     }
