@@ -204,6 +204,30 @@ import Testing
     #expect(try open("brain.npz").reader.tensors.allSatisfy { $0.dtype == .f32 })
   }
 
+  @Test(arguments: [
+    "out", "out.safetensors", "out.h5", "out.weights.h5", "out.gguf", "out.pt", "out.npz",
+  ])
+  func `members that aren't arrays are named, and aren't metadata of a result`(
+    name: String
+  ) throws {
+    let source = try OpenedCheckpoint(
+      path: Repository.path("Formats/numpy/accept/archive-others.npz"))
+    let shown = MetadataEntry(key: "note.txt", value: "4 bytes, not an array")
+    #expect(try inspect(source).metadata == [shown])
+    let error = try #require(throws: StorageError.self) {
+      _ = try Graft.convert(source, to: workspace(name))
+    }
+    #expect(
+      error.diagnosis.summary.hasSuffix("can't hold the member note.txt, 4 bytes, not an array"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try Graft.convert(source, to: workspace(name), options: options)
+    #expect(report.losses.map(\.what) == ["the member note.txt, 4 bytes, not an array"])
+    let written = try open(name)
+    #expect(written.reader.tensors.count == 1)
+    #expect(!written.reader.metadata.contains { $0.key.contains("note") })
+  }
+
   @Test func `what a file is instead is said`() throws {
     for (bytes, words) in [
       ([0x1F, 0x8B, 8, 0], "gzip"),

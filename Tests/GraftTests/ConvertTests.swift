@@ -124,6 +124,37 @@ import Testing
     _ = try convert(open("weights.safetensors"), to: workspace("again.safetensors"))
   }
 
+  @Test func `metadata of which shards have other values is named`() throws {
+    let folder = workspace("model")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for (tensor, part) in [("a", "first"), ("b", "second")] {
+      let file = try AtomicFile(path: folder + "/\(tensor).safetensors")
+      let info = try TensorInfo(name: TensorName(tensor), dtype: .u8, shape: [1])
+      let metadata = [("format", "pt"), ("part", part)].map { MetadataEntry(key: $0, value: $1) }
+      let writer = try SafetensorsWriter([info], metadata: metadata, to: file.output)
+      try writer.write([7] as [UInt8], of: 0, at: 0)
+      try writer.finish()
+      try file.commit()
+    }
+    let index = #"{"weight_map":{"a":"a.safetensors","b":"b.safetensors"}}"#
+    try Data(index.utf8).write(to: URL(filePath: folder + "/model.safetensors.index.json"))
+    let source = try open("model")
+    #expect((source.reader as? ShardedReader)?.disputedKeys == ["part"])
+    let loss = "other values of the metadata part in later shards"
+    let error = #expect(throws: StorageError.self) { try convert(source, to: workspace("one")) }
+    #expect(error?.reason == .notRepresentable(what: loss, inFormat: "a model directory"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: workspace("one"), options: options)
+    #expect(report.losses == [ConversionLoss(loss)])
+    #expect(
+      try open("one").reader.metadata.contains(MetadataEntry(key: "part", value: "first")))
+    // HDF5 keeps the header of each shard.
+    _ = try convert(source, to: workspace("model.h5"))
+    _ = try convert(open("model.h5"), to: workspace("back"))
+    #expect(try contents(of: workspace("back")) == contents(of: folder))
+  }
+
   @Test func `refuses to replace a directory that holds something else`() throws {
     let other = workspace("photos")
     try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: true)
@@ -148,5 +179,26 @@ import Testing
     try file.commit()
     #expect(throws: StorageError.self) { try convert(open("false.h5"), to: workspace("out")) }
     #expect(try workspace.names(in: workspace("")) == ["false.h5"])
+  }
+
+  @Test func `refuses a header in an HDF5 file that is longer than the format's are`() throws {
+    let limit = 8 + FormatLimits.standard.safetensorsHeaderBytes
+    let header = workspace("header")
+    try Data().write(to: URL(filePath: header))
+    let handle = try FileHandle(forUpdating: URL(filePath: header))
+    try handle.truncate(atOffset: UInt64(limit + 1))
+    try handle.close()
+    let file = try AtomicFile(path: workspace("long.h5"))
+    let writer = try HDF5Writer(
+      file.output, tensors: [TensorInfo(name: "b", dtype: .u8, shape: [1])],
+      shards: [HDF5Attachment(name: "model.safetensors", file: InputFile(path: header))])
+    try writer.write([7] as [UInt8], of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    let error = try #require(throws: StorageError.self) {
+      try convert(open("long.h5"), to: workspace("out"))
+    }
+    let found = "\(limit + 1) bytes of model.safetensors"
+    #expect(error.reason == .limitExceeded(limit: "bytes", maximum: limit, found: found))
   }
 }

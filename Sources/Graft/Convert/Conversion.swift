@@ -90,16 +90,22 @@ struct Conversion {
       case .check(let tensor): try reader.checkStoredBytes(of: tensor)
       case .copy(let extent, let tensor):
         try reader.checkStoredBytes(of: tensor)
-        guard let place = places[reader.tensors[tensor].name] else { return }
-        try writer.copy(extent, to: place)
+        try writer.copy(extent, to: Self.place(of: reader.tensors[tensor].name, in: places))
         progress.advance(extent.range.count)
       case .tile(let tile, let target):
-        guard let place = places[target.name] else { return }
+        let place = Self.place(of: target.name, in: places)
         let values = try converter.convert(tile, of: reader, to: target.dtype)
         try writer.write(values.bytes, of: place, at: tile.bytes(in: target.dtype).lowerBound)
         progress.advance(tile.bytes(in: reader.tensors[tile.tensor].dtype).count)
       }
     }
+  }
+
+  private static func place(of name: TensorName, in places: [TensorName: Int]) -> Int {
+    guard let place = places[name] else {
+      preconditionFailure("a writer has a place for each tensor of its plan, and none for \(name)")
+    }
+    return place
   }
 
   /// Makes what isn't a copy once more, and compares it with what was written.

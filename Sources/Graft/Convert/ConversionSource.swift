@@ -12,7 +12,7 @@ struct ConversionSource {
   let metadata: [MetadataEntry]
   /// The words of a table of vectors, where no tensors of the result have them.
   let vocabulary: (any Vocabulary)?
-  /// What of the source no form but its own has a place for, in words.
+  /// What of the source is left out whatever the form, in words.
   let omissions: [String]
   /// What of the source doesn't count, in words.
   let notes: [String]
@@ -58,7 +58,9 @@ struct ConversionSource {
     if case .gguf(let mixture, _) = form {
       let hasWords = try checkpoint.vocabulary() != nil
       self.init(
-        try GGUFPlan(checkpoint, mixture), omissions: hasWords ? ["the words of the table"] : [])
+        try GGUFPlan(checkpoint, mixture),
+        omissions: (hasWords ? ["the words of the table"] : [])
+          + Self.omissions(of: checkpoint.reader))
     } else {
       try self.init(checkpoint, dtype: dtype, form: form, to: path)
     }
@@ -85,7 +87,6 @@ struct ConversionSource {
     gguf = nil
     let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
     stem = checkpoint.kind == .adapter ? "adapter_model" : (folder ?? "") + "model"
-    omissions = (checkpoint.reader as? FastTextCheckpoint)?.omissions ?? []
     notes = Self.notes(on: checkpoint.reader)
     let hasWordTensors = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary != nil
     vocabulary = hasWordTensors ? nil : try checkpoint.vocabulary()
@@ -107,9 +108,8 @@ struct ConversionSource {
     } else {
       reader = checkpoint.reader
       files = try checkpoint.files(declaring: dtype)
-      let isTable = checkpoint.reader is EmbeddingCheckpoint
-      metadata = isTable ? [] : checkpoint.reader.metadata
-      shards = try checkpoint.shardHeaders()
+      metadata = checkpoint.ownMetadata
+      shards = try checkpoint.shardHeaders(for: form)
     }
     let names = form.canShareTensors ? try checkpoint.sharedNames() : SharedNames()
     copies = names.copies
@@ -131,6 +131,11 @@ struct ConversionSource {
       places.append(place)
     }
     tensors = planned
+    // Headers that are kept have the metadata of every shard.
+    let keepsHeaders = shards.isEmpty ? false : planned == self.reader.tensors
+    omissions =
+      Self.omissions(of: checkpoint.reader)
+      + (keepsHeaders ? [] : Self.disputes(in: checkpoint.reader))
     kind = OutputTarget.Kind(of: self.files.map(\.name))
     self.places = places
   }
@@ -153,6 +158,21 @@ struct ConversionSource {
 
   /// Whether every tensor keeps its dtype.
   var keepsDTypes: Bool { reader.tensors == tensors }
+
+  /// What of a source conversions have no place for.
+  private static func omissions(of reader: any CheckpointReader) -> [String] {
+    switch reader {
+    case let model as FastTextCheckpoint: model.omissions
+    case let arrays as NumPyReader: arrays.omissions
+    default: []
+    }
+  }
+
+  /// Metadata of which shards have several values, and a result one.
+  private static func disputes(in reader: any CheckpointReader) -> [String] {
+    guard let sharded = reader as? ShardedReader else { return [] }
+    return sharded.disputedKeys.map { "other values of the metadata \($0) in later shards" }
+  }
 
   private static func notes(on reader: any CheckpointReader) -> [String] {
     guard let table = reader as? EmbeddingCheckpoint, table.repeatedCount > 0 else { return [] }
@@ -208,6 +228,9 @@ private struct WidenedModel: CheckpointReader {
   var format: CheckpointFormat { narrow.format }
   var path: String { narrow.path }
   var metadata: [MetadataEntry] { narrow.metadata }
+  var inputs: [InputFile] { narrow.inputs }
+  var ties: [[Int]] { narrow.ties }
+  var unreadable: [UnreadableTensor] { narrow.unreadable }
 
   func read(_ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan)
     throws(StorageError)
@@ -217,5 +240,11 @@ private struct WidenedModel: CheckpointReader {
 
   func extent(of tensor: Int) -> FileExtent? {
     (isWide[tensor] ? wide : narrow).extent(of: tensor)
+  }
+
+  func grain(of tensor: Int) -> Int { (isWide[tensor] ? wide : narrow).grain(of: tensor) }
+
+  func checkStoredBytes(of tensor: Int) throws(StorageError) {
+    try (isWide[tensor] ? wide : narrow).checkStoredBytes(of: tensor)
   }
 }

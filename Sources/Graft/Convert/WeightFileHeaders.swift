@@ -6,9 +6,10 @@ internal import GraftHDF5
 ///
 /// An index is such a file too: one without tensors.
 extension OpenedCheckpoint {
-  /// The headers of the weight files that the tensors come from, by file name.
-  func shardHeaders() throws(StorageError) -> [HDF5Attachment] {
+  /// The headers of the weight files that the tensors come from, by file name; read where the form keeps them.
+  func shardHeaders(for form: OutputForm) throws(StorageError) -> [HDF5Attachment] {
     if let hdf5 = reader as? HDF5Reader { return hdf5.shards }
+    guard case .hdf5 = form else { return [] }
     if let single = reader as? SafetensorsReader {
       return [try Self.header(of: single)]
     }
@@ -50,10 +51,12 @@ struct RestoringWriter: LaidOutWriter {
   ) throws(StorageError) {
     var homes: [TensorName: (file: OutputFile, offset: Int, info: TensorInfo)] = [:]
     for header in headers {
-      let bytes = try header.contents(atMost: Self.maximumHeaderBytes, file: source)
+      let isIndex = header.name.hasSuffix(".json")
+      let bytes = try header.contents(
+        atMost: isIndex ? Self.maximumIndexBytes : Self.maximumHeaderBytes, file: source)
       let file = try directory.file(named: header.name)
       try file.write(bytes, at: 0)
-      guard !header.name.hasSuffix(".json") else { continue }
+      if isIndex { continue }
       let declared = try SafetensorsDeclaration(header: bytes, file: source)
       try file.reserve(byteCount: bytes.count + declared.dataByteCount)
       for (info, begin) in declared.tensors {
@@ -71,7 +74,9 @@ struct RestoringWriter: LaidOutWriter {
     layout = LaidOutTensors(tensors, at: places, target: directory.path)
   }
 
-  private static var maximumHeaderBytes: Int { 256 << 20 }
+  /// The length of a header is told by eight bytes before it.
+  private static var maximumHeaderBytes: Int { 8 + FormatLimits.standard.safetensorsHeaderBytes }
+  private static var maximumIndexBytes: Int { FormatLimits.standard.shardIndexBytes }
 
   private static func disagreement(_ file: String, _ tensor: TensorName) -> StorageError {
     StorageError(

@@ -37,7 +37,7 @@ final class MergedCheckpoint: CheckpointReader {
   /// The base's metadata, but for what it says of names that now are tensors; transformers wants to be told the framework.
   var metadata: [MetadataEntry] {
     let reader = plan.base.reader
-    let kept = reader.format == .gguf ? [] : reader.metadata
+    let kept = reader.format == .gguf ? [] : plan.base.ownMetadata
     let own = plan.untiesHead ? kept.filter { TensorName($0.key) != MergePlan.headName } : kept
     return own.contains { $0.key == "format" }
       ? own : own + [MetadataEntry(key: "format", value: "pt")]

@@ -18,6 +18,9 @@ struct TableWithWords: CheckpointReader {
   var format: CheckpointFormat { table.format }
   var path: String { table.path }
   var metadata: [MetadataEntry] { table.metadata }
+  var inputs: [InputFile] { table.inputs + words.map(\.file) }
+  var ties: [[Int]] { table.ties }
+  var unreadable: [UnreadableTensor] { table.unreadable }
 
   func read(_ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan)
     throws(StorageError)
@@ -32,5 +35,13 @@ struct TableWithWords: CheckpointReader {
   func extent(of tensor: Int) -> FileExtent? {
     tensor < table.tensors.count
       ? table.extent(of: tensor) : words[tensor - table.tensors.count]
+  }
+
+  func grain(of tensor: Int) -> Int {
+    tensor < table.tensors.count ? table.grain(of: tensor) : 1
+  }
+
+  func checkStoredBytes(of tensor: Int) throws(StorageError) {
+    if tensor < table.tensors.count { try table.checkStoredBytes(of: tensor) }
   }
 }

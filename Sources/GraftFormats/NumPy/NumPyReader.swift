@@ -10,7 +10,7 @@ public struct NumPyReader: StoredArrayReader {
 
   /// The open file.
   public let file: InputFile
-  /// The members that aren't arrays, with their sizes.
+  /// The members that aren't arrays, with their sizes: to be shown, as their contents aren't read.
   public let metadata: [MetadataEntry]
   /// The arrays as they lie.
   public let arrays: StoredArrays
@@ -127,6 +127,9 @@ public struct NumPyReader: StoredArrayReader {
       throw StorageError(reason, file: file, offset: base)
     }
   }
+
+  /// What of an archive conversions leave out, in words.
+  public var omissions: [String] { metadata.map { "the member \($0.key), \($0.value)" } }
 
   /// NumPy.
   public var format: CheckpointFormat { .numpy }

@@ -14,6 +14,8 @@ public struct ShardedReader: CheckpointReader {
   public let tensors: [TensorInfo]
   /// The metadata of all shards; of one key the first shard's entry.
   public let metadata: [MetadataEntry]
+  /// The keys of which later shards have other values.
+  public let disputedKeys: [String]
   /// The sets of tensors that are one and the same, by their positions.
   public let ties: [[Int]]
   /// For each tensor its shard and its position there.
@@ -55,8 +57,30 @@ public struct ShardedReader: CheckpointReader {
     tensors = shards.flatMap(\.tensors)
     self.ties = ties
     self.places = places
-    var keys = Set<TensorName>()
-    metadata = shards.flatMap(\.metadata).filter { keys.insert(TensorName($0.key)).inserted }
+    let joined = Self.joined(shards)
+    metadata = joined.metadata
+    disputedKeys = joined.disputedKeys
+  }
+
+  /// The first entry of each key, and the keys whose values differ.
+  private static func joined(
+    _ shards: [any SingleFileReader]
+  ) -> (metadata: [MetadataEntry], disputedKeys: [String]) {
+    var metadata: [MetadataEntry] = []
+    var positions: [TensorName: Int] = [:]
+    var disputed: Set<Int> = []
+    for entry in shards.flatMap(\.metadata) {
+      let key = TensorName(entry.key)
+      if let position = positions[key] {
+        if !metadata[position].value.utf8.elementsEqual(entry.value.utf8) {
+          disputed.insert(position)
+        }
+      } else {
+        positions[key] = metadata.count
+        metadata.append(entry)
+      }
+    }
+    return (metadata, disputed.sorted().map { metadata[$0].key })
   }
 
   /// The format of the shards.

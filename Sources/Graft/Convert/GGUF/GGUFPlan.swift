@@ -87,14 +87,9 @@ extension GGUFPlan {
   private init(wrapping checkpoint: OpenedCheckpoint, _ mixture: GGUFMixture?)
     throws(StorageError)
   {
-    var losses = checkpoint.files.map { ConversionLoss($0.name) }
-    if try checkpoint.vocabulary() != nil {
-      losses.append(ConversionLoss("the words of the table"))
-    }
-    let isTable = checkpoint.reader is EmbeddingCheckpoint
     try self.init(
-      checkpoint.reader, entries: GGUFOrigin.entries(of: isTable ? [] : checkpoint.reader.metadata),
-      losses: losses, mixture
+      checkpoint.reader, entries: GGUFOrigin.entries(of: checkpoint.ownMetadata),
+      losses: checkpoint.files.map { ConversionLoss($0.name) }, mixture
     ) { mixture?.dtype(ofPlain: $0) ?? $0.dtype }
   }
 

@@ -35,6 +35,12 @@ struct RenamedCheckpoint: CheckpointReader {
   var inputs: [InputFile] { source.inputs }
   var unreadable: [UnreadableTensor] { source.unreadable }
 
+  var ties: [[Int]] {
+    let positions = Dictionary(
+      places.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    return source.ties.map { tie in tie.compactMap { positions[$0] } }.filter { $0.count > 1 }
+  }
+
   func read(
     _ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan
   ) throws(StorageError) {
@@ -42,6 +48,8 @@ struct RenamedCheckpoint: CheckpointReader {
   }
 
   func extent(of tensor: Int) -> FileExtent? { source.extent(of: places[tensor]) }
+
+  func grain(of tensor: Int) -> Int { source.grain(of: places[tensor]) }
 
   func checkStoredBytes(of tensor: Int) throws(StorageError) {
     try source.checkStoredBytes(of: places[tensor])

@@ -93,6 +93,9 @@ public struct GGUFModel: CheckpointReader {
   /// The path of the source.
   public var path: String { source.path }
 
+  /// The source's files, from which values are made too that lie in none.
+  public var inputs: [InputFile] { source.inputs }
+
   /// What safetensors files of such models say of themselves.
   ///
   /// Beside it stands what the file says of its origin: `general.name`, `general.license` and their like.
