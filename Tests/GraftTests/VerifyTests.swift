@@ -94,6 +94,18 @@ import Testing
     #expect(result.defects.allSatisfy { $0.problem.hasPrefix("missing, expected [") })
   }
 
+  @Test func `a configuration of megabytes isn't read`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    let text = "[" + String(repeating: "[],", count: 2_000_000) + "[]]"
+    try Data(text.utf8).write(to: URL(filePath: path + "/config.json"))
+    let error = try #require(throws: StorageError.self) { try verify(path) }
+    guard case .limitExceeded = error.reason else {
+      Issue.record("\(error)")
+      return
+    }
+    #expect(error.file == path + "/config.json")
+  }
+
   @Test func `finds an adapter of another base`() throws {
     let adapter = golden("lora/llama-tied")
     #expect(try verify(adapter, base: golden("families/llama-tied")).isSound)

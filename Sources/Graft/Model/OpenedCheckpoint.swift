@@ -157,9 +157,20 @@ public struct OpenedCheckpoint: Sendable {
       remedy: "make a model directory of it first: graft convert \(path.escapedForTerminal) DIR")
   }
 
+  /// The most bytes of a configuration: as a tree they take up to sixteen times as many.
+  private static let configurationByteCount = 4 << 20
+
   /// A companion as JSON.
+  ///
+  /// - Throws: ``StorageError``; also above ``configurationByteCount``.
   func json(_ name: String) throws(StorageError) -> JSONValue {
-    try JSONValue.parse(try requiredFile(name), file: path + "/" + name)
+    if let found = file(name), found.byteCount > Self.configurationByteCount {
+      throw StorageError(
+        .limitExceeded(
+          limit: "bytes of a configuration", maximum: Self.configurationByteCount,
+          found: "\(found.byteCount)"), file: path + "/" + name)
+    }
+    return try JSONValue.parse(try requiredFile(name), file: path + "/" + name)
   }
 
   /// A companion as JSON; nil without it.
