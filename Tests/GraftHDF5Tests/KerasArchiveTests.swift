@@ -87,6 +87,38 @@ import Testing
     #expect(cited.count == 6)
   }
 
+  // MARK: - Names of classes
+
+  /// The variables of a model with one layer.
+  private func variables(ofLayer className: String) -> KerasVariables? {
+    let layer: JSONValue = ["class_name": .string(className), "config": ["name": "x"]]
+    return KerasModel(["class_name": "Functional", "config": ["layers": [layer]]])?.variables
+  }
+
+  @Test(arguments: [
+    ("Conv2DTranspose", "conv2d_transpose"), ("HTTPServer2D", "http_server2d"),
+    ("MyLSTMCell", "my_lstm_cell"), ("Mine>A_b C9", "mine_a_b_c9"), ("_Foo", "__foo"),
+    ("ABC", "abc"), ("AbC", "ab_c"),
+  ])
+  func `a layer stands below its class's name as Keras spells it`(
+    className: String, link: String
+  ) throws {
+    let variables = try #require(variables(ofLayer: className))
+    #expect(variables.hasLayer(of: TensorName("layers.\(link).vars.0")))
+    #expect(!variables.hasLayer(of: "layers.other.vars.0"))
+  }
+
+  @Test func `a class with a name too long to be one is no layer and no model`() throws {
+    for count in [1_000, 1_001, 8 << 20] {
+      let className = String(repeating: "a", count: count)
+      let variables = try #require(variables(ofLayer: className))
+      let name = TensorName("layers.\(className.prefix(1_001)).vars.0")
+      #expect(variables.hasLayer(of: name) == (count == 1_000))
+      let model = KerasModel(["class_name": .string(className), "config": [:]])
+      #expect(model?.className == (count == 1_000 ? className : nil))
+    }
+  }
+
   // MARK: - Keras's own
 
   @Test func `an archive of Keras has the tensors that h5py finds in it, and its files`() throws {

@@ -124,6 +124,25 @@ import Testing
     }
   }
 
+  @Test func `thousands of names that are one in a path come back`() throws {
+    let scratch = try Scratch()
+    let samples = try (0..<4096).map { (number: Int) throws -> Sample in
+      let letters = (0..<12).map { bit in (number >> bit) & 1 == 0 ? "_" : "/" }
+      return try Sample(TensorName("m." + letters.joined()), .u8, [1], seed: UInt8(number % 251))
+    }
+    let file = try AtomicFile(path: scratch.path + "/x.h5")
+    let writer = try HDF5Writer(
+      file.output, tensors: samples.map(\.info), keras: .legacyWeights)
+    for (tensor, sample) in samples.enumerated() {
+      try writer.write(sample.bytes, of: tensor, at: 0)
+    }
+    try writer.finish()
+    try file.commit()
+    let reader = try HDF5Reader(path: scratch.path + "/x.h5")
+    #expect(reader.tensors == samples.map(\.info))
+    #expect(try bytes(of: 4095, reader) == samples[4095].bytes)
+  }
+
   @Test func `long lists of names stand in several attributes`() throws {
     let scratch = try Scratch()
     let long = String(repeating: "x", count: 200)

@@ -215,6 +215,33 @@ import Testing
     #expect(result.tensors.contains { $0.name == "lm_head.weight" })
   }
 
+  @Test(arguments: [false, true])
+  func `compares the copies of many tied tensors with what they are copies of`(
+    isSwapped: Bool
+  ) throws {
+    let numbers = 0..<UInt8(9)
+    let kept = numbers.map { (TensorName("kept\($0)"), DType.u8, [$0]) }
+    let copies = numbers.map { (TensorName("copy\($0)"), DType.u8, [$0]) }
+    let full = try write(kept + copies, to: "full.safetensors")
+    let file = try AtomicFile(path: workspace("tied.safetensors"))
+    let writer = try SafetensorsWriter(
+      try kept.map { try TensorInfo(name: $0.0, dtype: $0.1, shape: [1]) },
+      metadata: numbers.map { MetadataEntry(key: "copy\($0)", value: "kept\($0)") },
+      to: file.output)
+    for (index, info) in writer.tensors.enumerated() {
+      let bytes = try #require(kept.first { $0.0 == info.name }).2
+      try writer.write(bytes, of: index, at: 0)
+    }
+    try writer.finish()
+    try file.commit()
+    let tied = try OpenedCheckpoint(path: workspace("tied.safetensors"))
+    let result = isSwapped ? try diff(full, tied) : try diff(tied, full)
+    #expect(result.onlyInFirst.isEmpty)
+    #expect(result.onlyInSecond.isEmpty)
+    #expect(result.isWithinTolerance)
+    #expect(Set(result.tensors.map(\.name)) == Set((kept + copies).map(\.0)))
+  }
+
   @Test func `tells the dtypes of the files, not those of the comparison`() throws {
     let gguf = try OpenedCheckpoint(path: golden("gguf/qwen2.gguf"))
     _ = try convert(gguf, to: workspace("model"))

@@ -135,9 +135,13 @@ import Testing
     name: String
   ) throws {
     let (source, wanted) = (try keras(name + ".h5"), try keras(name + ".keras"))
-    for target in ["x.weights.h5", "x.keras"] {
-      let report = try convert(source, to: workspace(target))
-      #expect(report.losses.isEmpty)
+    let described = ["the metadata model_config", "the metadata training_config"]
+    #expect(throws: StorageError.self) { try convert(source, to: workspace("x.weights.h5")) }
+    let targets: [(String, [String])] = [("x.weights.h5", described), ("x.keras", [])]
+    for (target, losses) in targets {
+      let report = try convert(
+        source, to: workspace(target), options: losses.isEmpty ? ConversionOptions() : lossy)
+      #expect(Set(report.losses.map(\.what)) == Set(losses))
       let found = try open(target)
       #expect(found.reader.tensors == wanted.reader.tensors)
       #expect(try diff(found, wanted).tensors.allSatisfy(\.isEqual))
@@ -150,6 +154,58 @@ import Testing
     #expect(
       config["compile_config"]?["optimizer"]?["config"]
         == expected["compile_config"]?["optimizer"]?["config"])
+  }
+
+  @Test func `what the legacy layout has no place for is named`() throws {
+    let directory = workspace("directory")
+    _ = try convert(keras("model.keras"), to: directory)
+    let path = directory + "/config.json"
+    let text = String(decoding: try InputFile.contents(of: path, atMost: 1 << 20), as: UTF8.self)
+    let edited = text.replacing(
+      "\"compile_config\": {\"optimizer\":", with: "\"by\": 1, \"compile_config\": {\"other\":")
+    try AtomicFile.write(Array(edited.utf8), to: path)
+    let about = "{\"keras_version\": \"3.12.0\", \"date_saved\": \"today\", \"author\": \"me\"}"
+    try AtomicFile.write(Array(about.utf8), to: directory + "/metadata.json")
+    let source = try open("directory")
+    #expect(throws: StorageError.self) {
+      try convert(source, to: workspace("x.h5"), options: ConversionOptions(form: .keras()))
+    }
+    let report = try convert(source, to: workspace("x.h5"), options: lossy)
+    #expect(
+      report.losses.map(\.what) == [
+        "by of config.json", "compile_config of config.json", "author of metadata.json",
+      ])
+    let metadata = try open("x.h5").reader.metadata
+    #expect(metadata.contains(MetadataEntry(key: "keras_version", value: "3.12.0")))
+    #expect(!metadata.contains { $0.key == "training_config" })
+  }
+
+  @Test func `how a model was compiled is named where an archive can't say it`() throws {
+    let info = try TensorInfo(name: "model_weights.d.d.kernel", dtype: .u8, shape: [1])
+    // The class of the loss has no module.
+    let training =
+      #"{"loss": {"class_name": "Mine"}, "optimizer_config": {"class_name": "SGD", "config": {}}}"#
+    let model =
+      #"{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": "#
+      + #"{"name": "d", "use_bias": false}}]}}"#
+    let file = try AtomicFile(path: workspace("x.safetensors"))
+    let writer = try SafetensorsWriter(
+      [info],
+      metadata: [
+        ("keras.layout", "legacy-model"), ("keras.layer_names", #"["d"]"#),
+        ("keras.weight_names", #"{"d": ["d/kernel"]}"#), ("model_config", model),
+        ("training_config", training),
+      ].map { MetadataEntry(key: $0, value: $1) }, to: file.output)
+    let bytes: [UInt8] = [7]
+    try writer.write(bytes, of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    #expect(throws: StorageError.self) {
+      try convert(open("x.safetensors"), to: workspace("x.keras"))
+    }
+    let report = try convert(open("x.safetensors"), to: workspace("x.keras"), options: lossy)
+    #expect(report.losses.map(\.what) == ["how the model was compiled"])
+    #expect(try open("x.keras").reader.tensors.map(\.name) == ["layers.dense.vars.0"])
   }
 
   @Test func `a layer that only Keras knows is refused by name`() throws {

@@ -89,19 +89,25 @@ struct TensorPairing {
   private mutating func pairCopies(
     _ left: Side, _ right: Side, _ places: inout [TensorName: Int]
   ) {
+    let originals = Dictionary(
+      right.ties.flatMap { tie in tie.dropFirst().map { ($0, tie[0]) } },
+      uniquingKeysWith: { first, _ in first })
+    let stored = TensorLookup(right.reader.tensors, for: min(originals.count, onlyInFirst.count))
     onlyInFirst.removeAll { position in
       let name = left.reader.tensors[position].name
-      guard let tie = right.ties.first(where: { $0.dropFirst().contains(name) }),
-        let place = right.reader.index(of: tie[0])
-      else { return false }
+      guard let original = originals[name], let place = stored.position(of: original) else {
+        return false
+      }
       pairs.append(Pair(name: name, first: position, second: place))
       return true
     }
+    guard !places.isEmpty else { return }
+    let kept = TensorLookup(left.reader.tensors, for: left.ties.count)
     for tie in left.ties {
-      guard let kept = left.reader.index(of: tie[0]) else { continue }
+      guard let first = kept.position(of: tie[0]) else { continue }
       for copy in tie.dropFirst() {
         guard let place = places.removeValue(forKey: copy) else { continue }
-        pairs.append(Pair(name: copy, first: kept, second: place))
+        pairs.append(Pair(name: copy, first: first, second: place))
       }
     }
   }

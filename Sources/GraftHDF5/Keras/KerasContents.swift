@@ -10,7 +10,7 @@ struct KerasContents {
 
   static let modelWeights = Array("model_weights".utf8)
   static let topLevelWeights = Array("top_level_model_weights".utf8)
-  static let optimizerWeights = Array("optimizer_weights".utf8)
+  static let optimizerWeights = Array(KerasKey.optimizerWeights.utf8)
 
   /// Whether the root, or the weights below it, name the layers of a model as the legacy layout does.
   static func isLegacy(

@@ -35,7 +35,7 @@ extension KerasLayout {
 }
 
 /// The keys under which the metadata of a tensor file keeps what Keras stores beside tensors.
-enum KerasKey {
+package enum KerasKey {
   /// The layout, a ``KerasLayout``.
   static let layout = "keras.layout"
   /// The names of layers by the group of their variables, as a JSON object.
@@ -46,11 +46,13 @@ enum KerasKey {
   static let weightNames = "keras.weight_names"
 
   /// The legacy layout's description of the model, an attribute of its root.
-  static let modelConfiguration = "model_config"
+  package static let modelConfiguration = "model_config"
   /// How the model is trained, likewise.
-  static let trainingConfiguration = "training_config"
+  package static let trainingConfiguration = "training_config"
   /// The version of Keras, likewise and in `metadata.json` of an archive.
-  static let version = "keras_version"
+  package static let version = "keras_version"
+  /// The legacy layout's group of the optimizer's state.
+  package static let optimizerWeights = "optimizer_weights"
 
   /// Those that a file has in another form.
   static let all: Set<String> = [layout, names, layerNames, weightNames]

@@ -41,6 +41,8 @@ struct KerasLists {
   init(_ tensors: [TensorInfo]) {
     var order: [[UInt8]] = []
     var names: [[UInt8]: [[UInt8]]] = [:]
+    // Some names differ only in what a path can't hold.
+    var unique: [[UInt8]: UniqueNames] = [:]
     for tensor in tensors {
       let parts = tensor.name.utf8.split(
         separator: UInt8(ascii: "."), omittingEmptySubsequences: true
@@ -48,13 +50,7 @@ struct KerasLists {
       let group =
         parts.count > 1
         ? Array(parts.dropLast().joined(separator: [Self.slash])) : KerasContents.topLevelWeights
-      var name = parts.last ?? Array("unnamed".utf8)
-      // Names that differ only in what a path can't hold.
-      var copies = 1
-      while names[group]?.contains(name) == true {
-        name = (parts.last ?? []) + Array("_\(copies)".utf8)
-        copies += 1
-      }
+      let name = unique[group, default: UniqueNames()].take(parts.last ?? Array("unnamed".utf8))
       if names[group] == nil, parts.count > 1 { order.append(group) }
       names[group, default: []].append(name)
       places.append((group, name))

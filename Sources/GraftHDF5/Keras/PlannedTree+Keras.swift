@@ -215,7 +215,7 @@ private struct KerasSource {
       member.value.string.map { (member.key, $0) }
     }
     lists = KerasLists(metadata)
-    version = [("keras_version", "3.0.0"), ("backend", "torch")].map { key, usual in
+    version = [(KerasKey.version, "3.0.0"), ("backend", "torch")].map { key, usual in
       PlannedAttribute(name: key, value: .text(value(key) ?? usual))
     }
   }

@@ -65,8 +65,9 @@ struct KerasPlan {
         Self.metadataFile(metadata),
       ])
       losses = files.map { ConversionLoss($0.name) }
-      if !model.tellsTraining, reader.tensors.contains(where: \.name.isOfOptimizer) {
-        // The state is there; but Keras makes no optimizer that would take it.
+      let wasCompiled = metadata.contains { $0.key == KerasKey.trainingConfiguration }
+      if !model.tellsTraining, wasCompiled || reader.tensors.contains(where: \.name.isOfOptimizer) {
+        // Where the optimizer's state is there, Keras makes no optimizer that would take it.
         losses.append(ConversionLoss("how the model was compiled"))
       }
     case .legacyWeights, nil: throw Self.undescribed(reader, path)
@@ -81,8 +82,8 @@ struct KerasPlan {
   }
 
   private static func metadataFile(_ metadata: [MetadataEntry]) -> CompanionFile {
-    let version = metadata.first { $0.key == "keras_version" }?.value ?? "3.0.0"
-    return file(KerasMember.metadata.text, ["keras_version": .string(version)])
+    let version = metadata.first { $0.key == KerasKey.version }?.value ?? "3.0.0"
+    return file(KerasMember.metadata.text, [KerasKey.version: .string(version)])
   }
 
   private static func file(_ name: String, _ value: JSONValue) -> CompanionFile {
@@ -121,36 +122,54 @@ struct KerasPlan {
         self.reader = RenamedCheckpoint(reader, metadata: metadata)
         return
       }
+      losses += metadata.filter { Self.describing.contains($0.key) }
+        .map { ConversionLoss("the metadata \($0.key)") }
       self.reader = try RenamedCheckpoint(
         reader, KerasTranslation(toWeights: model, reader.tensors, metadata, file: path))
     } else if source == .weights, let model = try Self.description(in: files) {
       layout = .legacyModel
+      let about = try Self.about(files)
       // The description becomes attributes.
-      losses = files.filter { !["config.json", "metadata.json"].contains($0.name) }
-        .map { ConversionLoss($0.name) }
+      let held = [KerasMember.configuration.text, about == nil ? nil : KerasMember.metadata.text]
+      losses =
+        files.filter { !held.contains($0.name) }.map { ConversionLoss($0.name) }
+        + model.surplus.map { ConversionLoss("\($0) of \(KerasMember.configuration)") }
+        + (about?.surplus ?? []).map { ConversionLoss("\($0) of \(KerasMember.metadata)") }
       self.reader = try RenamedCheckpoint(
         reader,
         KerasTranslation(
-          toLegacy: model, reader.tensors, metadata + Self.version(in: files), file: path))
+          toLegacy: model, reader.tensors, metadata + (about?.version ?? []), file: path))
     } else {
       layout =
-        metadata.contains { $0.key == "model_config" } ? .legacyModel : .legacyWeights
+        metadata.contains { $0.key == KerasKey.modelConfiguration } ? .legacyModel : .legacyWeights
       losses = files.map { ConversionLoss($0.name) }
       self.reader = RenamedCheckpoint(reader, metadata: metadata)
     }
   }
 
-  /// The version of Keras by `metadata.json`.
-  private static func version(in files: [CompanionFile]) throws(StorageError) -> [MetadataEntry] {
-    guard let file = files.first(where: { $0.name == KerasMember.metadata.text }),
-      let json = try? JSONValue.parse(try file.contents(), file: file.name),
-      let version = json["keras_version"]?.string
-    else { return [] }
-    return [MetadataEntry(key: "keras_version", value: version)]
+  /// What the legacy layout keeps of a model in the attributes of its root.
+  private static let describing = [KerasKey.modelConfiguration, KerasKey.trainingConfiguration]
+
+  /// What `metadata.json` says: the version of Keras, and what the legacy layout has no place for but for the day, which nothing
+  /// depends on; nil where it isn't there or no object.
+  private static func about(
+    _ files: [CompanionFile]
+  ) throws(StorageError) -> (version: [MetadataEntry], surplus: [String])? {
+    guard let file = files.first(where: { $0.name == KerasMember.metadata.text }) else {
+      return nil
+    }
+    let bytes = try file.contents()
+    guard let object = (try? JSONValue.parse(bytes, file: file.name))?.object else { return nil }
+    let version = object[KerasKey.version]?.string
+    let held = (version == nil ? [] : [KerasKey.version]) + ["date_saved"]
+    return (
+      version.map { [MetadataEntry(key: KerasKey.version, value: $0)] } ?? [],
+      object.keys.filter { !held.contains($0) }
+    )
   }
 }
 
 extension TensorName {
   /// Whether a tensor of the legacy layout is an optimizer's.
-  fileprivate var isOfOptimizer: Bool { hasPrefix("optimizer_weights.") }
+  fileprivate var isOfOptimizer: Bool { hasPrefix(KerasKey.optimizerWeights + ".") }
 }

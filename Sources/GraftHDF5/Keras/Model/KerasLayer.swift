@@ -12,6 +12,8 @@ package struct KerasLayer: Sendable {
   let parts: [Part]
   /// The layer's own variables in Keras's order; nil for a class that isn't known.
   let variables: [Variable]?
+  /// Where each name is first among the layers inside.
+  private let places: [String: Int]
 
   /// A layer inside another one.
   struct Part: Sendable {
@@ -26,12 +28,12 @@ package struct KerasLayer: Sendable {
     var isTrained = true
   }
 
-  /// Describes a layer; nil where the description is none.
+  /// Describes a layer; nil where the description is none, or of a class with a name too long to be one.
   ///
   /// - Parameter name: The name, where the layer outside decides it.
   init?(_ description: JSONValue, named name: String?) {
     guard let className = description["class_name"]?.string,
-      let configuration = description["config"]
+      className.utf8.count <= Self.classNameBytes, let configuration = description["config"]
     else { return nil }
     self.init(
       className,
@@ -50,6 +52,8 @@ package struct KerasLayer: Sendable {
       layers.map { Self.numbered(Self.layers($0, of: className), below: "layers") }
       ?? Self.parts(of: className, name: name, configuration)
     variables = layers == nil ? Self.variables(of: className, configuration) : []
+    places = Dictionary(
+      parts.enumerated().map { ($1.layer.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   // MARK: - Layers inside
@@ -124,6 +128,9 @@ package struct KerasLayer: Sendable {
 
   // MARK: - Names
 
+  /// The layer inside that has a name, the first one of those that do.
+  func part(named name: String) -> Part? { places[name].map { parts[$0] } }
+
   /// The links to the group of the layer that a weight of the legacy layout belongs to; nil where its path leads nowhere.
   ///
   /// - Parameter path: the weight's name, split at slashes.
@@ -138,7 +145,7 @@ package struct KerasLayer: Sendable {
 
   private func links(_ scopes: ArraySlice<String>) -> [String]? {
     guard let next = scopes.first else { return [] }
-    for part in parts where part.layer.name == next || parts.count == 1 && !isModel {
+    if let part = parts.count == 1 && !isModel ? parts.first : part(named: next) {
       return part.layer.links(scopes.dropFirst()).map { part.links + $0 }
     }
     // Names of layers aren't preceded by those of the models inside which they stand.
@@ -153,10 +160,23 @@ package struct KerasLayer: Sendable {
     (isModel && className != "Sequential" ? [] : scope) + [inner.name]
   }
 
-  /// A class's name as Keras spells it in paths.
+  /// The bytes that a class's name may have; Keras's have a few dozen.
+  static let classNameBytes = 1_000
+
+  /// A class's name as Keras spells it in paths: a word begins at a capital behind a small letter, or before one.
   static func snakeCase(_ className: String) -> String {
-    className.filter { $0.isLetter || $0.isNumber || $0 == "_" }
-      .replacing(/(.)([A-Z][a-z]+)/) { "\($0.1)_\($0.2)" }
-      .replacing(/([a-z])([A-Z])/) { "\($0.1)_\($0.2)" }.lowercased()
+    let letters = Array(className.filter { $0.isLetter || $0.isNumber || $0 == "_" }.utf8)
+    let capitals = UInt8(ascii: "A")...UInt8(ascii: "Z")
+    let smalls = UInt8(ascii: "a")...UInt8(ascii: "z")
+    var result: [UInt8] = []
+    for (place, letter) in letters.enumerated() {
+      if place > 0, capitals.contains(letter) {
+        let isBehindSmall = smalls.contains(letters[place - 1])
+        let isBeforeSmall = place + 1 < letters.count && smalls.contains(letters[place + 1])
+        if isBehindSmall || isBeforeSmall { result.append(UInt8(ascii: "_")) }
+      }
+      result.append(letter)
+    }
+    return String(decoding: result, as: UTF8.self).lowercased()
   }
 }

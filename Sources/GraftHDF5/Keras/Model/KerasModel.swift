@@ -8,18 +8,29 @@ package struct KerasModel: Sendable {
   private let configuration: JSONValue
   /// How the model is trained, in Keras 3's words; nil where it isn't told.
   private let training: JSONValue?
+  /// The members of a description of Keras 3 that its legacy layout has no place for.
+  package private(set) var surplus: [String] = []
 
   /// The keys that every description has.
   package static let keys = ["class_name", "config"]
 
+  /// What Keras finds by itself for a class of its own.
+  private static let derived = ["module", "registered_name", "build_config"]
+
   /// Understands a description; nil where it is none of Keras's.
   package init?(_ description: JSONValue) {
     guard let className = description["class_name"]?.string,
-      let configuration = description["config"]
+      className.utf8.count <= KerasLayer.classNameBytes, let configuration = description["config"]
     else { return nil }
     self.className = className
     self.configuration = configuration
     training = description["compile_config"].flatMap { $0.object == nil ? nil : $0 }
+    var held = Set(Self.keys)
+    if legacyTraining != nil { held.insert("compile_config") }
+    if module != nil { held.formUnion(Self.derived) }
+    surplus = (description.object?.members ?? []).filter {
+      !held.contains($0.key) && !$0.value.isNull
+    }.map(\.key)
   }
 
   /// Understands what the legacy layout keeps as metadata; nil without a model.
@@ -30,7 +41,8 @@ package struct KerasModel: Sendable {
       }
     }
     guard let description = json(KerasKey.modelConfiguration),
-      let className = description["class_name"]?.string, let configuration = description["config"]
+      let className = description["class_name"]?.string,
+      className.utf8.count <= KerasLayer.classNameBytes, let configuration = description["config"]
     else { return nil }
     self.className = className
     self.configuration = configuration
@@ -107,17 +119,22 @@ package struct KerasModel: Sendable {
     var entries = [
       MetadataEntry(key: KerasKey.modelConfiguration, value: model.serialized(indent: nil))
     ]
-    if let training, let members = training.object?.members, let optimizer = training["optimizer"] {
-      let translated: JSONValue = [
-        "class_name": optimizer["class_name"] ?? .null, "config": optimizer["config"] ?? .null,
-      ]
-      let legacy = JSONObject(
-        members: members.filter { $0.key != "optimizer" } + [("optimizer_config", translated)])
+    if let legacyTraining {
       entries.append(
         MetadataEntry(
-          key: KerasKey.trainingConfiguration,
-          value: JSONValue.object(legacy).serialized(indent: nil)))
+          key: KerasKey.trainingConfiguration, value: legacyTraining.serialized(indent: nil)))
     }
     return entries
+  }
+
+  /// How the model is trained, in the legacy layout's words; nil where no optimizer is described.
+  private var legacyTraining: JSONValue? {
+    guard let training, let members = training.object?.members,
+      let optimizer = training["optimizer"], let name = optimizer["class_name"],
+      let configuration = optimizer["config"]
+    else { return nil }
+    let translated: JSONValue = ["class_name": name, "config": configuration]
+    let others = members.filter { $0.key != "optimizer" }
+    return .object(JSONObject(members: others + [("optimizer_config", translated)]))
   }
 }

@@ -132,7 +132,7 @@ package struct KerasTranslation: Sendable {
       let group = Self.text(list.group)
       let isOptimizer = list.group == KerasContents.optimizerWeights
       let isTop = list.group == KerasContents.topLevelWeights
-      let part = root.parts.first { $0.layer.name == group }
+      let part = root.part(named: group)
       for name in list.names {
         let stored =
           (isOptimizer ? [] : [KerasContents.modelWeights]) + KerasContents.components(list.group)
@@ -254,17 +254,10 @@ private struct WeightLists {
   private var order: [String] = []
 
   mutating func append(_ group: String, _ paths: [[String]]) {
-    var seen: Set<String> = []
+    var unique = UniqueNames()
     order.append(group)
     names[group] = paths.map { path in
-      let name = path.joined(separator: "/")
-      var unique = name
-      var copies = 1
-      while !seen.insert(unique).inserted {
-        unique = "\(name)_\(copies)"
-        copies += 1
-      }
-      return unique
+      String(decoding: unique.take(Array(path.joined(separator: "/").utf8)), as: UTF8.self)
     }
   }
 
