@@ -119,7 +119,7 @@ public final class OutputFile: Sendable {
   ///
   /// A hint: what it can't do, `fsync` does. Small ranges aren't worth a call.
   private func startWriteback(of byteCount: Int, at offset: Int) {
-    guard byteCount >= 1 << 20 else { return }
+    guard byteCount >= 128 << 10 else { return }
     graft_start_writeback(descriptor, offset, byteCount)
   }
 
