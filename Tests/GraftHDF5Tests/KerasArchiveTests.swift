@@ -90,7 +90,7 @@ import Testing
   // MARK: - Names of classes
 
   /// The variables of a model with one layer.
-  private func variables(ofLayer className: String) -> KerasVariables? {
+  private static func variables(ofLayer className: String) -> KerasVariables? {
     let layer: JSONValue = ["class_name": .string(className), "config": ["name": "x"]]
     return KerasModel(["class_name": "Functional", "config": ["layers": [layer]]])?.variables
   }
@@ -103,7 +103,7 @@ import Testing
   func `a layer stands below its class's name as Keras spells it`(
     className: String, link: String
   ) throws {
-    let variables = try #require(variables(ofLayer: className))
+    let variables = try #require(Self.variables(ofLayer: className))
     #expect(variables.hasLayer(of: TensorName("layers.\(link).vars.0")))
     #expect(!variables.hasLayer(of: "layers.other.vars.0"))
   }
@@ -111,7 +111,7 @@ import Testing
   @Test func `a class with a name too long to be one is no layer and no model`() throws {
     for count in [1_000, 1_001, 8 << 20] {
       let className = String(repeating: "a", count: count)
-      let variables = try #require(variables(ofLayer: className))
+      let variables = try #require(Self.variables(ofLayer: className))
       let name = TensorName("layers.\(className.prefix(1_001)).vars.0")
       #expect(variables.hasLayer(of: name) == (count == 1_000))
       let model = KerasModel(["class_name": .string(className), "config": [:]])
