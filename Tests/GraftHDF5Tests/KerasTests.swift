@@ -124,6 +124,19 @@ import Testing
     }
   }
 
+  @Test func `a name of more parts than groups may be deep is refused`() throws {
+    let scratch = try Scratch()
+    for (count, layout) in [(100, KerasLayout.weights), (100, .legacyWeights)] {
+      let name = TensorName(String(repeating: "a.", count: count) + "b")
+      let tensor = try TensorInfo(name: name, dtype: .u8, shape: [1])
+      let file = try AtomicFile(path: scratch.path + "/x.h5")
+      let error = try #require(throws: StorageError.self) {
+        try HDF5Writer(file.output, tensors: [tensor], keras: layout)
+      }
+      #expect(error.tensor == name)
+    }
+  }
+
   @Test func `thousands of names that are one in a path come back`() throws {
     let scratch = try Scratch()
     let samples = try (0..<4096).map { (number: Int) throws -> Sample in

@@ -52,6 +52,20 @@ import Testing
     #expect(values.differingCount == 2)
   }
 
+  @Test func `tells integers apart that are one as f64`() throws {
+    func words(_ values: [UInt64]) -> [UInt8] {
+      values.flatMap { value in (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
+    }
+    for dtype in [DType.i64, .u64] {
+      let a = try write([("w", dtype, words([1 << 53, 7, .max]))], to: "a.safetensors")
+      let b = try write([("w", dtype, words([1 << 53 + 1, 7, .max - 2]))], to: "b.safetensors")
+      let result = try diff(a, b)
+      #expect(!result.isWithinTolerance)
+      #expect(result.tensors.first?.values?.differingCount == 2)
+      #expect(result.tensors.first?.values?.maximumError == 2)
+    }
+  }
+
   @Test func `takes the tolerance for the largest difference`() throws {
     let a = try write([("w", .f32, floats([1, 2]))], to: "a.safetensors")
     let b = try write([("w", .f32, floats([1, 2.5]))], to: "b.safetensors")

@@ -124,8 +124,17 @@ struct PairRun {
         }
         let one = try worker.first.values(of: a, left)
         let two = try worker.second.values(of: b, right)
-        let sums = DifferenceSums(one.bytes, two.bytes)
-        findings.withLock { $0[item] = .values(sums) }
+        var sums = DifferenceSums(one.bytes, two.bytes)
+        if dtype == other, dtype == .i64 || dtype == .u64 {
+          let one = try worker.first.bytes(of: a, left)
+          let two = try worker.second.bytes(of: b, right)
+          if dtype == .i64 {
+            sums.recount(one.bytes, two.bytes, as: Int64.self)
+          } else {
+            sums.recount(one.bytes, two.bytes, as: UInt64.self)
+          }
+        }
+        findings.withLock { [sums] in $0[item] = .values(sums) }
       }
     }
     return findings.withLock { $0 }

@@ -9,7 +9,7 @@ struct DiffVerb: ParsableCommand {
     discussion: """
       Works across formats, shardings, dtypes and, where the configuration or --transposed says so, \
       orders of extents; quantized values are dequantized. Of two model directories \
-       the other files are compared too. Exits with 1 when there is a difference beyond \
+      the other files are compared too. Exits with 1 when there is a difference beyond \
       --tolerance.
       """)
 

@@ -43,7 +43,8 @@ extension PlannedTree {
     _ tensor: TensorInfo, _ index: Int, at links: [[UInt8]], isNumbered: Bool,
     _ status: HDF5Status
   ) throws(StorageError) -> PlannedDataset {
-    guard links.allSatisfy({ $0.count <= HDF5Limits.nameBytes }) else {
+    guard links.count <= HDF5Limits.depth, links.allSatisfy({ $0.count <= HDF5Limits.nameBytes })
+    else {
       throw StorageError(
         .notRepresentable(what: "so long a name", inFormat: "HDF5"), file: status.file,
         tensor: tensor.name)
