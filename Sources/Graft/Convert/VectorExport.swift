@@ -18,7 +18,13 @@ func exportVectors(
     table, file.output, format: format, threadCount: threadCount, progress: progress)
   switch table.labels {
   case .words(let vocabulary):
-    export.begin(count: min(vocabulary.count, table.count))
+    let count = min(vocabulary.count, table.count)
+    guard count > 0 || format != .glove else {
+      throw StorageError(
+        .notRepresentable(what: "a table without words", inFormat: "GloVe's form"), file: path,
+        remedy: "it would be an empty file: choose another form, for example --to word2vec")
+    }
+    export.begin(count: count)
     try vocabulary.visit { row, word in
       if row < table.count { try export.add(row, Array(word)) }
     }

@@ -47,9 +47,12 @@ struct KerasLists {
       let parts = tensor.name.utf8.split(
         separator: UInt8(ascii: "."), omittingEmptySubsequences: true
       ).map { part in part.map { $0 == Self.slash || $0 == 0 ? UInt8(ascii: "_") : $0 } }
+      let module = Array(parts.dropLast().joined(separator: [Self.slash]))
+      let isOwn = [KerasContents.topLevelWeights, KerasContents.optimizerWeights].contains(module)
+      // The layout's own groups are no layers.
       let group =
         parts.count > 1
-        ? Array(parts.dropLast().joined(separator: [Self.slash])) : KerasContents.topLevelWeights
+        ? module + (isOwn ? [UInt8(ascii: "_")] : []) : KerasContents.topLevelWeights
       let name = unique[group, default: UniqueNames()].take(parts.last ?? Array("unnamed".utf8))
       if names[group] == nil, parts.count > 1 { order.append(group) }
       names[group, default: []].append(name)
@@ -64,19 +67,34 @@ struct KerasLists {
     KerasContents.components(places[tensor].group) + [places[tensor].name]
   }
 
-  /// Checks that every weight is there.
+  /// Checks that every layer is listed once with its weights, and that every weight is there, once.
   func check(_ links: [[[UInt8]]], base: [[UInt8]], _ status: HDF5Status) throws(StorageError) {
-    let present = Set(links)
+    func mismatch(_ subject: String, _ name: [UInt8], _ found: String) -> StorageError {
+      StorageError(
+        .mismatch(
+          subject: subject, expected: String(decoding: name, as: UTF8.self), found: found),
+        file: status.file,
+        remedy:
+          "the metadata \(KerasKey.layerNames) or \(KerasKey.weightNames) isn't that of these tensors"
+      )
+    }
+    var present = Set(links)
+    var groups: Set<[[UInt8]]> = []
     for list in weights {
-      let group =
-        (list.group == KerasContents.optimizerWeights ? [] : base)
-        + KerasContents.components(list.group)
-      for name in list.names where !present.contains(group + KerasContents.components(name)) {
-        throw StorageError(
-          .mismatch(
-            subject: "the list of weights", expected: String(decoding: name, as: UTF8.self),
-            found: "no such tensor"), file: status.file,
-          remedy: "the metadata \(KerasKey.weightNames) isn't that of these tensors")
+      let components = KerasContents.components(list.group)
+      let group = (list.group == KerasContents.optimizerWeights ? [] : base) + components
+      guard !components.isEmpty, !components.contains([UInt8(ascii: ".")]),
+        groups.insert(group).inserted
+      else { throw mismatch("the lists of weights", list.group, "no group of its own") }
+      for name in list.names where present.remove(group + KerasContents.components(name)) == nil {
+        throw mismatch("the list of weights", name, "no such tensor, or one that was listed before")
+      }
+    }
+    var layers: Set<[[UInt8]]> = []
+    for layer in self.layers {
+      let group = base + KerasContents.components(layer)
+      guard layers.insert(group).inserted, groups.contains(group) else {
+        throw mismatch("the list of layers", layer, "no list of its weights, or the layer twice")
       }
     }
   }

@@ -16,6 +16,8 @@ public final class HDF5Writer: CheckpointWriter {
   private let places: [Place]
   /// The bytes of all datasets, before compression.
   private let declaredBytes: Int
+  /// The bytes of the largest of the files inside.
+  private let largestContent: Int
   private let level: Int32
   private let chunks = ChunkBuffers()
   private let order: ChunkOrder
@@ -78,20 +80,26 @@ public final class HDF5Writer: CheckpointWriter {
     let status = HDF5Status(file: output.target)
     var chosen: Int32?
     if case .zstd(let level) = compression { chosen = Int32(min(max(level, 1), 22)) }
-    (file, places) = try HDF5Library.enter { () throws(StorageError) in
-      var builder = try TreeBuilder(
-        output.path, status, attributes: tree.attributes,
-        objectCount: tree.datasets.count + tree.groups.count, level: chosen)
-      for group in tree.groups { try builder.add(group) }
-      let places = try tree.datasets.map { dataset throws(StorageError) in
-        try builder.add(dataset)
-      }
-      return (builder.file, places)
+    let file = try HDF5Library.enter { () throws(StorageError) in
+      try TreeBuilder.makeFile(
+        output.path, status, objectCount: tree.datasets.count + tree.groups.count)
     }
+    // Closing is a visit of its own: where the plan can't be carried out, the file must outlive this one.
+    places = try withExtendedLifetime(file) { () throws(StorageError) in
+      try HDF5Library.enter { () throws(StorageError) in
+        var builder = try TreeBuilder(file, status, attributes: tree.attributes, level: chosen)
+        for group in tree.groups { try builder.add(group) }
+        return try tree.datasets.map { dataset throws(StorageError) in
+          try builder.add(dataset)
+        }
+      }
+    }
+    self.file = file
     self.tensors = tensors
     self.output = output
     level = chosen ?? 0
     declaredBytes = tree.datasets.reduce(0) { $0 + $1.byteCount }
+    largestContent = tree.datasets.dropFirst(tensors.count).map(\.byteCount).max() ?? 0
     order = ChunkOrder(
       counts: places.map { place in
         if case .chunked(let grid, _) = place { grid.chunkCount } else { 0 }
@@ -134,11 +142,12 @@ public final class HDF5Writer: CheckpointWriter {
     }
     try order.finish { chunk throws(StorageError) in try store(chunk) }
     try file.close(HDF5Status(file: output.target))
-    // What compresses to almost nothing is told from a bomb by the size of its file, by whoever reads it: see rule H-8.
-    let byteCount = try output.currentByteCount()
-    if declaredBytes > HDF5Limits.sparseBytes, declaredBytes / HDF5Limits.expansion > byteCount {
-      try output.reserve(byteCount: declaredBytes / HDF5Limits.expansion + 1)
-    }
+    // What compresses to almost nothing is told from a bomb by the size of its file, by whoever reads it: see rules H-8 and H-27.
+    let wanted = max(
+      declaredBytes > HDF5Limits.sparseBytes ? declaredBytes / HDF5Limits.expansion + 1 : 0,
+      largestContent > HDF5Limits.contentBytes
+        ? largestContent / HDF5Limits.contentExpansion + 1 : 0)
+    if try output.currentByteCount() < wanted { try output.reserve(byteCount: wanted) }
   }
 
   // MARK: - Bytes

@@ -30,7 +30,8 @@ struct PlannedDataset {
   /// Who to name in an error.
   var tensor: TensorName?
 
-  var byteCount: Int { dimensions.reduce(dtype.layout.bytes, *) }
+  /// The size: the product of the extents is known to fit, though not every part of it times the size of an element.
+  var byteCount: Int { dimensions.reduce(1, *) * dtype.layout.bytes }
 }
 
 /// An attribute to be created.

@@ -130,7 +130,7 @@ struct MergeTests {
     for (source, name, form) in [
       (base, "base.h5", .hdf5(.zstd())),
       (try OpenedCheckpoint(path: adapter), "adapter.h5", .hdf5()),
-      (base, "shards", .directory(maximumShardByteCount: 60_000)),
+      (base, "shards", .directory(maximumShardByteCount: 20_000)),
     ] as [(OpenedCheckpoint, String, OutputForm)] {
       _ = try convert(source, to: space(name), options: ConversionOptions(form: form))
     }
@@ -153,7 +153,7 @@ struct MergeTests {
   }
 
   @Test func `shards on request carry an index`() throws {
-    let form = OutputForm.directory(maximumShardByteCount: 100_000)
+    let form = OutputForm.directory(maximumShardByteCount: 32_000)
     try merge(tied, [adapter], to: space("out"), MergeOptions(form: form))
     let names = try space.names(in: space("out"))
     #expect(names.contains("model.safetensors.index.json"))
@@ -194,7 +194,7 @@ struct MergeTests {
 
   @Test func `GGUF in several files is read back and right`() throws {
     var options = MergeOptions(
-      form: .gguf(nil, maximumShardByteCount: 100_000), verifies: true, threadCount: 2)
+      form: .gguf(nil, maximumShardByteCount: 32_000), verifies: true, threadCount: 2)
     options.allowsLoss = true
     let receipt = try merge(tied, [adapter], to: space("out.gguf"), options)
     #expect(try #require(receipt.verifiedByteCount) > 0)
@@ -204,7 +204,7 @@ struct MergeTests {
   }
 
   @Test func `PyTorch's files on request carry an index, as those of a conversion do`() throws {
-    let form = OutputForm.pyTorchDirectory(maximumShardByteCount: 100_000)
+    let form = OutputForm.pyTorchDirectory(maximumShardByteCount: 32_000)
     try merge(tied, [adapter], to: space("out"), MergeOptions(form: form, verifies: true))
     try merge(tied, [adapter], to: space("plain"))
     let options = ConversionOptions(form: form)
@@ -364,7 +364,7 @@ struct MergeTests {
     #expect(
       error?.reason
         == .shapeMismatch(
-          tensor: "model.layers.0.self_attn.q_proj.weight", expected: [64, 64], found: [2, 3]))
+          tensor: "model.layers.0.self_attn.q_proj.weight", expected: [32, 32], found: [2, 3]))
   }
 
   @Test(arguments: [Float.nan, .infinity, -.infinity])
