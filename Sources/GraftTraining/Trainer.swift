@@ -237,12 +237,12 @@ package final class Trainer {
     let scale = graph.input(Input.lossScale, .f32, [1])
     let mean = graph.multiply(graph.sumRows(graph.reshape(losses, [tokens, 1])), scale)
     let values = trainable.entries.map { graph.parameter($0.name, .f32, $0.value.shape) }
-    let entries = Dictionary(uniqueKeysWithValues: zip(values, trainable.entries))
+    let sums = trainable.entries.map {
+      graph.parameter(TrainableTensors.gradientName($0.name), .f32, $0.value.shape)
+    }
+    let sumOf = Dictionary(uniqueKeysWithValues: zip(values, sums))
     try graph.differentiate(mean, withRespectTo: values) { graph, value, gradient in
-      guard let entry = entries[value] else { return }
-      let sum = graph.parameter(
-        TrainableTensors.gradientName(entry.name), .f32, entry.value.shape)
-      graph.assign(sum, graph.add(sum, gradient))
+      if let sum = sumOf[value] { graph.accumulate(gradient, into: sum) }
     }
     return (graph, losses)
   }

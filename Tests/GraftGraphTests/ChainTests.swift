@@ -149,7 +149,7 @@ struct ChainTests {
     let loss = example.loss(h)
     try example.graph.differentiate(loss, withRespectTo: trained) { graph, value, gradient in
       guard let sum = sums[value] else { return }
-      graph.assign(sum, graph.add(sum, gradient))
+      graph.accumulate(gradient, into: sum)
     }
     func accumulated(fusion: Bool, threads: Int) throws -> (sums: [[Double]], chains: Int) {
       let executable = try Executable(

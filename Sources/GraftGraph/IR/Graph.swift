@@ -86,6 +86,15 @@ public struct Graph: Sendable {
     return Value(node: place)
   }
 
+  /// Gives a node another input after those that it has; what it makes keeps its type.
+  package mutating func append(_ input: Value, toInputsOf place: Int) {
+    let old = nodes[place]
+    known[old] = nil
+    nodes[place] = Node(
+      op: old.op, inputs: old.inputs + [input], results: old.results, phase: old.phase)
+    known[nodes[place]] = place
+  }
+
   /// External memory that outlives runs; the same name gives the same value.
   public mutating func parameter(_ name: TensorName, _ dtype: DType, _ shape: Shape) -> Value {
     leaf(.parameter(name), name, ValueType(dtype, shape))

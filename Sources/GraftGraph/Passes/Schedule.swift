@@ -81,16 +81,18 @@ package struct Schedule: Sendable {
   }
 
   /// Assigned values that their group can write straight into the parameter: the value is its own memory, and nothing
-  /// but the same group reads the parameter.
+  /// but the same group reads the parameter. Kernels that add to a parameter one after the other all work in its memory.
   private static func directAssignments(
     _ graph: Graph, _ live: [Bool], _ fusion: Fusion, _ outputs: Set<Value>
   ) -> [Value: Value] {
     var readers: [Int: Set<Int?>] = [:]
+    var readerCounts: [Int: Int] = [:]
     for (place, node) in graph.nodes.enumerated()
     where live[place] && node.op.kind != .effect && node.op.kind != .view && !fusion.inlined[place]
     {
       for operand in graph.operands(of: place, fusion.inlined) {
         readers[operand.node, default: []].insert(fusion.groupOfNode[place])
+        readerCounts[operand.node, default: 0] += 1
       }
     }
     var result: [Value: Value] = [:]
@@ -98,6 +100,13 @@ package struct Schedule: Sendable {
       let (target, value) = (
         graph.nodes[place].inputs[0], graph.base(of: graph.nodes[place].inputs[1])
       )
+      if let additions = graph.additions(to: target, endingAt: value),
+        ([target] + additions.dropLast()).allSatisfy({ readerCounts[$0.node] == 1 }),
+        readerCounts[value.node] == nil, additions.allSatisfy({ !outputs.contains($0) })
+      {
+        for addition in additions { result[addition] = target }
+        continue
+      }
       guard let group = fusion.groupOfNode[value.node], graph.nodes[value.node].op != .sumRows,
         result[value] == nil, !outputs.contains(value),
         (readers[target.node] ?? []).allSatisfy({ $0 == group }),

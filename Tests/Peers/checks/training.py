@@ -75,6 +75,12 @@ def first_gradients(name="one-step", *options):
     return {name.removesuffix(".exp_avg"): value / 0.1 for name, value in state.items() if name.endswith(".exp_avg")}
 
 
+def distance(found, expected):
+    """The relative difference of two gradients, each taken as one vector."""
+    difference = sum((found[name] - value).square().sum() for name, value in expected.items())
+    return (difference / sum(value.square().sum() for value in expected.values())).sqrt()
+
+
 def curve_difference():
     """The largest relative difference between the f32 losses of Graft and of PyTorch over a long run."""
     directory = train("curve", "f32", CURVE_STEPS, batch_size=CURVE_BATCH)
@@ -93,9 +99,9 @@ def checks():
     assert expected.keys() == plain.keys() == found.keys(), f"different tensors: {sorted(expected.keys() ^ found.keys())[:3]}"
     errors = [(found[name] - value).norm() / value.norm() for name, value in expected.items()]
     yield at_most(f"f32 gradients of {len(errors)} tensors at step 1, largest relative error, PyTorch's loss taken in f64", max(errors), 1e-4)
-    difference = sum((found[name] - value).square().sum() for name, value in plain.items())
-    whole = sum(value.square().sum() for value in plain.values())
-    yield at_most("f32 gradient as a whole at step 1, relative difference from PyTorch", (difference / whole).sqrt(), 1e-4)
+    # Without AVX-512, PyTorch's own f32 loss alone is off by more than the bound.
+    label = f"f32 gradient as a whole at step 1, relative difference from PyTorch's with the loss in f64 (PyTorch's with its own: {distance(plain, expected):.2g})"
+    yield at_most(label, distance(found, expected), 1e-4)
 
     losses = {"PyTorch f32": run["losses"], "PyTorch bf16": peer_run("bf16")[0]["losses"]}
     for compute, adapter in (("f32", trained_adapter()), ("bf16", train("trained-bf16", "bf16", STEPS))):
