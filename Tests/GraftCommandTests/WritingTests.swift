@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct `Writing verbs` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   @Test func `convert goes to HDF5 and back without a trace`() throws {
     let (file, back) = (scratch("model.h5"), scratch("back"))

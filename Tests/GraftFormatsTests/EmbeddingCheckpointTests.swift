@@ -5,9 +5,7 @@ import Testing
 
 /// The checkpoint, which finds rows in parallel and reads them where they are asked for, against the table, which reads one after the other.
 struct EmbeddingCheckpointTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   /// Compares words, numbers and counts.
   private func compare(

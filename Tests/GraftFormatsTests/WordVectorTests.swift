@@ -5,9 +5,7 @@ import Testing
 
 struct WordVectorTests {
   static let vectors = Vector.table(of: "word-vectors")
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   @Test func `the table lists every file`() throws {
     var found = Set<String>()

@@ -1,9 +1,10 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Converting a checkpoint` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func open(_ name: String) throws -> OpenedCheckpoint {
     try OpenedCheckpoint(path: workspace(name))

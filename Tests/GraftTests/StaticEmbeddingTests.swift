@@ -6,7 +6,7 @@ import Testing
 
 /// Tables of vectors with words from elsewhere: model2vec, sentence-transformers, wordllama's form.
 struct StaticEmbeddingTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
   static let vectors =
     (try? Repository.bytes("Formats/static-embeddings/vectors.json"))
     .flatMap { try? JSONValue.parse($0, file: "vectors.json").array } ?? []

@@ -15,7 +15,7 @@ enum Bounds {
     _ verb: String, _ path: String, byteCount: Int, seconds: Double = seconds,
     expecting statuses: Set<Int32>, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> WatchedGraft.Outcome {
-    let folder = Scratch()
+    let folder = TemporaryFolder()
     let outcome = try WatchedGraft.run([verb, path, "--quiet"], root: folder.folder.path)
     let story: Comment = "\(verb) \(path): \(outcome.status) \(outcome.error)"
     #expect(statuses.contains(outcome.status), story, sourceLocation: sourceLocation)
