@@ -164,6 +164,8 @@ struct ConversionSource {
     switch reader {
     case let model as FastTextCheckpoint: model.omissions
     case let arrays as NumPyReader: arrays.omissions
+    case let pickle as PyTorchReader: pickle.omissions
+    case let sharded as ShardedReader: sharded.shards.flatMap { omissions(of: $0) }
     default: []
     }
   }

@@ -97,6 +97,8 @@ struct HostileFileTests {
         statuses: [1], text: "tensor f16, byte 1517: 2 NaN"),
       // A header's length that is GGUF's magic, with a GGUF file of nothing.
       "safetensors/reject/length-gguf-magic.safetensors": sound,
+      // NumPy's archive of no arrays.
+      "zip/accept/none.zip": sound,
     ]
     // Of a model all keys are wanted, of a table of vectors that it is one: otherwise they are tensors.
     for name in [
