@@ -53,6 +53,26 @@ import Testing
     #expect(same.status == 0, "\(same.output)")
   }
 
+  @Test func `an adapter whose path ends like a weight is taken as it is written`() throws {
+    let adapter = try scratch.copy(
+      Graft.fixtures.appending(path: "golden/lora/llama-tied").path, to: "adapter:0")
+    let (whole, half, none) = (scratch("whole"), scratch("half"), scratch("none"))
+    let base = "golden/families/llama-tied"
+    for (argument, out) in [(adapter, whole), (adapter + ":0.5", half), (adapter + ":0", none)] {
+      let outcome = try Graft.run("merge", base, argument, "--out", out, "--quiet")
+      #expect(outcome.status == 0, "\(outcome.error)")
+    }
+    let golden = try Graft.run(
+      "diff", "golden/merge/llama-tied/merged.safetensors", whole + "/model.safetensors", "--quiet")
+    #expect(golden.output.hasSuffix("\n4 tensors equal\n"), "\(golden.output)")
+    let weights = base + "/model.safetensors"
+    let zero = try Graft.run("diff", weights, none + "/model.safetensors", "--quiet")
+    #expect(zero.status == 0, "\(zero.output)")
+    for other in [weights, whole + "/model.safetensors"] {
+      #expect(try Graft.run("diff", other, half + "/model.safetensors", "--quiet").status == 1)
+    }
+  }
+
   @Test func `warm-start tells how much was found`() throws {
     let (out, report) = (scratch("warm"), scratch("report.json"))
     let outcome = try Graft.run(
