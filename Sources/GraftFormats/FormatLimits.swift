@@ -45,6 +45,8 @@ public struct FormatLimits: Sendable {
   public var pickleDepth = 64
   /// Bytes of names, and of texts, of a pickle besides as many as it has.
   public var pickleNames = 4 << 20
+  /// Bytes of the text that one value of a pickle becomes.
+  public var pickleTextBytes = 16 << 20
   /// Bytes that views of a PyTorch file may have beyond those of its storages.
   public var repeatedBytes = 1 << 30
   /// Bytes of a NumPy header.

@@ -76,6 +76,8 @@ public enum FormatSniffer {
     if bytes.starts(with: [0x50, 0x4B, 0x03, 0x04]), let finding = archive(bytes, file) {
       return finding
     }
+    // An archive without members: numpy.savez() of nothing.
+    if bytes.starts(with: [0x50, 0x4B, 0x05, 0x06]) { return .numpy }
     if isSafetensors(bytes) { return .safetensors }
     if try isHDF5(file) { return .hdf5 }
     if isShardIndex(bytes) { return .shardIndex }

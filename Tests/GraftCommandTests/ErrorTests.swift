@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct `Errors of the command` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   private func expect(
     _ outcome: Graft.Outcome, status: Int32, error: String,

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Numbers and streams at their limits: a status of the contract, never a trap.
@@ -56,7 +57,7 @@ struct ExtremeTests {
 
   @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
   func `an interrupted conversion leaves nothing behind`(signal: Int32) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     // A sparse file that takes seconds to compress.
     let header = Array(
       #"{"x":{"dtype":"F32","shape":[1073741824],"data_offsets":[0,4294967296]}}"#.utf8)

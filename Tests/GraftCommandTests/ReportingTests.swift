@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct `Reporting verbs` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   @Test func `inspect shows a model with its layers folded`() throws {
     let outcome = try Graft.run("inspect", "model")

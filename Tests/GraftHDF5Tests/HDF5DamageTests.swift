@@ -33,7 +33,7 @@ import Testing
     ]
 
   /// The bytes of a kind.
-  private func original(_ kind: String, _ scratch: Scratch) throws -> [UInt8] {
+  private func original(_ kind: String, _ scratch: TemporaryFolder) throws -> [UInt8] {
     guard kind.hasPrefix("own") else { return try contents(Repository.root + "/" + kind) }
     try write(
       [
@@ -47,7 +47,7 @@ import Testing
 
   @Test(arguments: kinds)
   func `a file cut anywhere is an error`(kind: String) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let whole = try original(kind, scratch)
     for length in stride(from: 0, to: whole.count, by: max(1, whole.count / 128)) {
       try overwrite(scratch.path + "/cut.h5", with: Array(whole[..<length]))
@@ -57,7 +57,7 @@ import Testing
 
   @Test(arguments: kinds)
   func `a file damaged anywhere is an error or can be read whole`(kind: String) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let whole = try original(kind, scratch)
     var random = Xorshift(seed: kind.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
     var accepted = 0
@@ -78,7 +78,7 @@ import Testing
   /// In the format of 1.8 and later each piece of structure has a checksum.
   @Test(arguments: ["Formats/hdf5/accept/version-1.8.h5", "Formats/hdf5/accept/latest.h5"])
   func `no bit of structure with a checksum can change unnoticed`(kind: String) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let whole = try contents(Repository.root + "/" + kind)
     let expected: [UInt8] = [0, 0, 0, 0, 0, 0, 0x80, 0x3F, 0, 0, 0, 0x40, 0, 0, 0x40, 0x40]
     for bit in 0..<8 * whole.count {
@@ -96,7 +96,7 @@ import Testing
 
   /// Of headers that are like one before, only what differs is read.
   @Test func `no bit of the structure of layers that repeat can change unnoticed`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch.path + "/layers.h5"
     let samples = try (0..<4).flatMap { layer in
       try ["down", "up"].map { part in

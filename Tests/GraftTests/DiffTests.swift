@@ -1,9 +1,10 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Comparing two checkpoints` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func write(_ tensors: [(TensorName, DType, [UInt8])], to name: String) throws
     -> OpenedCheckpoint

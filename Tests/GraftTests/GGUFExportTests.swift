@@ -1,11 +1,12 @@
 import Foundation
 import Graft
 import GraftFormats
+import TestSupport
 import Testing
 
 /// Model directories made into GGUF, and back.
 @Suite struct `Writing GGUF` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func export(
     _ source: String, to name: String = "model.gguf", _ mixture: GGUFMixture? = nil,

@@ -1,10 +1,11 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 /// What may be replaced by a checkpoint: what a verb wrote before, and anything of another kind only on request.
 @Suite struct `Replacing a checkpoint` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func copied(_ golden: String, to name: String) throws -> String {
     let path = try workspace.copy(GraftTests.golden(golden), to: name)

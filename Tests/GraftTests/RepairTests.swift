@@ -1,9 +1,10 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Repairing a shard index` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
   private let index = "model.safetensors.index.json"
 
   /// A sharded copy of a golden model, and the names of its shards.

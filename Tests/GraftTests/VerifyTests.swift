@@ -1,9 +1,10 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Verifying a checkpoint` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   /// A copy of a golden model whose weights are changed.
   private func damaged(

@@ -15,13 +15,13 @@ struct Conversion {
 
   /// Lays the target out and writes everything but the tensors.
   ///
-  /// - Precondition: the form isn't a table of word vectors.
   /// - Throws: ``StorageError`` when the form can't hold the source, or the path can't be written.
   init(
     of source: OpenedCheckpoint, to path: String, _ options: ConversionOptions
   ) throws {
     let form = options.form ?? OutputForm(for: path)
-    var plan = try ConversionSource(source, form: form, dtype: options.dtype, to: path)
+    var plan = try ConversionSource(
+      source, form: form, dtype: options.storedDType(in: form, at: path), to: path)
     let losses = plan.losses(in: form)
     try options.check(losses, writing: form, of: source.path)
     let words = try plan.vocabulary.map { try SpilledVocabulary($0, beside: path) }
@@ -47,6 +47,7 @@ struct Conversion {
 
   /// How many tensors of the source have another dtype in the result.
   private var convertedCount: Int {
+    if let table = plan.reader as? WordRows { return table.storedDType == .f32 ? 0 : 1 }
     let isRenamed = plan.gguf != nil || plan.keras != nil
     let before = isRenamed ? plan.reader.tensors : source.reader.tensors
     // The words of a table become tensors that the source doesn't have.

@@ -39,10 +39,8 @@ extension ConversionSource {
     case .keras: return unread + (keras?.losses ?? others) + omitted
     case .gguf: return unread + (gguf?.losses ?? []) + omitted
     case .pyTorchDirectory: return unread + omitted + metadataLosses
-    case .pyTorchFile, .numPy: return unread + others + omitted + metadataLosses
+    case .pyTorchFile, .numPy, .wordVectors: return unread + others + omitted + metadataLosses
     case .directory, .hdf5: return unread + omitted
-    // A table of words is all that was asked for.
-    case .wordVectors: return []
     }
   }
 

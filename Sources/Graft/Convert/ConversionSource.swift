@@ -47,6 +47,17 @@ struct ConversionSource {
     unreadable = plan.unreadable
   }
 
+  /// The same as a table of words, which is all that the word-vector formats hold.
+  private init(_ plan: ConversionSource, _ table: WordRows) {
+    reader = table
+    (tensors, places) = (table.tensors, [0])
+    vocabulary = table.vocabulary
+    (files, metadata, copies, shards) = (plan.files, plan.metadata, [], [])
+    (stem, kind, gguf, keras) = (plan.stem, .tensors, nil, nil)
+    (omissions, notes) = (plan.omissions + table.omissions, plan.notes)
+    unreadable = plan.unreadable
+  }
+
   /// Plans the result.
   ///
   /// - Parameter path: The target, whose name tells Keras's files apart.
@@ -65,6 +76,10 @@ struct ConversionSource {
       try self.init(checkpoint, dtype: dtype, form: form, to: path)
     }
     unreadable = checkpoint.reader.unreadable
+    if case .wordVectors = form {
+      let table = try VectorTable(checkpoint, reader: reader, files: files)
+      self = ConversionSource(self, try WordRows(table))
+    }
   }
 
   private init(_ plan: GGUFPlan, omissions: [String]) {
@@ -164,6 +179,8 @@ struct ConversionSource {
     switch reader {
     case let model as FastTextCheckpoint: model.omissions
     case let arrays as NumPyReader: arrays.omissions
+    case let pickle as PyTorchReader: pickle.omissions
+    case let sharded as ShardedReader: sharded.shards.flatMap { omissions(of: $0) }
     default: []
     }
   }

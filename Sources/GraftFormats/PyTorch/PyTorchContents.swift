@@ -14,6 +14,8 @@ struct PyTorchContents {
 struct PyTorchTensors {
   let placements: [StoredArrays.Placement]
   let metadata: [MetadataEntry]
+  /// The keys of metadata too long to be kept whole.
+  let cutKeys: [String]
   let unreadable: [UnreadableTensor]
   /// The sets of tensors that are one and the same.
   let ties: [[Int]]
@@ -64,7 +66,7 @@ struct PyTorchTensors {
       keys.append(storage.key)
     }
     self.placements = placements
-    metadata = tree.metadata
+    (metadata, cutKeys) = (tree.metadata, tree.cutKeys)
     self.unreadable = unreadable
     self.ties = ties.values.sorted { $0[0] < $1[0] }
     self.keys = keys

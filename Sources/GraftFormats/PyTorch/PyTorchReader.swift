@@ -10,6 +10,7 @@ public struct PyTorchReader: StoredArrayReader {
   public let file: InputFile
   /// What isn't a tensor, by its name, as JSON.
   public let metadata: [MetadataEntry]
+  private let cutKeys: [String]
   /// Tensors of kinds that aren't read, such as sparse ones.
   public let unreadable: [UnreadableTensor]
   /// The sets of tensors that are one and the same, by their positions.
@@ -45,10 +46,13 @@ public struct PyTorchReader: StoredArrayReader {
     arrays = StoredArrays(
       found.placements,
       members: archive.map { ArrayMembers(found.keys.compactMap { records[$0] }, of: $0) })
-    metadata = found.metadata
+    (metadata, cutKeys) = (found.metadata, found.cutKeys)
     unreadable = found.unreadable
     ties = found.ties
   }
+
+  /// What isn't kept of the metadata, in words.
+  public var omissions: [String] { cutKeys.map { "the end of the metadata \($0)" } }
 
   /// PyTorch.
   public var format: CheckpointFormat { .pytorch }

@@ -245,12 +245,4 @@ extension JSONScanner {
       }
     return StorageError(reason, file: file, offset: base + position)
   }
-
-  /// The error for a key that stood in its object before.
-  func repeated(_ key: JSONToken) -> StorageError {
-    StorageError(
-      .malformed(
-        rule: "json J-11", expected: "every key once", found: "'\(text(of: key))' again"),
-      file: file, offset: base + key.range.lowerBound)
-  }
 }

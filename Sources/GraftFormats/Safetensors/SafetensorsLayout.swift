@@ -77,7 +77,6 @@ package struct SafetensorsLayout {
   }
 
   private static func checkNames(_ tensors: [TensorInfo], file: String) throws(StorageError) {
-    var names = Set<TensorName>()
     for tensor in tensors {
       let problem: String? =
         if tensor.name == "__metadata__" {
@@ -86,8 +85,6 @@ package struct SafetensorsLayout {
           "\(tensor.dtype) (S-7)"
         } else if Array(tensor.name.text.utf8) != tensor.name.utf8 {
           "a name that isn't UTF-8 (S-4)"
-        } else if !names.insert(tensor.name).inserted {
-          "two tensors of one name"
         } else {
           nil
         }
@@ -97,6 +94,7 @@ package struct SafetensorsLayout {
           tensor: tensor.name)
       }
     }
+    try tensors.lazy.map(\.name).checkDiffer(inFormat: "safetensors", file: file)
   }
 }
 

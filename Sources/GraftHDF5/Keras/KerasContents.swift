@@ -93,8 +93,9 @@ struct KerasContents {
         .malformed(rule: "HDF5 H-26", expected: expected, found: found), file: file.path)
     }
     let layerNames = layers.layerNames ?? []
-    guard Set(layerNames).count == layerNames.count else {
-      throw malformed("each layer once in layer_names", "one twice")
+    var distinct = DistinctNames(reserving: layerNames.count)
+    for name in layerNames.map({ TensorName(utf8: $0) }) where !distinct.insert(name) {
+      throw .repeated(name, rule: "HDF5 H-26", file: file.path)
     }
     let named = layerNames.map { ($0, layers.links + Self.components($0), true) }
     let others = [
@@ -114,7 +115,8 @@ struct KerasContents {
             "a dataset for each weight", "none at \(Self.path(links + [weight]))")
         }
         guard !isTaken[place] else {
-          throw malformed("each weight once", "\(Self.path(links + [weight])) twice")
+          throw .repeated(
+            TensorName(Self.path(links + [weight])), rule: "HDF5 H-26", file: file.path)
         }
         isTaken[place] = true
         ordered.append(found[place])

@@ -9,7 +9,7 @@ extension PlannedTree {
     keras layout: KerasLayout, _ tensors: [TensorInfo], _ metadata: [MetadataEntry],
     _ status: HDF5Status
   ) throws(StorageError) {
-    try Self.checkDistinct(tensors, status)
+    try tensors.lazy.map(\.name).checkDiffer(inFormat: "HDF5", file: status.file)
     for tensor in tensors {
       guard tensor.dtype.layout.elements == 1, tensor.shape.rank <= Self.maximumRank else {
         throw StorageError(

@@ -87,13 +87,9 @@ struct TreeContents {
     datasets = places.map { tree.found[$0].dataset }
     var names = NameTable(reserving: tensors.count)
     for (position, tensor) in tensors.enumerated() {
-      let hash = NameTable.hash(tensor.name.utf8)
-      guard names.position(hash, where: { tensors[$0].name == tensor.name }) == nil else {
-        throw StorageError(
-          .malformed(rule: "HDF5 H-14", expected: "distinct names", found: "one twice"), file: path,
-          tensor: tensor.name)
+      guard names.insert(tensor.name, at: position, among: { tensors[$0].name }) else {
+        throw .repeated(tensor.name, rule: "HDF5 H-14", file: path, tensor: tensor.name)
       }
-      names.add(hash, at: position)
     }
     metadata =
       try tree.isOurs

@@ -83,7 +83,7 @@ extension PlannedTree {
       var path = path.dropLast()
       while !path.isEmpty, groups.insert(Array(path)).inserted { path = path.dropLast() }
     }
-    try Self.checkDistinct(tensors, status)
+    try tensors.lazy.map(\.name).checkDiffer(inFormat: "HDF5", file: status.file)
     for (index, (tensor, path)) in zip(tensors, paths).enumerated() {
       let links = DatasetPath(tensor.name, isGroup: groups.contains(path)).links
       guard links.allSatisfy({ $0.count <= HDF5Limits.nameBytes }) else {
@@ -104,18 +104,6 @@ extension PlannedTree {
           dimensions: isPlain
             ? tensor.shape.dimensions : [tensor.byteCount / tensor.dtype.layout.bytes],
           attributes: attributes, tensor: tensor.name))
-    }
-  }
-
-  /// Checks that no two tensors have one name.
-  static func checkDistinct(
-    _ tensors: [TensorInfo], _ status: HDF5Status
-  ) throws(StorageError) {
-    var seen: Set<TensorName> = []
-    for tensor in tensors where !seen.insert(tensor.name).inserted {
-      throw StorageError(
-        .mismatch(subject: "tensor names", expected: "distinct names", found: "one twice"),
-        file: status.file, tensor: tensor.name)
     }
   }
 }

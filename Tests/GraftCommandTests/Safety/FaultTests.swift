@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// Every system call of every verb that writes fails, falls short, finds the disk full or is the last of the process: then what was there is
@@ -8,14 +9,14 @@ struct FaultTests {
   /// A verb with its inputs, and what it makes of them when nothing goes wrong.
   private struct Subject {
     let verb: WritingVerb
-    let given: Scratch
+    let given: TemporaryFolder
     let before: FileTree
     let after: FileTree
     let calls: [WatchedGraft.Call]
 
     init(_ verb: WritingVerb) throws {
       self.verb = verb
-      given = Scratch()
+      given = TemporaryFolder()
       try verb.prepare(given)
       before = FileTree(at: given.folder.path)
       let folder = try given.linked()
@@ -157,7 +158,7 @@ struct FaultTests {
 
   /// After a kill the verb is run again, and nothing is left of the first attempt.
   private func goOn(
-    _ subject: Subject, in folder: Scratch, _ tree: FileTree, _ story: Comment
+    _ subject: Subject, in folder: TemporaryFolder, _ tree: FileTree, _ story: Comment
   ) throws {
     // What is of use together alone isn't replaced.
     let isKept = subject.verb.isJoint && subject.verb.targets.allSatisfy { tree[$0] != .nothing }

@@ -15,7 +15,7 @@ enum Bounds {
     _ verb: String, _ path: String, byteCount: Int, seconds: Double = seconds,
     expecting statuses: Set<Int32>, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> WatchedGraft.Outcome {
-    let folder = Scratch()
+    let folder = TemporaryFolder()
     let outcome = try WatchedGraft.run([verb, path, "--quiet"], root: folder.folder.path)
     let story: Comment = "\(verb) \(path): \(outcome.status) \(outcome.error)"
     #expect(statuses.contains(outcome.status), story, sourceLocation: sourceLocation)
@@ -97,6 +97,8 @@ struct HostileFileTests {
         statuses: [1], text: "tensor f16, byte 1517: 2 NaN"),
       // A header's length that is GGUF's magic, with a GGUF file of nothing.
       "safetensors/reject/length-gguf-magic.safetensors": sound,
+      // NumPy's archive of no arrays.
+      "zip/accept/none.zip": sound,
     ]
     // Of a model all keys are wanted, of a table of vectors that it is one: otherwise they are tensors.
     for name in [

@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// Files at the limits of the formats, made here as they are too large to keep: each is opened, or refused, in linear time and little memory.
@@ -202,7 +203,7 @@ import Testing
 
   @Test(arguments: cases)
   func `is opened or refused within the bounds`(case: Case) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch("file")
     try Data().write(to: scratch.url("file"))
     let handle = try FileHandle(forWritingTo: scratch.url("file"))

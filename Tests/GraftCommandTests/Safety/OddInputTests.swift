@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import GraftCore
+import TestSupport
 import Testing
 
 /// Paths that lead to no file, or to one that changes while it is read: every verb that reads tells so and leaves nothing.
@@ -71,7 +72,7 @@ struct OddInputTests {
     }
   }
 
-  private static func prepare(_ scratch: Scratch) throws {
+  private static func prepare(_ scratch: TemporaryFolder) throws {
     let base = Graft.fixtures.appending(path: "golden/families/llama-tied")
     try Directory.create(scratch("in"))
     for name in ["config.json", "model.safetensors"] {
@@ -92,7 +93,7 @@ struct OddInputTests {
 
   @Test(arguments: verbs, Oddity.allCases)
   func `is refused with its status, at once`(verb: ReadingVerb, oddity: Oddity) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     try oddity.make(at: scratch("odd"))
     let names = scratch.names
@@ -118,7 +119,7 @@ struct OddInputTests {
   func `a zero byte in a text is refused where it stands`(
     arguments: [String], place: String
   ) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     try FileManager.default.createSymbolicLink(
       at: scratch.url("encoder"),
@@ -133,7 +134,7 @@ struct OddInputTests {
 
   @Test(arguments: WritingVerb.all.filter { !$0.isTraining })
   func `a file that is cut while it is read is an error`(verb: WritingVerb) throws {
-    let given = Scratch()
+    let given = TemporaryFolder()
     try verb.prepare(given)
     let before = FileTree(at: given.folder.path)
     let whole = try given.linked()
@@ -174,7 +175,8 @@ struct OddInputTests {
 
   /// Where a verb is done although a file was cut, it made what it makes of the file that was cut before.
   private func expectSame(
-    _ verb: WritingVerb, _ tree: FileTree, made given: Scratch, with cut: [String], _ story: Comment
+    _ verb: WritingVerb, _ tree: FileTree, made given: TemporaryFolder, with cut: [String],
+    _ story: Comment
   ) throws {
     let folder = try given.copied()
     for file in cut {
@@ -190,7 +192,7 @@ struct OddInputTests {
 
   @Test(arguments: WritingVerb.all)
   func `a disk that is read-only is an error of output`(verb: WritingVerb) throws {
-    let folder = Scratch()
+    let folder = TemporaryFolder()
     try verb.prepare(folder)
     let before = FileTree(at: folder.folder.path)
     let outcome = try WatchedGraft.run(
@@ -201,7 +203,7 @@ struct OddInputTests {
   }
 
   @Test func `a limit on the size of files is an error of output, and leaves nothing`() throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     let names = scratch.names
     for target in ["out", "out.h5", "out.safetensors"] {
@@ -223,7 +225,7 @@ struct OddInputTests {
 
   @Test(.enabled(if: mayMount))
   func `what compresses needs the room that it takes`() throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     let header = #"{"zeros":{"dtype":"F32","shape":[1024,2048],"data_offsets":[0,8388608]}}"#
     let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
     try (Data(length) + Data(header.utf8) + Data(count: 8_388_608)).write(
@@ -243,7 +245,7 @@ struct OddInputTests {
     .enabled(if: mayMount),
     arguments: ["out", "out.h5", "out.safetensors", "zstd.h5 --compress zstd"])
   func `a disk that is full is an error of output, and leaves nothing`(target: String) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     var fullCount = 0
     for kibibytes in [64, 192, 256, 270, 288] {
@@ -273,14 +275,14 @@ struct OddInputTests {
     ["merge", "in", "adapter", "--out", "in"],
   ])
   func `input and output may be one path`(arguments: [String]) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     for file in ["one.safetensors", "one.h5"] {
       let made = try Graft.run(
         "convert", "in", file, "--allow-loss", "--quiet", in: scratch.folder)
       #expect(made.status == 0, "\(made.error)")
     }
-    let apart = Scratch()
+    let apart = TemporaryFolder()
     let suffix = URL(filePath: arguments[1]).pathExtension
     let target = apart("out" + (suffix.isEmpty ? "" : "." + suffix))
     var other = arguments

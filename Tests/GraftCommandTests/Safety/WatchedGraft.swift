@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// The built command, run with `FaultInjection` between it and its files.
@@ -79,7 +80,7 @@ enum WatchedGraft {
     _ arguments: [String], root: String, plan: Plan? = nil, trace: String? = nil
   ) throws -> Outcome {
     let executable = try #require(Graft.executable)
-    let notes = Scratch()
+    let notes = TemporaryFolder()
     let report = notes("report")
     try Data(count: 65536).write(to: notes.url("report"))
     var environment = [

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A verb that writes, with small inputs of its own; everything that writes has a row here.
@@ -41,7 +42,7 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
   var keepsSnapshots: Bool { arguments.contains("--keep-last") }
 
   /// Puts the inputs into a folder.
-  func prepare(_ folder: Scratch) throws {
+  func prepare(_ folder: TemporaryFolder) throws {
     for ingredient in given {
       switch ingredient {
       case .copy(let source, let name):

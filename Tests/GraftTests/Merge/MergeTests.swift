@@ -4,10 +4,11 @@ import GraftAdapters
 import GraftCore
 import GraftFormats
 import GraftHDF5
+import TestSupport
 import Testing
 
 struct MergeTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
   private let tied = golden("families/llama-tied")
   private let adapter = golden("lora/llama-tied")
 

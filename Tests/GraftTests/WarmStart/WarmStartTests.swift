@@ -4,10 +4,11 @@ import GraftCore
 import GraftFormats
 import GraftHDF5
 import GraftModels
+import TestSupport
 import Testing
 
 struct WarmStartTests {
-  let space = Workspace()
+  let space = TemporaryFolder()
   let model = golden("../model")
   private let vectors = golden("../vectors/newtestament.bin")
   private let table: TensorName = "model.embed_tokens.weight"

@@ -27,11 +27,8 @@ struct GGUFHeader {
     }
     var offsets: [Int] = []
     var end = 0
-    var seen: Set<TensorName> = []
+    try tensors.lazy.map(\.name).checkDiffer(inFormat: "GGUF", rule: "gguf G-12", file: file)
     for tensor in tensors {
-      guard seen.insert(tensor.name).inserted else {
-        throw Self.unspeakable("two tensors of one name (gguf G-12)", tensor, file)
-      }
       let name = try Self.name(of: tensor, file: file)
       let code = try Self.code(of: tensor, file: file)
       header.put(name)
@@ -58,7 +55,6 @@ struct GGUFHeader {
   private static func checkKeys(
     _ entries: [(key: String, value: GGUFValue)], file: String
   ) throws(StorageError) {
-    var keys: Set<TensorName> = []
     for (key, _) in entries {
       guard (1...GGUFLimits.keyBytes).contains(key.utf8.count), !key.utf8.contains(0) else {
         throw StorageError(
@@ -67,13 +63,9 @@ struct GGUFHeader {
               "the metadata key \"\(key.prefix(80).description.escapedForTerminal)\" (gguf G-5)",
             inFormat: "GGUF"), file: file)
       }
-      guard keys.insert(TensorName(key)).inserted else {
-        throw StorageError(
-          .notRepresentable(
-            what: "the metadata key \"\(key.escapedForTerminal)\" twice (gguf G-6)",
-            inFormat: "GGUF"), file: file)
-      }
     }
+    try entries.lazy.map { TensorName($0.key) }.checkDiffer(
+      "keys", inFormat: "GGUF", rule: "gguf G-6", file: file)
   }
 
   private static func name(of tensor: TensorInfo, file: String) throws(StorageError) -> String {
