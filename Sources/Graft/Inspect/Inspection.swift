@@ -48,6 +48,17 @@ public struct Inspection: Sendable {
     case diffusers
     /// llama.cpp's adapters: `blk.0.attn_q.weight.lora_a`.
     case gguf
+
+    /// What the program, or its format, is called.
+    public var name: String {
+      switch self {
+      case .peft: "PEFT"
+      case .mlx: "MLX"
+      case .kohya: "kohya"
+      case .diffusers: "diffusers"
+      case .gguf: "GGUF"
+      }
+    }
   }
 
   /// A tensor and where it stands.

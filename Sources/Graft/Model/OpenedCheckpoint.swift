@@ -17,6 +17,16 @@ public struct OpenedCheckpoint: Sendable {
     case embeddings
     /// Tensors that nothing more is known about.
     case tensors
+
+    /// What it is, in words.
+    var words: String {
+      switch self {
+      case .model: "a model"
+      case .adapter: "an adapter"
+      case .embeddings: "a table of vectors"
+      case .tensors: "tensors without a configuration"
+      }
+    }
   }
 
   /// The path that was opened.
@@ -112,6 +122,7 @@ public struct OpenedCheckpoint: Sendable {
   /// The `tokenizer.json`, which must be there.
   func requiredTokenizer() throws(StorageError) -> CompanionFile {
     guard let tokenizer else {
+      try checkComputable()
       throw StorageError(
         .notFound, file: path + "/" + tokenizerName,
         remedy: "\(tokenizerName) belongs beside the weights; name another one by --tokenizer")
@@ -183,6 +194,7 @@ public struct OpenedCheckpoint: Sendable {
   ///
   /// - Throws: ``StorageError`` and ``AdapterError``.
   public func adapterConfiguration() throws -> LoRAConfiguration {
+    try checkIsNotForeignAdapter()
     let name = LoRAConfiguration.fileName
     return try LoRAConfiguration(try json(name), file: path + "/" + name)
   }

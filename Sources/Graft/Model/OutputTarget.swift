@@ -42,7 +42,12 @@ struct OutputTarget {
       }
       return
     }
-    let present = try Directory.entries(of: path)
+    let present: [String]
+    do throws(StorageError) {
+      present = try Directory.entries(of: path)
+    } catch {
+      throw Self.unreadable(error, "name another target")
+    }
     guard !present.isEmpty else { return }
     let weights = present.filter { $0.hasSuffix(".safetensors") || Self.isWeightFile($0) }
     guard !weights.isEmpty || present.contains(where: { $0.hasSuffix("config.json") }) else {
@@ -64,7 +69,14 @@ struct OutputTarget {
       throw StorageError(.notRegular(found: "a directory"), file: path)
     }
     guard !overwrites, Directory.hasFile(at: path) else { return }
-    guard let present = try? OpenedCheckpoint(path: path) else {
+    let present: OpenedCheckpoint
+    do throws(StorageError) {
+      present = try OpenedCheckpoint(path: path)
+    } catch {
+      // What can't be read may be anything.
+      guard error.diagnosis.kind == .badInput else {
+        throw Self.unreadable(error, Self.wayRound)
+      }
       throw refusal(
         "a file that is no checkpoint stands there, and would be lost; " + Self.wayRound)
     }
@@ -91,7 +103,12 @@ struct OutputTarget {
   func checkReport(_ isReport: (InputFile) throws(StorageError) -> Bool) throws(StorageError) {
     try Directory.checkWritable(path)
     guard !overwrites, Directory.hasFile(at: path) else { return }
-    let file = try InputFile(path: path)
+    let file: InputFile
+    do throws(StorageError) {
+      file = try InputFile(path: path)
+    } catch {
+      throw Self.unreadable(error, "name another one")
+    }
     let isKept = file.byteCount > 0 ? try !isReport(file) : false
     guard !isKept else {
       throw refusal("a file that is no report stands there, and would be lost; name another one")
@@ -116,6 +133,13 @@ struct OutputTarget {
       }
     }
     return nil
+  }
+
+  /// The system's error about what stands at a target, with what to do.
+  private static func unreadable(_ error: StorageError, _ remedy: String) -> StorageError {
+    StorageError(
+      error.reason, file: error.file,
+      remedy: "what stands there can't be read, and would be lost; " + remedy)
   }
 
   private func refusal(_ remedy: String) -> StorageError {

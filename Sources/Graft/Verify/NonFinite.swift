@@ -45,9 +45,9 @@ struct NonFiniteCount: Equatable, Sendable {
     case .bf16:
       scan(bytes, start, NonFiniteTest<UInt16>(mask: 0x7FFF, limit: 0x7F80, infinity: 0x7F80))
     case .f32, .c64:
-      scan(
-        bytes, start,
-        NonFiniteTest<UInt32>(mask: 0x7FFF_FFFF, limit: 0x7F80_0000, infinity: 0x7F80_0000))
+      let limit: UInt32 = 0x7F80_0000
+      let test = NonFiniteTest<UInt32>(mask: 0x7FFF_FFFF, limit: limit, infinity: limit)
+      scan(bytes, start, test, isComplex: dtype == .c64)
     case .f64:
       let limit: UInt64 = 0x7FF0_0000_0000_0000
       scan(bytes, start, NonFiniteTest<UInt64>(mask: ~(1 << 63), limit: limit, infinity: limit))
@@ -67,17 +67,26 @@ struct NonFiniteCount: Equatable, Sendable {
   init() {}
 
   /// Blocks first, several elements in a 64-bit word: only those with a hit are looked at one by one.
+  ///
+  /// A complex element is NaN where one of its halves is, otherwise infinite where one is.
   private mutating func scan<Bits: BitwiseCopyable>(
-    _ bytes: RawSpan, _ start: Int, _ test: NonFiniteTest<Bits>
+    _ bytes: RawSpan, _ start: Int, _ test: NonFiniteTest<Bits>, isComplex: Bool = false
   ) {
-    let size = MemoryLayout<Bits>.size
+    let half = MemoryLayout<Bits>.size
+    let size = isComplex ? 2 * half : half
     let block = 2048
     for from in stride(from: 0, to: bytes.byteCount, by: block) {
       let end = min(from + block, bytes.byteCount)
       if end - from == block, !test.mayHit(bytes.extracting(from..<end)) { continue }
       for at in stride(from: from, to: end, by: size) {
         let bits = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: Bits.self)
-        let (isNaN, isInfinite) = test.classify(bits)
+        var (isNaN, isInfinite) = test.classify(bits)
+        if isComplex {
+          let imaginary = unsafe bytes.unsafeLoadUnaligned(
+            fromByteOffset: at + half, as: Bits.self)
+          let found = test.classify(imaginary)
+          (isNaN, isInfinite) = (isNaN || found.isNaN, isInfinite || found.isInfinite)
+        }
         guard isNaN || isInfinite else { continue }
         if isNaN { nanCount += 1 } else { infinityCount += 1 }
         if first == nil { first = start + at / size }

@@ -25,6 +25,7 @@ public func warmStart(
   if let reportPath {
     try WarmStartReport.checkTarget(reportPath, besides: path, overwrites: options.overwrites)
   }
+  try model.checkComputable()
   let tokenizer = try Tokenizer(
     tokenizerJSON: try model.requiredFile("tokenizer.json"), file: model.path + "/tokenizer.json")
   let words = try WordTable(VectorTable(vectors), tokens: tokenizer)

@@ -202,6 +202,61 @@ struct OddInputTests {
     #expect(FileTree(at: folder.folder.path) == before)
   }
 
+  @Test(arguments: ["out.safetensors", "out"])
+  func `a target that can't be read isn't taken for something else`(target: String) throws {
+    let scratch = Scratch()
+    try Self.prepare(scratch)
+    let arguments = ["convert", "in", target, "--allow-loss", "--threads", "1", "--quiet"]
+    try #require(try Graft.run(arguments, in: scratch.folder).status == 0)
+    let before = FileTree(at: scratch.folder.path)
+    let calls = try WatchedGraft.run(arguments, root: scratch.folder.path).calls
+    var errors: [String] = []
+    for (place, call) in calls.enumerated() where call == .open || call == .list {
+      let folder = try scratch.linked()
+      let outcome = try WatchedGraft.run(
+        arguments, root: folder.folder.path, plan: .error(at: place + 1, EACCES))
+      #expect(FileTree(at: folder.folder.path)[target] == before[target])
+      // What a killed process may have left isn't looked for, then.
+      if outcome.status == 0, call == .list { continue }
+      #expect(outcome.status == 4, "call \(place + 1): \(outcome.error)")
+      #expect(outcome.error.contains("Permission denied\n"), "\(outcome.error)")
+      errors.append(outcome.error)
+    }
+    let remedy = "what stands there can't be read, and would be lost; name another target"
+    #expect(errors.contains { $0.contains("\n  \(target)\n  \(remedy)") }, "\(errors)")
+  }
+
+  /// Names of tensors that a file system may fold, reserve, cut or not have.
+  private static let oddNames = [
+    "A", "a", "con", "AUX.weight", "nul", "x ", "é", "=cmd|'/C calc'!A0", "@SUM(A1)",
+    String(repeating: "n", count: 300),
+  ]
+
+  @Test(arguments: ["out", "out.h5", "out.weights.h5", "out.pt", "out.npz"])
+  func `names that other systems fold, reserve or cut come back`(target: String) throws {
+    let scratch = Scratch()
+    let rows = Self.oddNames.enumerated().map { number, name in
+      (name, ["dtype": "U8", "shape": [1], "data_offsets": [number, number + 1]] as [String: Any])
+    }
+    let header = try JSONSerialization.data(
+      withJSONObject: Dictionary(uniqueKeysWithValues: rows))
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+    let bytes = Data((0..<rows.count).map { UInt8($0) })
+    try (Data(length) + header + bytes).write(to: scratch.url("in.safetensors"))
+    for arguments in [
+      ["convert", "in.safetensors", target],
+      ["convert", target, "back.safetensors", "--allow-loss"],
+    ] {
+      let outcome = try Graft.run(arguments + ["--quiet"], in: scratch.folder)
+      #expect(outcome.status == 0, "\(outcome.error)")
+    }
+    let same = try Graft.run("diff", "in.safetensors", "back.safetensors", in: scratch.folder)
+    #expect(same.output == "\(rows.count) tensors equal\n")
+    // A name is never that of a file.
+    let names = ["back.safetensors", "in.safetensors", target]
+    #expect(scratch.names == names.sorted())
+  }
+
   @Test func `a limit on the size of files is an error of output, and leaves nothing`() throws {
     let scratch = TemporaryFolder()
     try Self.prepare(scratch)

@@ -13,6 +13,8 @@ enum WatchedGraft {
     case readOnly
     case cut(at: Int)
     case kill(at: Int)
+    case outage(at: Int)
+    case memory(at: Int)
 
     var description: String {
       switch self {
@@ -22,6 +24,8 @@ enum WatchedGraft {
       case .readOnly: "sticky 1 \(EROFS)"
       case .cut(let call): "cut \(call)"
       case .kill(let call): "kill \(call)"
+      case .outage(let call): "outage \(call)"
+      case .memory(let request): "memory \(request)"
       }
     }
   }

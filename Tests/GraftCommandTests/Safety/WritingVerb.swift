@@ -153,6 +153,11 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
         .copy("golden/keras/model.keras", as: "in.keras"),
         .graft(["convert", "in.keras", "out.keras", "--dtype", "f16"]),
       ], ["in.keras", "out.keras"], makes: ["out.keras"]),
+    // It is unpacked into a file without a name.
+    convert(
+      "out of a deflated archive",
+      [.copy("../Formats/keras/accept/deflated.keras", as: "in.keras")],
+      ["in.keras", "out.h5"], makes: ["out.h5"]),
     convert(
       "GGUF",
       tensors + [.graft(["convert", "in.safetensors", "out.gguf", "--allow-loss"])],

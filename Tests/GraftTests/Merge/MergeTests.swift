@@ -415,4 +415,19 @@ struct MergeTests {
     #expect(error?.reason == .notFound)
     #expect(error?.file.hasSuffix("adapter_config.json") == true)
   }
+
+  @Test(arguments: [
+    ("kohya.safetensors", "kohya"), ("diffusers.safetensors", "diffusers"),
+    ("lycoris-loha.safetensors", "kohya"), ("adapter.gguf", "GGUF"), ("mlx-lora", "MLX"),
+  ])
+  func `an adapter in another layout is called by its name`(file: String, layout: String) throws {
+    let path = golden("layouts/" + file)
+    let error = try #require(throws: StorageError.self) {
+      try merge(tied, [path], to: space("out"))
+    }
+    #expect(error.reason == .unsupported(feature: "layout of adapters", found: layout))
+    #expect(error.file == path)
+    #expect(error.remedy?.contains("adapter_config.json beside adapter_model.safetensors") == true)
+    #expect(try space.names(in: space.path) == [])
+  }
 }

@@ -133,6 +133,38 @@ struct RunControlTests {
     #expect(try Self.bytes(workspace("run/snapshots/step-6")) == Self.bytes(workspace("run")))
   }
 
+  @Test func `no save at all can't be asked for`() throws {
+    let workspace = Workspace()
+    let request = Self.request(workspace("run")) { $0.keepLast = 0 }
+    let error = try #require(throws: TrainingError.self) { try Self.model().train(request) }
+    guard case .invalidSetting("keep-last", _, "0") = error.reason else {
+      Issue.record("\(error)")
+      return
+    }
+    #expect(!Directory.exists(at: workspace("run")))
+  }
+
+  @Test func `saves of later steps, and what is left of removed ones, don't count`() throws {
+    let workspace = Workspace()
+    let model = try Self.model()
+    var request = Self.request(workspace("run")) { $0.keepLast = 1 }
+    var steps = 0
+    #expect(throws: TrainingError.self) {
+      try model.train(request, step: { _ in steps += 1 }, isInterrupted: { steps == 2 })
+    }
+    let folder = workspace("run/snapshots")
+    #expect(try Directory.entries(of: folder) == ["step-2"])
+    // Of a run that had gone on, and of a process that was killed while it removed one.
+    for name in ["step-99", ".step-1.4711-abc.partial"] {
+      try Directory.create(folder + "/" + name)
+      try AtomicFile.write([1], to: folder + "/\(name)/adapter_model.safetensors")
+    }
+    request.resumes = true
+    try model.train(request)
+    #expect(try Directory.entries(of: folder) == ["step-6"])
+    #expect(try Self.bytes(folder + "/step-6") == Self.bytes(workspace("run")))
+  }
+
   // MARK: - Going on
 
   @Test func `stopped inside an accumulation, a run goes on to the same bytes`() throws {

@@ -248,4 +248,19 @@ extension WarmStartTests {
     #expect(made > 1000)
     #expect(report.matched.first { $0.rule == "subwords" }?.count == made)
   }
+
+  @Test func `GGUF is to be made a model directory first, on either side`() throws {
+    let gguf = golden("gguf/qwen2.gguf")
+    for (base, table) in [(gguf, vectors), (model, gguf)] {
+      let error = try #require(throws: StorageError.self) {
+        try warmStart(
+          model: OpenedCheckpoint(path: base), vectors: OpenedCheckpoint(path: table),
+          output: space("out"))
+      }
+      #expect(error.reason == .unsupported(feature: "format to compute with", found: "GGUF"))
+      #expect(error.file == gguf)
+      #expect(error.remedy == "make a model directory of it first: graft convert \(gguf) DIR")
+    }
+    #expect(!Directory.exists(at: space("out")))
+  }
 }
