@@ -102,7 +102,7 @@ import Testing
   func `every bit of a file of the old form changed is an error or can be read whole`(
     name: String
   ) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch.path + "/mutant.h5"
     let whole = try contents(Repository.root + "/Formats/hdf5/accept/\(name).h5")
     var accepted = 0

@@ -204,7 +204,7 @@ struct OddInputTests {
 
   @Test(arguments: ["out.safetensors", "out"])
   func `a target that can't be read isn't taken for something else`(target: String) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     let arguments = ["convert", "in", target, "--allow-loss", "--threads", "1", "--quiet"]
     try #require(try Graft.run(arguments, in: scratch.folder).status == 0)
@@ -234,7 +234,7 @@ struct OddInputTests {
 
   @Test(arguments: ["out", "out.h5", "out.weights.h5", "out.pt", "out.npz"])
   func `names that other systems fold, reserve or cut come back`(target: String) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     let rows = Self.oddNames.enumerated().map { number, name in
       (name, ["dtype": "U8", "shape": [1], "data_offsets": [number, number + 1]] as [String: Any])
     }

@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// Power lost for real: a file system of its own goes down at a call, with all that it hasn't written, and is mounted again.
@@ -9,10 +10,10 @@ import Testing
 struct OutageTests {
   /// A disk that is a file.
   private struct Disk {
-    private let scratch = Scratch()
+    private let scratch = TemporaryFolder()
 
     /// Makes a file system that holds what stands in a folder.
-    init(holding folder: Scratch) throws {
+    init(holding folder: TemporaryFolder) throws {
       let made = try Shell.run(
         """
         exec 2>&1; export PATH=$PATH:/usr/sbin:/sbin
@@ -24,9 +25,9 @@ struct OutageTests {
     /// Runs a program on the disk, which goes down at a call; gives the program's status, whether the disk went down, and what is on it
     /// once it is mounted again.
     func run(_ program: [String], outageAt call: Int) throws
-      -> (status: Int32, wentDown: Bool, tree: Scratch)
+      -> (status: Int32, wentDown: Bool, tree: TemporaryFolder)
     {
-      let (found, report) = (Scratch(), scratch("report"))
+      let (found, report) = (TemporaryFolder(), scratch("report"))
       try Data(count: 65536).write(to: scratch.url("report"))
       let root = scratch("mount")
       let library = try #require(Graft.executable).deletingLastPathComponent()
@@ -53,7 +54,7 @@ struct OutageTests {
 
   /// Whether this process may mount a file for its children alone, and take it down.
   static let mayMount: Bool = {
-    let folder = Scratch()
+    let folder = TemporaryFolder()
     guard let disk = try? Disk(holding: folder),
       let trial = try? disk.run(["true"], outageAt: 1)
     else { return false }
@@ -61,7 +62,7 @@ struct OutageTests {
   }()
 
   @Test func `what isn't forced to the disk is lost`() throws {
-    let given = Scratch()
+    let given = TemporaryFolder()
     try Data("old".utf8).write(to: given.url("old"))
     let disk = try Disk(holding: given)
     let trial = try disk.run(["cp", "old", "new"], outageAt: 1000)
@@ -76,7 +77,7 @@ struct OutageTests {
 
   @Test(arguments: WritingVerb.all.filter { verbs.contains($0.name) })
   func `after an outage the old is there or the new`(verb: WritingVerb) throws {
-    let given = Scratch()
+    let given = TemporaryFolder()
     try verb.prepare(given)
     let before = FileTree(at: given.folder.path)
     let whole = try given.linked()

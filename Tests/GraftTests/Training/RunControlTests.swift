@@ -134,7 +134,7 @@ struct RunControlTests {
   }
 
   @Test func `no save at all can't be asked for`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let request = Self.request(workspace("run")) { $0.keepLast = 0 }
     let error = try #require(throws: TrainingError.self) { try Self.model().train(request) }
     guard case .invalidSetting("keep-last", _, "0") = error.reason else {
@@ -145,7 +145,7 @@ struct RunControlTests {
   }
 
   @Test func `saves of later steps, and what is left of removed ones, don't count`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try Self.model()
     var request = Self.request(workspace("run")) { $0.keepLast = 1 }
     var steps = 0
