@@ -41,7 +41,9 @@ public func convert(
   if case .wordVectors(let format) = options.form ?? OutputForm(for: path) {
     let plan = try ConversionSource(
       source, form: .wordVectors(format), dtype: options.dtype, to: path)
-    try OutputTarget(path, overwrites: options.overwrites).checkFile(holding: .tensors)
+    try OutputTarget(path, overwrites: options.overwrites).checkFile(holding: .tensors) {
+      plan.missing(of: $0, writing: .wordVectors(format))
+    }
     return try exportVectors(
       source, plan, to: path, format, threadCount: options.threadCount, progress)
   }
