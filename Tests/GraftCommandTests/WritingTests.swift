@@ -86,4 +86,23 @@ import Testing
         as? [String: Any])
     #expect(json["matchedCount"] as? Int == 718)
   }
+
+  @Test func `warm-start names what the form has no place for, as convert does`() throws {
+    let target = scratch("warm.safetensors")
+    let call = ["warm-start", "model", "--vectors", "vectors/newtestament.bin", "--out", target]
+    let refused = try Graft.run(call + ["--quiet"])
+    let converted = try Graft.run("convert", "model", target, "--quiet")
+    #expect(refused.status == 3)
+    #expect(refused.error == converted.error)
+    let lossy = try Graft.run(call + ["--allow-loss", "--quiet"])
+    #expect(lossy.status == 0)
+    let lines = lossy.output.split(separator: "\n").filter { $0.hasPrefix("left out: ") }
+    #expect(
+      lines == [
+        "left out: config.json", "left out: generation_config.json", "left out: tokenizer.json",
+        "left out: tokenizer_config.json", "left out: training_log.txt",
+      ])
+    let json = try Graft.run(call + ["--allow-loss", "--quiet", "--json"])
+    #expect(json.output.contains(#""losses": ["#))
+  }
 }

@@ -12,6 +12,16 @@ struct PyTorchTests {
     #expect(Self.vectors.count > 220)
   }
 
+  @Test func `an empty dictionary has neither tensors nor metadata`() throws {
+    let folder = try TemporaryFolder()
+    let file = try AtomicFile(path: folder.path + "/empty.pt")
+    try PyTorchWriter([], to: file.output).finish()
+    try file.commit()
+    let reader = try PyTorchReader(path: folder.path + "/empty.pt")
+    #expect(reader.tensors.isEmpty)
+    #expect(reader.metadata.isEmpty)
+  }
+
   @Test(arguments: vectors.filter(\.isAccepted))
   func `accepts`(vector: ArchiveVector) throws {
     #expect(try FormatSniffer.sniff(path: vector.path) == .pytorch)

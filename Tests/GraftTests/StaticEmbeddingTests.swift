@@ -127,6 +127,26 @@ struct StaticEmbeddingTests {
         .isWithinTolerance)
   }
 
+  @Test(arguments: ["words.safetensors", "words.h5"])
+  func `GGUF has a table without its words, which are named once`(name: String) throws {
+    _ = try convert(
+      OpenedCheckpoint(path: fixture("vectors/newtestament-50.w2v.txt")), to: space(name))
+    let source = try OpenedCheckpoint(path: space(name))
+    let error = try #require(throws: StorageError.self) {
+      try convert(source, to: space("words.gguf"))
+    }
+    #expect(error.reason == .notRepresentable(what: "the words of the table", inFormat: "GGUF"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: space("words.gguf"), options: options)
+    #expect(report.losses == [ConversionLoss("the words of the table")])
+    let table = try #require(report.tensors.first?.name)
+    #expect(report.tensors.count == 1)
+    #expect(
+      try OpenedCheckpoint(path: space("words.gguf")).reader.bytes(table)
+        == source.reader.bytes(table))
+  }
+
   @Test func `a fastText model keeps the vectors of words and of n-grams`() throws {
     let source = golden("fasttext/skipgram.bin")
     let refusal = try #require(throws: StorageError.self) {

@@ -32,7 +32,7 @@ struct ConversionOutput {
     if case .wordVectors = form { isOrdered = true } else { isOrdered = form.isCompressed }
     let existing = OutputTarget(path, overwrites: overwrites)
     func makeFile() throws(StorageError) -> AtomicFile {
-      try existing.checkFile(holding: plan.kind)
+      try existing.checkFile(holding: plan.kind) { plan.missing(of: $0, writing: form) }
       return try AtomicFile(path: path)
     }
     func makeDirectory() throws(StorageError) -> AtomicDirectory {

@@ -10,6 +10,7 @@ extension OpenedCheckpoint {
   func shardHeaders(for form: OutputForm) throws(StorageError) -> [HDF5Attachment] {
     if let hdf5 = reader as? HDF5Reader { return hdf5.shards }
     guard case .hdf5 = form else { return [] }
+    if let planned = reader as? PlannedDirectory { return planned.headers }
     if let single = reader as? SafetensorsReader {
       return [try Self.header(of: single)]
     }

@@ -35,6 +35,10 @@ public struct OpenedCheckpoint: Sendable {
   public let reader: any CheckpointReader
   /// The other files, by name.
   public let files: [CompanionFile]
+  /// What stands at the path, whatever is made of it.
+  let stored: any CheckpointReader
+  /// What the model is called where it says nothing itself.
+  let name: String
 
   /// Opens a path; formats are told by content.
   ///
@@ -73,13 +77,45 @@ public struct OpenedCheckpoint: Sendable {
       files.append(CompanionFile(name: tokenizerName, file: try InputFile(path: tokenizer)))
     }
     self.files = files
+    stored = reader
+    name = Self.lastComponent(of: path)
   }
 
-  /// A checkpoint with other values and files than stand at its path.
-  init(_ other: OpenedCheckpoint, reader: any CheckpointReader, files: [CompanionFile]) {
-    path = other.path
+  /// A checkpoint with other values and files than stand at its path, as a verb writes it to another one.
+  ///
+  /// But for a directory itself it is shown as that directory, under its name: a conversion of the directory writes the same bytes.
+  init(
+    _ other: OpenedCheckpoint, reader: any CheckpointReader, files: [CompanionFile],
+    to target: String, as form: OutputForm?
+  ) {
+    let name = Self.lastComponent(of: target)
+    let stem = name.lowercased().hasSuffix(".gguf") ? String(name.dropLast(5)) : name
+    let plain = OpenedCheckpoint(
+      path: other.path, reader: reader, files: files.sorted { $0.precedes($1) },
+      stored: other.stored, name: stem)
+    let form = form ?? OutputForm(for: target)
+    // What no directory can hold is written as it is.
+    guard form != .directory(), let planned = try? PlannedDirectory(of: plain) else {
+      self = plain
+      return
+    }
+    self = OpenedCheckpoint(
+      path: plain.path, reader: planned, files: plain.files, stored: plain.stored, name: stem)
+  }
+
+  private init(
+    path: String, reader: any CheckpointReader, files: [CompanionFile],
+    stored: any CheckpointReader, name: String
+  ) {
+    self.path = path
     self.reader = reader
     self.files = files
+    self.stored = stored
+    self.name = name
+  }
+
+  private static func lastComponent(of path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? "model"
   }
 
   /// What the checkpoint holds, told from its files.
@@ -165,7 +201,7 @@ public struct OpenedCheckpoint: Sendable {
     guard reader.format == .gguf else { return }
     throw StorageError(
       .unsupported(feature: "format to compute with", found: "GGUF"), file: path,
-      remedy: "make a model directory of it first: graft convert \(path.escapedForTerminal) DIR")
+      remedy: "make a model directory of it first: graft convert \(path.escapedWhole) DIR")
   }
 
   /// The most bytes of a configuration: as a tree they take up to sixteen times as many.

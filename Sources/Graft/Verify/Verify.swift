@@ -2,6 +2,7 @@ internal import GraftAdapters
 public import GraftCore
 internal import GraftFormats
 internal import GraftHDF5
+internal import GraftKernels
 internal import GraftModels
 internal import Synchronization
 

@@ -137,7 +137,7 @@ struct InspectionText {
           known = ["\(info.dtype)", "\(info.shape)", Quantity.bytes(info.byteCount)]
           words[kind] = known
         }
-        var file = place.file.escapedForTerminal
+        var file = place.file.escapedWhole
         if let offset = place.offset { file += ":" + String(offset) }
         return [info.name.description] + known + [file]
       }, rightAligned: [3]

@@ -70,7 +70,7 @@ struct MergeVerb: ParsableCommand {
     let changed = entries.reduce(0) { $0 + $1.changedCount }
     let elements = entries.reduce(0) { $0 + $1.elementCount }
     var lines = [
-      "\(out): \(Quantity.of(entries.count, "tensor")) merged, \(Quantity.count(receipt.untouchedCount)) copied, \(Quantity.bytes(receipt.byteCount))",
+      "\(out.escapedWhole): \(Quantity.of(entries.count, "tensor")) merged, \(Quantity.count(receipt.untouchedCount)) copied, \(Quantity.bytes(receipt.byteCount))",
       base.isFinite
         ? String(
           format: "update: ‖ΔW‖/‖W‖ %.3g, %.2f %% of ΔW survived rounding",

@@ -76,7 +76,7 @@ struct VerifyVerb: ParsableCommand {
       (report.faults.map { "repaired: \($0)" }
       + report.ties.map { "tied: \($0.kept) = \($0.left)" }
       + report.strangers.map { "left out: \($0.escapedForTerminal)" }
-      + ["\(output): \(extent)"]).joined(separator: "\n")
+      + ["\(output.escapedWhole): \(extent)"]).joined(separator: "\n")
   }
 
   // MARK: - Defects

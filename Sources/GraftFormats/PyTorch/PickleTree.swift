@@ -66,7 +66,8 @@ struct PickleTree {
     case .dictionary, .list, .tuple:
       // A container that was met before, where less was around it, isn't asked again.
       try checkDepth(depth)
-      guard try holdsTensors(value, depth: depth) else { return try addText(value, at: path) }
+      // The members of the pickle itself have names, whatever they are, and an empty one has none.
+      if depth > 0, try !holdsTensors(value, depth: depth) { return try addText(value, at: path) }
       if case .dictionary(let place) = value {
         for entry in machine.dictionaries[Int(place)].entries {
           try add(entry.value, at: joined(path, key(entry.key)), depth: depth + 1)

@@ -1,4 +1,4 @@
-internal import GraftCore
+package import GraftCore
 
 /// What bits of a dtype are NaN or infinite: those that, flipped and masked, reach a limit.
 struct NonFiniteTest<Bits: FixedWidthInteger & UnsignedInteger> {
@@ -23,22 +23,22 @@ struct NonFiniteTest<Bits: FixedWidthInteger & UnsignedInteger> {
 }
 
 /// NaNs and infinities among a tensor's elements.
-struct NonFiniteCount: Equatable, Sendable {
-  var nanCount = 0
-  var infinityCount = 0
+package struct NonFiniteCount: Equatable, Sendable {
+  package var nanCount = 0
+  package var infinityCount = 0
   /// The first such element.
-  var first: Int?
+  package var first: Int?
 
-  var isEmpty: Bool { first == nil }
+  package var isEmpty: Bool { first == nil }
 
-  static func += (left: inout NonFiniteCount, right: NonFiniteCount) {
+  package static func += (left: inout NonFiniteCount, right: NonFiniteCount) {
     left.nanCount += right.nanCount
     left.infinityCount += right.infinityCount
     left.first = [left.first, right.first].compactMap { $0 }.min()
   }
 
   /// Counts in stored bytes; elements are numbered from `start` on.
-  init(in bytes: RawSpan, of dtype: DType, from start: Int) {
+  package init(in bytes: RawSpan, of dtype: DType, from start: Int) {
     switch dtype {
     case .f16:
       scan(bytes, start, NonFiniteTest<UInt16>(mask: 0x7FFF, limit: 0x7C00, infinity: 0x7C00))
@@ -64,7 +64,7 @@ struct NonFiniteCount: Equatable, Sendable {
     }
   }
 
-  init() {}
+  package init() {}
 
   /// Blocks first, several elements in a 64-bit word: only those with a hit are looked at one by one.
   ///
