@@ -36,7 +36,7 @@ import Testing
     let areNew = spellings.map { names.insert($0) }
     #expect(areNew == [true, true, true, false])
     let areOthersNew = (0..<1000).map { names.insert(TensorName("n\($0)")) }
-    #expect(areOthersNew.allSatisfy(\.self))
+    #expect(areOthersNew.allSatisfy { $0 })
     let isNew = names.insert("n500")
     #expect(!isNew)
     #expect(names.count == 1003)

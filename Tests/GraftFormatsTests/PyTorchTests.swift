@@ -13,7 +13,7 @@ struct PyTorchTests {
   }
 
   @Test func `an empty dictionary has neither tensors nor metadata`() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryFolder()
     let file = try AtomicFile(path: folder.path + "/empty.pt")
     try PyTorchWriter([], to: file.output).finish()
     try file.commit()

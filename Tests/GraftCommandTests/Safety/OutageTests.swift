@@ -6,61 +6,8 @@ import Testing
 /// Power lost for real: a file system of its own goes down at a call, with all that it hasn't written, and is mounted again.
 ///
 /// `PowerLossTests` search a model of all disks; this is ext4 and its journal.
-@Suite(.serialized, .enabled(if: OutageTests.mayMount, "no file system may be mounted here"))
+@Suite(.serialized, .enabled(if: mayMount, "no file system may be mounted here"))
 struct OutageTests {
-  /// A disk that is a file.
-  private struct Disk {
-    private let scratch = TemporaryFolder()
-
-    /// Makes a file system that holds what stands in a folder.
-    init(holding folder: TemporaryFolder) throws {
-      let made = try Shell.run(
-        """
-        exec 2>&1; export PATH=$PATH:/usr/sbin:/sbin
-        truncate -s 16M disk && mkfs.ext4 -q -F -d \(folder.folder.path) disk && mkdir mount
-        """, in: scratch.folder.path)
-      try #require(made.status == 0, "\(made.output)")
-    }
-
-    /// Runs a program on the disk, which goes down at a call; gives the program's status, whether the disk went down, and what is on it
-    /// once it is mounted again.
-    func run(_ program: [String], outageAt call: Int) throws
-      -> (status: Int32, wentDown: Bool, tree: TemporaryFolder)
-    {
-      let (found, report) = (TemporaryFolder(), scratch("report"))
-      try Data(count: 65536).write(to: scratch.url("report"))
-      let root = scratch("mount")
-      let library = try #require(Graft.executable).deletingLastPathComponent()
-        .appending(path: "libFaultInjection.so").path
-      let variables = [
-        "LD_PRELOAD=" + library, "GRAFT_FAULTS_ROOT=" + root, "GRAFT_FAULTS_REPORT=" + report,
-        "TMPDIR=" + root, "GRAFT_FAULTS_PLAN='\(WatchedGraft.Plan.outage(at: call))'",
-      ].joined(separator: " ")
-      let ended = try Shell.run(
-        """
-        export PATH=$PATH:/usr/sbin:/sbin; exec unshare -m sh -c "
-        cp disk now && mount -o loop now mount || exit 99
-        (cd mount && exec env \(variables) \(program.joined(separator: " "))) >/dev/null 2>&1
-        echo \\$? > status
-        umount mount && mount -o loop now mount || exit 99
-        cp -a mount/. \(found.folder.path) && umount mount"
-        """, in: scratch.folder.path)
-      try #require(ended.status == 0, "\(ended.output)")
-      let status = try String(contentsOf: scratch.url("status"), encoding: .utf8)
-      let failed = try Data(contentsOf: scratch.url("report"))[8]
-      return (try #require(Int32(status.dropLast())), failed == 1, found)
-    }
-  }
-
-  /// Whether this process may mount a file for its children alone, and take it down.
-  static let mayMount: Bool = {
-    let folder = TemporaryFolder()
-    guard let disk = try? Disk(holding: folder),
-      let trial = try? disk.run(["true"], outageAt: 1)
-    else { return false }
-    return trial.wentDown
-  }()
-
   @Test func `what isn't forced to the disk is lost`() throws {
     let given = TemporaryFolder()
     try Data("old".utf8).write(to: given.url("old"))
@@ -104,3 +51,56 @@ struct OutageTests {
     #expect(places.count > 10)
   }
 }
+
+/// A disk that is a file.
+private struct Disk {
+  private let scratch = TemporaryFolder()
+
+  /// Makes a file system that holds what stands in a folder.
+  init(holding folder: TemporaryFolder) throws {
+    let made = try Shell.run(
+      """
+      exec 2>&1; export PATH=$PATH:/usr/sbin:/sbin
+      truncate -s 16M disk && mkfs.ext4 -q -F -d \(folder.folder.path) disk && mkdir mount
+      """, in: scratch.folder.path)
+    try #require(made.status == 0, "\(made.output)")
+  }
+
+  /// Runs a program on the disk, which goes down at a call; gives the program's status, whether the disk went down, and what is on it
+  /// once it is mounted again.
+  func run(_ program: [String], outageAt call: Int) throws
+    -> (status: Int32, wentDown: Bool, tree: TemporaryFolder)
+  {
+    let (found, report) = (TemporaryFolder(), scratch("report"))
+    try Data(count: 65536).write(to: scratch.url("report"))
+    let root = scratch("mount")
+    let library = try #require(Graft.executable).deletingLastPathComponent()
+      .appending(path: "libFaultInjection.so").path
+    let variables = [
+      "LD_PRELOAD=" + library, "GRAFT_FAULTS_ROOT=" + root, "GRAFT_FAULTS_REPORT=" + report,
+      "TMPDIR=" + root, "GRAFT_FAULTS_PLAN='\(WatchedGraft.Plan.outage(at: call))'",
+    ].joined(separator: " ")
+    let ended = try Shell.run(
+      """
+      export PATH=$PATH:/usr/sbin:/sbin; exec unshare -m sh -c "
+      cp disk now && mount -o loop now mount || exit 99
+      (cd mount && exec env \(variables) \(program.joined(separator: " "))) >/dev/null 2>&1
+      echo \\$? > status
+      umount mount && mount -o loop now mount || exit 99
+      cp -a mount/. \(found.folder.path) && umount mount"
+      """, in: scratch.folder.path)
+    try #require(ended.status == 0, "\(ended.output)")
+    let status = try String(contentsOf: scratch.url("status"), encoding: .utf8)
+    let failed = try Data(contentsOf: scratch.url("report"))[8]
+    return (try #require(Int32(status.dropLast())), failed == 1, found)
+  }
+}
+
+/// Whether this process may mount a file for its children alone, and take it down.
+private let mayMount: Bool = {
+  let folder = TemporaryFolder()
+  guard let disk = try? Disk(holding: folder),
+    let trial = try? disk.run(["true"], outageAt: 1)
+  else { return false }
+  return trial.wentDown
+}()
