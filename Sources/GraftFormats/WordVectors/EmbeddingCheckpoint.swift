@@ -37,6 +37,9 @@ public struct EmbeddingCheckpoint: CheckpointReader {
     index.start.format == .glove ? .glove : .word2vec
   }
 
+  /// How the file is written.
+  public var wordVectorFormat: WordVectorFormat { index.start.format }
+
   /// Rows of the file that were left out because their word had come before.
   public var repeatedCount: Int { index.repeatedOffsets.count }
 
