@@ -41,6 +41,8 @@ public struct FormatLimits: Sendable {
   public var pickleMemo = 1 << 19
   /// Values that a pickle holds, besides one for every six of its bytes.
   public var pickleValues = 1 << 20
+  /// And besides those for each member of the archive, which is mostly a tensor's storage.
+  public var pickleValuesOfMember = 32
   /// Levels of containers in a pickle.
   public var pickleDepth = 64
   /// Bytes of names, and of texts, of a pickle besides as many as it has.

@@ -12,7 +12,8 @@ struct PickleMachine {
   private var marks: [Int] = []
   private var memo: [PickleValue] = []
   private var sparseMemo: [Int: PickleValue] = [:]
-  /// The values that tables may still take.
+  /// The values that tables may take, and those that they may still take.
+  private let mostValues: Int
   private var allowance: Int
   /// Where the opcode being followed stands.
   private(set) var opcodeStart = 0
@@ -38,10 +39,18 @@ struct PickleMachine {
     var isOrdered = false
   }
 
-  init(_ bytes: [UInt8], file: String, base: Int?, limits: FormatLimits = .standard) {
+  /// Begins before a pickle.
+  ///
+  /// - Parameter memberCount: The members of the archive that it stands in, each of which takes a hundred bytes of the file or more.
+  init(
+    _ bytes: [UInt8], file: String, base: Int?, memberCount: Int = 0,
+    limits: FormatLimits = .standard
+  ) {
     cursor = PickleCursor(bytes, file: file, base: base)
     self.limits = limits
-    allowance = limits.pickleValues + bytes.count / 6
+    mostValues =
+      limits.pickleValues + bytes.count / 6 + limits.pickleValuesOfMember * memberCount
+    allowance = mostValues
   }
 
   /// Follows one pickle to its end.
@@ -221,10 +230,9 @@ struct PickleMachine {
   mutating func spend(_ count: Int) throws(StorageError) {
     allowance -= count
     guard allowance >= 0 else {
-      let maximum = limits.pickleValues + cursor.bytes.count / 6
       throw failure(
         .limitExceeded(
-          limit: "values of a pickle (pytorch P-16)", maximum: maximum, found: "another one"))
+          limit: "values of a pickle (pytorch P-16)", maximum: mostValues, found: "another one"))
     }
   }
 
@@ -283,14 +291,14 @@ struct PickleMachine {
   }
 
   mutating func newTensor(_ tensor: PickledTensor) throws(StorageError) -> PickleValue {
-    try spend(16 + tensor.extents.count)
+    try spend(12 + tensor.extents.count)
     tensors.append(tensor)
     return .tensor(Int32(tensors.count - 1))
   }
 
   mutating func newStorage(_ storage: PickledStorage) throws(StorageError) -> PickleValue {
     if let known = knownStorages[storage] { return .storage(known) }
-    try spend(16)
+    try spend(8)
     storages.append(storage)
     knownStorages[storage] = Int32(storages.count - 1)
     return .storage(Int32(storages.count - 1))

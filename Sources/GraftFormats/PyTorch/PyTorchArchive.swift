@@ -46,7 +46,8 @@ struct PyTorchArchive {
     }
     var machine = PickleMachine(
       try archive.contents(of: pickle, atMost: limit), file: file,
-      base: pickle.isDeflated ? nil : pickle.stored.lowerBound, limits: limits)
+      base: pickle.isDeflated ? nil : pickle.stored.lowerBound,
+      memberCount: archive.members.count, limits: limits)
     let root = try machine.run()
     guard machine.cursor.position == pickle.byteCount else {
       throw StorageError(

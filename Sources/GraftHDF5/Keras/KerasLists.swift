@@ -43,13 +43,16 @@ struct KerasLists {
     var names: [[UInt8]: [[UInt8]]] = [:]
     // Some names differ only in what a path can't hold.
     var unique: [[UInt8]: UniqueNames] = [:]
+    var last: [UInt8] = []
     for tensor in tensors {
       let parts = tensor.name.utf8.split(
         separator: UInt8(ascii: "."), omittingEmptySubsequences: true
       ).map { part in part.map { $0 == Self.slash || $0 == 0 ? UInt8(ascii: "_") : $0 } }
-      let group =
+      var group =
         parts.count > 1
         ? Array(parts.dropLast().joined(separator: [Self.slash])) : KerasContents.topLevelWeights
+      // The tensors of a module mostly follow each other: they share its name.
+      if group == last { group = last } else { last = group }
       let name = unique[group, default: UniqueNames()].take(parts.last ?? Array("unnamed".utf8))
       if names[group] == nil, parts.count > 1 { order.append(group) }
       names[group, default: []].append(name)
@@ -59,19 +62,32 @@ struct KerasLists {
     weights = (order + [KerasContents.topLevelWeights]).map { ($0, names[$0] ?? []) }
   }
 
-  /// The links of a tensor that the lists were made for, below the group of all weights.
-  func links(of tensor: Int) -> [[UInt8]] {
-    KerasContents.components(places[tensor].group) + [places[tensor].name]
+  /// The path of a tensor that the lists were made for.
+  func path(of tensor: Int, below base: LinkPath) -> LinkPath {
+    var path = base
+    path.append(each: places[tensor].group)
+    path.append(places[tensor].name)
+    return path
+  }
+
+  /// The path of a group of weights: the optimizer's isn't among those of the model.
+  static func path(of group: [UInt8], below base: LinkPath) -> LinkPath {
+    var path = group == KerasContents.optimizerWeights ? LinkPath() : base
+    path.append(each: group)
+    return path
   }
 
   /// Checks that every weight is there.
-  func check(_ links: [[[UInt8]]], base: [[UInt8]], _ status: HDF5Status) throws(StorageError) {
-    let present = Set(links)
+  func check(
+    _ paths: [LinkPath], base: LinkPath, _ status: HDF5Status
+  ) throws(StorageError) {
+    let present = Set(paths)
     for list in weights {
-      let group =
-        (list.group == KerasContents.optimizerWeights ? [] : base)
-        + KerasContents.components(list.group)
-      for name in list.names where !present.contains(group + KerasContents.components(name)) {
+      let group = Self.path(of: list.group, below: base)
+      for name in list.names {
+        var path = group
+        path.append(each: name)
+        guard !present.contains(path) else { continue }
         throw StorageError(
           .mismatch(
             subject: "the list of weights", expected: String(decoding: name, as: UTF8.self),

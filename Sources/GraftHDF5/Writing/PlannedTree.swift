@@ -12,18 +12,21 @@ struct PlannedTree {
 
 /// A group to be created.
 struct PlannedGroup {
-  /// The links that lead to it, outermost first.
-  var links: [[UInt8]]
+  /// The links that lead to it.
+  var path: LinkPath
   var attributes: [PlannedAttribute] = []
 }
 
 /// A dataset to be created.
 struct PlannedDataset {
-  /// The links that lead to it, outermost first.
-  var links: [[UInt8]]
+  /// The links that lead to it.
+  var path: LinkPath
   var dtype: DType
   /// The extents that the dataset has.
   var dimensions: [Int]
+  /// The number of the tensor, the first attribute; nil where it has none.
+  var number: Int?
+  /// The other attributes.
   var attributes: [PlannedAttribute] = []
   /// Whether the elements are bytes without a description, as Keras stores what numpy has no type for.
   var isPlainBytes = false
@@ -77,33 +80,32 @@ extension PlannedTree {
   /// - Throws: ``StorageError`` when two tensors have one name or a name is too long for a link.
   init(_ tensors: [TensorInfo], _ status: HDF5Status) throws(StorageError) {
     attributes = [PlannedAttribute(name: Reserved.version, value: .integer(1))]
-    let paths = tensors.map { DatasetPath($0.name, isGroup: false).links }
-    var groups: Set<[[UInt8]]> = []
+    let paths = tensors.map { DatasetPath.path(of: $0.name) }
+    var groups: Set<LinkPath> = []
     for path in paths {
-      var path = path.dropLast()
-      while !path.isEmpty, groups.insert(Array(path)).inserted { path = path.dropLast() }
+      var next = path.group
+      while let group = next, groups.insert(group).inserted { next = group.group }
     }
     try tensors.lazy.map(\.name).checkDiffer(inFormat: "HDF5", file: status.file)
-    for (index, (tensor, path)) in zip(tensors, paths).enumerated() {
-      let links = DatasetPath(tensor.name, isGroup: groups.contains(path)).links
-      guard links.allSatisfy({ $0.count <= HDF5Limits.nameBytes }) else {
+    datasets.reserveCapacity(tensors.count)
+    for (index, tensor) in tensors.enumerated() {
+      let own = paths[index]
+      let path = groups.contains(own) ? DatasetPath.besideGroup(own) : own
+      guard path.isShort else {
         throw StorageError(
           .notRepresentable(what: "so long a name", inFormat: "HDF5"), file: status.file,
           tensor: tensor.name)
       }
       let isBlocked = tensor.dtype.layout.elements > 1
       let isPlain = !isBlocked && tensor.shape.rank <= Self.maximumRank
-      var attributes = [PlannedAttribute(name: Reserved.index, value: .integer(index))]
-      if !isPlain {
-        attributes.append(
-          PlannedAttribute(name: Reserved.shape, value: .integers(tensor.shape.dimensions)))
-      }
+      let shape = PlannedAttribute(
+        name: Reserved.shape, value: .integers(tensor.shape.dimensions))
       datasets.append(
         PlannedDataset(
-          links: links, dtype: tensor.dtype,
+          path: path, dtype: tensor.dtype,
           dimensions: isPlain
             ? tensor.shape.dimensions : [tensor.byteCount / tensor.dtype.layout.bytes],
-          attributes: attributes, tensor: tensor.name))
+          number: index, attributes: isPlain ? [] : [shape], tensor: tensor.name))
     }
   }
 }

@@ -11,6 +11,9 @@ package enum GGUFOrigin {
   /// What metadata without a key of GGUF is named by.
   private static let prefix = "graft.metadata."
 
+  /// The bytes of a list's text: a list of any more is a text, as the tree of one is many times its size.
+  private static let listBytes = 1 << 20
+
   /// The keys as text metadata.
   package static func metadata(of entries: [(key: String, value: GGUFValue)]) -> [MetadataEntry] {
     entries.compactMap { entry in
@@ -40,7 +43,7 @@ package enum GGUFOrigin {
       if entry.key.hasSuffix(".count"), let count = UInt32(entry.value) {
         return (entry.key, .unsigned(UInt64(count), bits: 32))
       }
-      if entry.value.hasPrefix("["),
+      if entry.value.utf8.first == UInt8(ascii: "["), entry.value.utf8.count <= listBytes,
         let texts = try? JSONValue.parse(Array(entry.value.utf8), file: entry.key).array?.map({
           $0.string
         }), !texts.contains(nil)

@@ -16,6 +16,10 @@ struct GGUFHeader {
     _ tensors: [TensorInfo], entries: [(key: String, value: GGUFValue)], file: String
   ) throws(StorageError) {
     var header = GGUFBytes()
+    // A header that outgrows its room would be in memory twice, and metadata may have hundreds of megabytes.
+    header.bytes.reserveCapacity(
+      entries.reduce(64) { $0 + $1.key.utf8.count + 12 + $1.value.mostBytes }
+        + tensors.reduce(0) { $0 + $1.name.utf8.count + 24 + 8 * $1.shape.rank })
     header.put(raw: Array("GGUF".utf8))
     header.put(UInt32(3))
     header.put(UInt64(tensors.count))
@@ -151,6 +155,18 @@ private struct GGUFBytes {
 }
 
 extension GGUFValue {
+  /// The bytes that the value takes at most.
+  fileprivate var mostBytes: Int {
+    switch self {
+    case .string(let text): 8 + text.utf8.count
+    case .array(.strings(let texts)): 12 + texts.reduce(0) { $0 + 8 + $1.utf8.count }
+    case .array(.unsigned(let numbers, let bits)): 12 + numbers.count * bits / 8
+    case .array(.signed(let numbers, let bits)): 12 + numbers.count * bits / 8
+    case .array(let elements): 12 + elements.count * 8
+    case .unsigned, .signed, .float32, .float64, .bool: 8
+    }
+  }
+
   /// The number of the value's type.
   fileprivate var code: UInt32 {
     switch self {

@@ -229,7 +229,7 @@ private struct VariableGroups {
     var numbered: [[[UInt8]]: [(number: Int, place: Int)]] = [:]
     for (place, tensor) in tensors.enumerated() {
       guard let links = KerasPath.links(tensor.name), KerasPath.isVariable(links),
-        let number = KerasPath.number(links)
+        let number = links.last.flatMap(KerasPath.number)
       else {
         others.append(place)
         continue
