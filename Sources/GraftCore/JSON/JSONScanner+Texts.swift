@@ -29,12 +29,4 @@ extension JSONScanner {
       guard value.kind == .string else { throw other(self, value) }
     }
   }
-
-  /// The error for a key that stood in its object before.
-  package func repeated(_ key: JSONToken) -> StorageError {
-    StorageError(
-      .malformed(
-        rule: "json J-11", expected: "every key once", found: "'\(text(of: key))' again"),
-      file: file, offset: base + key.range.lowerBound)
-  }
 }
