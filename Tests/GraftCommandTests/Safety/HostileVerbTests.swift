@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// What verbs that go on after opening take for as many tensors as headers have, and for as much metadata.
@@ -29,7 +30,7 @@ import Testing
 
   @Test(arguments: forms)
   func `many tensors pass every verb in 128 MiB`(form: Form) throws {
-    let files = Scratch()
+    let files = TemporaryFolder()
     let (source, target) = (files("many.safetensors"), files(form.name))
     try write("many.safetensors", in: files) { file in
       try Self.manyTensors(form.tensorCount, file)
@@ -44,7 +45,7 @@ import Testing
   }
 
   @Test func `an adapter is merged into many tensors in 128 MiB`() throws {
-    let files = Scratch()
+    let files = TemporaryFolder()
     try write("base.safetensors", in: files) { file in try Self.manyTensors(100_000, file) }
     try FileManager.default.createDirectory(
       at: files.url("adapter"), withIntermediateDirectories: true)
@@ -105,7 +106,7 @@ import Testing
 
   @Test(arguments: metadata)
   func `metadata is in memory a few times at most`(metadata: Metadata) throws {
-    let files = Scratch()
+    let files = TemporaryFolder()
     let source = files("long.safetensors")
     try write("long.safetensors", in: files, metadata.write)
     let byteCount = try InputFile(path: source).byteCount
@@ -154,7 +155,7 @@ import Testing
   }
 
   private func write(
-    _ name: String, in files: Scratch, _ make: (HostileSizeTests.Writing) throws -> Void
+    _ name: String, in files: TemporaryFolder, _ make: (HostileSizeTests.Writing) throws -> Void
   ) throws {
     try Data().write(to: files.url(name))
     let handle = try FileHandle(forWritingTo: files.url(name))
@@ -167,7 +168,7 @@ import Testing
     _ arguments: [String], memory: Int = HostileVerbTests.memory, expecting status: Int32 = 0,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    let elsewhere = Scratch()
+    let elsewhere = TemporaryFolder()
     let outcome = try WatchedGraft.run(
       arguments + ["--threads", "2", "--quiet"], root: elsewhere.folder.path)
     let story: Comment = "\(arguments): \(outcome.status) \(outcome.error)"
