@@ -178,16 +178,15 @@ package final class Trainer {
       let memory = forecast(everything)
       if memory.peakBytes <= budget { return (everything, memory) }
     }
-    // What planning leaves behind in the allocator's pages is known afterwards.
-    var (limit, least) = (budget, budget)
+    // What planning leaves behind in the allocator's pages is known afterwards, and measured anew in the next round.
+    var least = budget
     do {
       for _ in 0..<4 {
-        let compilation = try planner.quickest(within: limit) {
+        let compilation = try planner.quickest(within: budget) {
           forecast($0).peakBytes - $0.memoryPlan.arenaByteCount
         }
         let memory = forecast(compilation)
         if memory.peakBytes <= budget { return (compilation, memory) }
-        limit -= memory.peakBytes - budget
         least = memory.peakBytes
       }
     } catch {
@@ -240,10 +239,7 @@ package final class Trainer {
     let sums = trainable.entries.map {
       graph.parameter(TrainableTensors.gradientName($0.name), .f32, $0.value.shape)
     }
-    let sumOf = Dictionary(uniqueKeysWithValues: zip(values, sums))
-    try graph.differentiate(mean, withRespectTo: values) { graph, value, gradient in
-      if let sum = sumOf[value] { graph.accumulate(gradient, into: sum) }
-    }
+    try graph.differentiate(mean, into: zip(values, sums).map { (parameter: $0, sum: $1) })
     return (graph, losses)
   }
 }

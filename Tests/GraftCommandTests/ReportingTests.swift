@@ -145,9 +145,6 @@ import Testing
     #expect(lines.last?.hasSuffix("4 differ") == true, "\(outcome.output)")
   }
 
-  // MARK: - Repair and pages
-
-  /// A model in three shards.
   @Test func `diff prints an infinite difference, and null in JSON`() throws {
     let header = #"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#
     for (name, value) in [("a.safetensors", Float.infinity), ("b.safetensors", 2)] {
@@ -174,6 +171,9 @@ import Testing
     #expect(tensor["cosine"] as? Double == 1)
   }
 
+  // MARK: - Repair and pages
+
+  /// A model in three shards.
   private func sharded() throws -> String {
     let path = scratch("sharded")
     let made = try Graft.run("convert", "model", path, "--max-shard-size", "1MB", "--quiet")

@@ -135,14 +135,14 @@ struct OutputTarget {
     throw refusal("\(names.listed) would be lost; " + Self.wayRound)
   }
 
-  /// The files of the directory that aren't the new checkpoint's own.
+  /// The files of the directory that aren't the new checkpoint's own, links to directories among them.
   private func foreignFiles(
     below prefix: String, besides isOwn: (String) -> Bool
   ) throws(StorageError) -> [String] {
     var names: [String] = []
     for entry in try Directory.entries(of: path + "/" + prefix) {
       let name = prefix + entry
-      if Directory.exists(at: path + "/" + name) {
+      if Directory.exists(at: path + "/" + name), !Directory.isLink(at: path + "/" + name) {
         names += try foreignFiles(below: name + "/", besides: isOwn)
       } else if !isOwn(name) {
         names.append(name)

@@ -3,20 +3,27 @@ internal import GraftCore
 internal import GraftHDF5
 
 extension Verification {
+  private static let configurations = [
+    "config.json", LoRAConfiguration.fileName, "tokenizer_config.json", "processor_config.json",
+    "preprocessor_config.json",
+  ]
+  /// Bytes of a description whose tree is made: as many as of a configuration's file.
+  private static let longestDescription = 4 << 20
+
   /// Names what configurations would have other programs run: nothing here runs it, and nothing can tell what it does.
   mutating func noteCode(of checkpoint: OpenedCheckpoint) {
-    var descriptions = ["config.json", LoRAConfiguration.fileName].map { name in
+    var descriptions = Self.configurations.map { name in
       (name: name, json: try? checkpoint.json(ifPresent: name))
     }
-    // Keras's legacy layout.
     let legacy = KerasKey.modelConfiguration
-    descriptions.append(
-      (
-        name: legacy,
-        json: checkpoint.reader.metadataText(legacy).flatMap {
-          try? JSONValue.parse(Array($0.utf8), file: legacy)
-        }
-      ))
+    if let text = checkpoint.reader.metadataText(legacy) {
+      if text.utf8.count <= Self.longestDescription {
+        let json = try? JSONValue.parse(Array(text.utf8), file: legacy)
+        descriptions.append((name: legacy, json: json))
+      } else {
+        omissions.append("\(legacy) is too long to be looked through for code")
+      }
+    }
     for (name, json) in descriptions {
       for code in json?.code ?? [] {
         omissions.append("\(code) in \(name): other programs may run code by it")

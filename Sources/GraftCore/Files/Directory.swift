@@ -14,6 +14,9 @@ public enum Directory {
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
+  /// Whether a symbolic link stands at the path.
+  public static func isLink(at path: String) -> Bool { GraftCore.isLink(path) }
+
   /// What stands where a directory is to appear and isn't one, in words; nil where nothing or a directory does.
   public static func obstacle(at path: String) -> String? {
     var trimmed = path

@@ -35,9 +35,15 @@ package struct Node: Hashable, Sendable {
   package let results: [ValueType]
   /// The stretch of the computation that the node belongs to; see ``Graph/beginBlock(_:)``.
   package let phase: Int
+
+  /// What a kernel adds to, if anything.
+  var sumSoFar: Value? {
+    guard let place = op.sumInput, inputs.indices.contains(place) else { return nil }
+    return inputs[place]
+  }
 }
 
-/// A computation, known before it runs: an append-only arena of nodes in an order that respects dependencies.
+/// A computation, known before it runs: an arena of nodes in an order that respects dependencies, to which nodes are added, and inputs.
 ///
 /// Types are inferred while building, and equal nodes of one phase are one node. Shapes and dtypes that don't fit are programmer's errors
 /// and stop the program with a sentence.

@@ -102,4 +102,16 @@ package enum Op: Sendable, Hashable {
       false
     }
   }
+
+  /// The place among the inputs of a sum that the kernel may add to; nil for operations that add to nothing.
+  package var sumInput: Int? {
+    switch self {
+    case .scatterAdd: 2
+    case .crossEntropyHeadGradient: 4
+    case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
+      .rotateHalf, .rowReduce, .sumRows, .reshape, .matmul, .attention, .attentionBackward,
+      .cachedAttention, .gather, .crossEntropy, .assign:
+      nil
+    }
+  }
 }

@@ -2,61 +2,81 @@ internal import GraftCore
 internal import GraftKernels
 
 extension Graph {
-  /// Adds a gradient to its accumulator, a parameter, at the end of the computation; the gradient itself is no longer a value to ask for.
+  /// Adds the backward pass, and each parameter's gradient to its accumulator, which is a parameter too.
   ///
-  /// What kernels scatter over a whole vocabulary they add to the accumulator one after the other, so that no other memory holds it.
-  /// - Parameter sum: a parameter that was made before the gradient.
-  package mutating func accumulate(_ gradient: Value, into sum: Value) {
-    var additions: [Int] = []
-    guard collectAdditions(gradient, into: &additions), additions.allSatisfy({ $0 > sum.node }),
-      Set(additions).count == additions.count
-    else {
-      assign(sum, add(sum, gradient))
-      return
-    }
-    var total = sum
-    for place in additions.sorted() {
-      append(total, toInputsOf: place)
-      total = Value(node: place)
-    }
-    assign(sum, total)
-  }
-
-  /// Takes a gradient apart into kernels that can begin with a sum; false when it is anything else, or is read elsewhere.
-  private func collectAdditions(_ gradient: Value, into additions: inout [Int]) -> Bool {
-    var stack = [gradient]
-    var inner: Set<Int> = []
-    while let value = stack.popLast() {
-      let node = nodes[value.node]
-      switch node.op {
-      case .binary(.add) where node.inputs.allSatisfy { shape(of: $0) == shape(of: value) }:
-        inner.insert(value.node)
-        stack += node.inputs
-      case .scatterAdd, .crossEntropyHeadGradient:
-        guard sumSoFar(of: value.node) == nil else { return false }
-        additions.append(value.node)
-      case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast,
-        .broadcast, .rotateHalf, .rowReduce, .sumRows, .reshape, .matmul, .attention,
-        .attentionBackward, .cachedAttention, .gather, .crossEntropy, .assign:
-        return false
+  /// A gradient is added right where it is whole, so that it doesn't outlive its block. What kernels scatter over a whole vocabulary
+  /// they add to the accumulator one after the other, so that no other memory holds it.
+  /// - Parameter sums: the accumulators, which were made before.
+  /// - Throws: ``GraphError`` when a parameter has no path to the loss or an operation on the way has no gradient.
+  package mutating func differentiate(
+    _ loss: Value, into sums: [(parameter: Value, sum: Value)]
+  ) throws(GraphError) {
+    let sumOf = Dictionary(
+      sums.map { ($0.parameter, $0.sum) }, uniquingKeysWith: { first, _ in first })
+    var scattered: [(sum: Value, gradient: Value, parts: GradientParts)] = []
+    try differentiate(loss, withRespectTo: sums.map(\.parameter)) { graph, parameter, gradient in
+      guard let sum = sumOf[parameter] else { return }
+      if let parts = graph.parts(of: gradient) {
+        scattered.append((sum, gradient, parts))
+      } else {
+        graph.assign(sum, graph.add(sum, gradient))
       }
     }
-    let parts = inner.union(additions)
-    return nodes.indices.allSatisfy { place in
-      inner.contains(place) || nodes[place].inputs.allSatisfy { !parts.contains($0.node) }
+    // All readers are known now; gradients of several parameters may have parts in common.
+    var uses: [Int: Int] = [:]
+    for place in scattered.flatMap(\.parts.kernels) { uses[place, default: 0] += 1 }
+    for (sum, gradient, parts) in scattered {
+      if parts.kernels.allSatisfy({ uses[$0] == 1 && $0 > sum.node }), isPrivate(parts) {
+        assign(sum, chained(parts.kernels, from: sum))
+      } else {
+        assign(sum, add(sum, gradient))
+      }
     }
   }
 
-  /// What a kernel adds to, if anything.
-  private func sumSoFar(of place: Int) -> Value? {
-    let node = nodes[place]
-    switch node.op {
-    case .scatterAdd: return node.inputs.dropFirst(2).first
-    case .crossEntropyHeadGradient: return node.inputs.dropFirst(4).first
-    case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
-      .rotateHalf, .rowReduce, .sumRows, .reshape, .matmul, .attention, .attentionBackward,
-      .cachedAttention, .gather, .crossEntropy, .assign:
-      return nil
+  /// The nodes of a gradient that is a sum of what kernels scatter.
+  private struct GradientParts {
+    /// The kernels, in order.
+    var kernels: [Int] = []
+    /// The additions.
+    var additions: Set<Int> = []
+  }
+
+  /// Takes a gradient apart into kernels that can begin with a sum; nil when it is anything else.
+  private func parts(of gradient: Value) -> GradientParts? {
+    var parts = GradientParts()
+    var stack = [gradient]
+    while let value = stack.popLast() {
+      let node = nodes[value.node]
+      if node.op.sumInput != nil {
+        guard !parts.kernels.contains(value.node) else { return nil }
+        parts.kernels.append(value.node)
+      } else if node.op == .binary(.add),
+        node.inputs.allSatisfy({ shape(of: $0) == shape(of: value) }),
+        parts.additions.insert(value.node).inserted
+      {
+        stack += node.inputs
+      } else {
+        return nil
+      }
+    }
+    parts.kernels.sort()
+    return parts
+  }
+
+  /// Whether nobody but the additions reads a gradient's parts.
+  private func isPrivate(_ parts: GradientParts) -> Bool {
+    let all = parts.additions.union(parts.kernels)
+    return nodes.indices.allSatisfy { place in
+      parts.additions.contains(place) || !nodes[place].inputs.contains { all.contains($0.node) }
+    }
+  }
+
+  /// Has kernels begin with a sum, and each with what the one before it made; gives the last one's result.
+  private mutating func chained(_ kernels: [Int], from sum: Value) -> Value {
+    kernels.reduce(sum) { total, place in
+      append(total, toInputsOf: place)
+      return Value(node: place)
     }
   }
 
@@ -65,7 +85,7 @@ extension Graph {
     var result: [Value] = []
     var value = value
     while value != parameter {
-      guard let sum = sumSoFar(of: value.node) else { return nil }
+      guard let sum = nodes[value.node].sumSoFar else { return nil }
       result.append(value)
       value = base(of: sum)
     }

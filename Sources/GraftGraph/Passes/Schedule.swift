@@ -81,7 +81,7 @@ package struct Schedule: Sendable {
     return stored
   }
 
-  /// Who reads a node.
+  /// Who reads a node: how many, and the group of all, unless they are of several or kernels.
   private struct Readers {
     private(set) var count = 0
     private var group: Int?
@@ -94,7 +94,7 @@ package struct Schedule: Sendable {
     }
 
     /// Whether nobody outside of a group is among them.
-    func areNone(but expected: Int) -> Bool { count == 0 || !areMixed && group == expected }
+    func areAll(in expected: Int) -> Bool { count == 0 || !areMixed && group == expected }
   }
 
   /// Assigned values that their group can write straight into the parameter.
@@ -103,7 +103,6 @@ package struct Schedule: Sendable {
   private static func directAssignments(
     _ graph: Graph, _ live: [Bool], _ fusion: Fusion, _ outputs: Set<Value>
   ) -> [Value: Value] {
-    // The steps that read a node: how often, and the first one's group, unless they are of several.
     var readers = [Readers](repeating: Readers(), count: graph.nodes.count)
     for (place, node) in graph.nodes.enumerated()
     where live[place] && node.op.kind != .effect && node.op.kind != .view && !fusion.inlined[place]
@@ -126,7 +125,7 @@ package struct Schedule: Sendable {
       }
       guard let group = fusion.groupOfNode[value.node], graph.nodes[value.node].op != .sumRows,
         result[value] == nil, !outputs.contains(value),
-        readers[target.node].areNone(but: group), readers[value.node].areNone(but: group)
+        readers[target.node].areAll(in: group), readers[value.node].areAll(in: group)
       else { continue }
       result[value] = target
     }

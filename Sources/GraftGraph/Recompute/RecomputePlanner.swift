@@ -50,7 +50,7 @@ package struct RecomputePlanner {
   }
 
   /// The plan that runs no kernel again, unless its outline is far beyond `byteCount` for all that a run holds.
-  package mutating func withoutRecompute(within byteCount: Int) throws(GraphError) -> Compilation? {
+  package func withoutRecompute(within byteCount: Int) throws(GraphError) -> Compilation? {
     let outline = sequence.bytesWithoutKernelsAgain()
     guard outline - outline / 4 + others <= byteCount else { return nil }
     let plan = RecomputePlan.kernels(in: source, of: sequence)
@@ -66,6 +66,7 @@ package struct RecomputePlanner {
   ) throws(GraphError) -> Compilation {
     // That depends on the plan so little that one guess tells it.
     let rung = capacities.lastIndex { $0 + difference + others <= limit } ?? 0
+    _ = try arena(rung: rung)
     others = besides(try compilation(rung: rung))
     let byteCount = max(0, limit - others)
     var fitting = -1
@@ -92,8 +93,10 @@ package struct RecomputePlanner {
 
   private mutating func arena(rung: Int) throws(GraphError) -> Int {
     let choice = choice(rung: rung)
-    if let known = arenas.first(where: { $0.choice == choice }) { return known.byteCount }
-    return try compilation(rung: rung).memoryPlan.arenaByteCount
+    let known = arenas.first { $0.choice == choice }?.byteCount
+    let arena = try known ?? compilation(rung: rung).memoryPlan.arenaByteCount
+    difference = arena - capacities[rung]
+    return arena
   }
 
   private mutating func compilation(rung: Int) throws(GraphError) -> Compilation {
@@ -103,9 +106,7 @@ package struct RecomputePlanner {
     let plan = RecomputePlan(keeping: { kept.contains($0) }, in: source)
     let compilation = try Compilation(source, outputs: outputs, plan: plan, fuses: fuses)
     compilations.append((choice, compilation))
-    let arena = compilation.memoryPlan.arenaByteCount
-    arenas.append((choice, arena))
-    difference = arena - capacities[rung]
+    arenas.append((choice, compilation.memoryPlan.arenaByteCount))
     return compilation
   }
 

@@ -97,7 +97,12 @@ struct TreeBuilder {
 
   /// Creates a group that isn't there yet, and those above it.
   private mutating func create(_ group: LinkPath?) throws(StorageError) {
-    guard let group, groups.insert(group).inserted else { return }
+    guard let group, !groups.contains(group) else { return }
+    guard group.links.count < HDF5Limits.depth, group.isShort else {
+      throw StorageError(
+        .notRepresentable(what: "so long a path of groups", inFormat: "HDF5"), file: status.file)
+    }
+    groups.insert(group)
     try create(group.group)
     let properties = try Self.properties(graft_h5p_group_create(), status)
     _ = try status.handle(

@@ -132,6 +132,7 @@ struct FaultTests {
   ) throws {
     let subject = try Subject(verb)
     let forced = subject.calls.indices.filter { subject.calls[$0] == .synchronize }
+    #expect(!forced.isEmpty)
     let moved = try #require(subject.calls.lastIndex(of: .rename))
     for place in forced {
       let folder = try subject.given.linked()

@@ -101,7 +101,7 @@ def checks():
     yield at_most(f"f32 gradients of {len(errors)} tensors at step 1, largest relative error, PyTorch's loss taken in f64", max(errors), 1e-4)
     # Without AVX-512, PyTorch's own f32 loss alone is off by more than the bound.
     label = f"f32 gradient as a whole at step 1, relative difference from PyTorch's with the loss in f64 (PyTorch's with its own: {distance(plain, expected):.2g})"
-    yield at_most(label, distance(found, expected), 1e-4)
+    yield at_most(label, distance(found, expected), 5e-5)
 
     losses = {"PyTorch f32": run["losses"]}
     for compute, adapter in (("f32", trained_adapter()), ("bf16", train("trained-bf16", "bf16", STEPS))):
@@ -109,15 +109,19 @@ def checks():
 
     pairs = zip(losses["Graft f32"], losses["PyTorch f32"], strict=True)
     yield at_most(f"f32 losses over {STEPS} steps, largest difference from PyTorch", max(abs(a - b) for a, b in pairs), 1e-3)
-    # A single step can stray by a hundredth on either side, such as the 18th here: all steps together tell how close the runs are.
+
+    def strays(name):
+        return [100 * abs(a / b - 1) for a, b in zip(losses[name], losses["PyTorch f32"], strict=True)]
+
     def stray(name):
-        pairs = list(zip(losses[name], losses["PyTorch f32"], strict=True))
-        return 100 * (sum((a / b - 1) ** 2 for a, b in pairs) / len(pairs)) ** 0.5
+        return (sum(percent**2 for percent in strays(name)) / STEPS) ** 0.5
 
     label = "bf16 losses, root mean square of relative differences from PyTorch f32"
     if multiplies_bf16():
         losses["PyTorch bf16"] = peer_run("bf16")[0]["losses"]
         label += f" (PyTorch bf16: {stray('PyTorch bf16'):.2g} %)"
     yield at_most(label, stray("Graft bf16"), 0.5, " %")
+    # On single steps, such as the 18th here, either strays by a hundredth.
+    yield at_most("the largest of them", max(strays("Graft bf16")), 1.5, " %")
 
     yield at_most(f"f32 losses over {CURVE_STEPS} steps, largest difference from PyTorch", 100 * curve_difference(), 1, " %")

@@ -23,7 +23,9 @@ struct WordRows: CheckpointReader {
     switch table.labels {
     case .words(let words):
       // Files of word vectors were looked through when they were opened.
-      if !(table.reader is EmbeddingCheckpoint), let (row, word) = try words.repetition() {
+      if !(table.reader is EmbeddingCheckpoint), let (row, word) = try words.repetition(),
+        row < table.count
+      {
         let text = String(decoding: word.prefix(80), as: UTF8.self).escapedForTerminal
         throw StorageError(
           .notRepresentable(
