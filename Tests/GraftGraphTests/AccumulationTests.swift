@@ -94,7 +94,7 @@ struct AccumulationTests {
     let shape = [Self.words, Self.width] as Shape
     let names = ["a", "b"] as [TensorName]
     let tables = names.map { example.parameter($0, shape, scale: 0.4) }
-    let sums = names.map { example.parameter("sum.\($0)", shape, scale: 0.3) }
+    let sums = names.map { example.parameter(TensorName("sum.\($0)"), shape, scale: 0.3) }
     let ids = example.integers("ids", [3, 39, 3, 0, 17, 3])
     let rows = tables.map { example.graph.gather($0, ids) }
     let loss = example.loss(example.graph.tanh(example.graph.add(rows[0], rows[1])))
@@ -110,7 +110,7 @@ struct AccumulationTests {
     let bindings = try example.bindings()
     try executable.run(bindings: bindings)
     for name in names {
-      let sum = "sum.\(name)" as TensorName
+      let sum = TensorName("sum.\(name)")
       let before = try #require(example.elements[sum])
       let added = zip(try #require(bindings[sum]).elements, before).map { $0 - $1 }
       #expect(distance(added, expected) < 1e-5, "\(name)")

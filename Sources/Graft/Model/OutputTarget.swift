@@ -142,7 +142,7 @@ struct OutputTarget {
     var names: [String] = []
     for entry in try Directory.entries(of: path + "/" + prefix) {
       let name = prefix + entry
-      if Directory.exists(at: path + "/" + name), !Directory.isLink(at: path + "/" + name) {
+      if Directory.exists(at: path + "/" + name), !Directory.hasLink(at: path + "/" + name) {
         names += try foreignFiles(below: name + "/", besides: isOwn)
       } else if !isOwn(name) {
         names.append(name)

@@ -15,7 +15,7 @@ public enum Directory {
   }
 
   /// Whether a symbolic link stands at the path.
-  public static func isLink(at path: String) -> Bool { GraftCore.isLink(path) }
+  public static func hasLink(at path: String) -> Bool { isLink(path) }
 
   /// What stands where a directory is to appear and isn't one, in words; nil where nothing or a directory does.
   public static func obstacle(at path: String) -> String? {

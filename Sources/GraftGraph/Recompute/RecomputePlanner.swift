@@ -93,8 +93,12 @@ package struct RecomputePlanner {
 
   private mutating func arena(rung: Int) throws(GraphError) -> Int {
     let choice = choice(rung: rung)
-    let known = arenas.first { $0.choice == choice }?.byteCount
-    let arena = try known ?? compilation(rung: rung).memoryPlan.arenaByteCount
+    let arena: Int
+    if let known = arenas.first(where: { $0.choice == choice }) {
+      arena = known.byteCount
+    } else {
+      arena = try compilation(rung: rung).memoryPlan.arenaByteCount
+    }
     difference = arena - capacities[rung]
     return arena
   }
