@@ -25,6 +25,7 @@ public func verify(
     opened = try OpenedCheckpoint(path: path, threadCount: threadCount)
   }
   guard let checkpoint = opened else { return result }
+  progress.expect(checkpoint.reader.tensors.reduce(0) { $0 + $1.byteCount })
   if let sharded = checkpoint.reader as? ShardedReader {
     result.checks.append("index of \(sharded.shards.count) shards")
   }
@@ -196,9 +197,8 @@ extension Verification {
     of checkpoint: OpenedCheckpoint, threadCount: Int, _ progress: Progress
   ) throws {
     let reader = checkpoint.reader
-    let tiles = reader.tensors.indices.flatMap {
-      TensorTile.all(of: reader.tensors[$0], at: $0)
-    }
+    let infos = reader.tensors
+    let tiles = infos.indices.flatMap { TensorTile.all(of: infos[$0], at: $0) }
     let counts = Mutex([NonFiniteCount](repeating: NonFiniteCount(), count: reader.tensors.count))
     let failures = Mutex<[Int: any Error]>([:])
     try shareOut(tiles.count, threadCount: threadCount, worker: { try TileReader() }) {

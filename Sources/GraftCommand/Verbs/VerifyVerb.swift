@@ -46,9 +46,7 @@ struct VerifyVerb: ParsableCommand {
 
   func run() throws {
     if let out, repair { return try repair(to: out) }
-    let display = ProgressDisplay(
-      "verifying", total: (try? OpenedCheckpoint(path: path).byteCount) ?? 0, unit: .bytes,
-      isQuiet: common.quiet)
+    let display = ProgressDisplay("verifying", unit: .bytes, isQuiet: common.quiet)
     let result = try verify(
       path, base: base, threadCount: common.workerCount, progress: display.progress)
     display.finish()

@@ -29,7 +29,7 @@ struct PickleMachine {
   private(set) var tensors: [PickledTensor] = []
   private(set) var words: [String] = []
   private var globalNames: [String: Int32] = [:]
-  private var knownStorages: [PickledStorage: Int32] = [:]
+  private var knownStorages = NameTable()
   private var knownWords: [String: Int32] = [:]
 
   /// A dictionary's entries in order.
@@ -51,7 +51,13 @@ struct PickleMachine {
     mostValues =
       limits.pickleValues + bytes.count / 6 + limits.pickleValuesOfMember * memberCount
     allowance = mostValues
+    // A table that outgrows its room is there twice while it moves.
+    items.reserveCapacity(min(bytes.count / 4, Self.mostReserved))
+    tensors.reserveCapacity(min(memberCount, Self.mostReserved))
+    storages.reserveCapacity(min(memberCount, Self.mostReserved))
   }
+
+  private static let mostReserved = 1 << 22
 
   /// Follows one pickle to its end.
   ///
@@ -297,10 +303,13 @@ struct PickleMachine {
   }
 
   mutating func newStorage(_ storage: PickledStorage) throws(StorageError) -> PickleValue {
-    if let known = knownStorages[storage] { return .storage(known) }
+    let hash = NameTable.hash(of: storage)
+    if let known = knownStorages.position(hash, where: { storages[$0] == storage }) {
+      return .storage(Int32(known))
+    }
     try spend(8)
+    knownStorages.add(hash, at: storages.count)
     storages.append(storage)
-    knownStorages[storage] = Int32(storages.count - 1)
     return .storage(Int32(storages.count - 1))
   }
 

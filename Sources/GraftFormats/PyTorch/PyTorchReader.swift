@@ -27,7 +27,7 @@ public struct PyTorchReader: StoredArrayReader {
       try self.init(ZipArchive(file, limits: limits), limits: limits)
     } else {
       let stack = try PyTorchStack(file, limits: limits)
-      try self.init(stack.contents, of: file, nil, [:], limits: limits)
+      try self.init(stack.contents, of: file, nil, [], limits: limits)
     }
   }
 
@@ -39,13 +39,15 @@ public struct PyTorchReader: StoredArrayReader {
 
   private init(
     _ contents: PyTorchContents, of file: InputFile, _ archive: ZipArchive?,
-    _ records: [String: ZipMember], limits: FormatLimits
+    _ records: [Int], limits: FormatLimits
   ) throws(StorageError) {
     let found = try PyTorchTensors(contents, limits: limits)
     self.file = file
     arrays = StoredArrays(
       found.placements,
-      members: archive.map { ArrayMembers(found.keys.compactMap { records[$0] }, of: $0) })
+      members: archive.map { archive in
+        ArrayMembers(found.storages.map { archive.members[records[$0]] }, of: archive)
+      })
     (metadata, cutKeys) = (found.metadata, found.cutKeys)
     unreadable = found.unreadable
     ties = found.ties

@@ -49,14 +49,10 @@ extension PlannedTree {
         .notRepresentable(what: "so long a name", inFormat: "HDF5"), file: status.file,
         tensor: tensor.name)
     }
-    var attributes: [PlannedAttribute] = []
-    if KerasPath.name(links: links) != tensor.name {
-      attributes.append(
-        PlannedAttribute(name: Reserved.name, value: .texts([tensor.name.utf8])))
-    }
+    let isSaid = KerasPath.name(links: links) == tensor.name
     return PlannedDataset(
       path: path, dtype: tensor.dtype, dimensions: tensor.shape.dimensions,
-      number: isNumbered ? index : nil, attributes: attributes, tensor: tensor.name)
+      number: isNumbered ? index : nil, name: isSaid ? nil : tensor.name, tensor: tensor.name)
   }
 
   // MARK: - Keras 3
@@ -75,10 +71,7 @@ extension PlannedTree {
       guard let path = places[index] else { continue }
       var dataset = try Self.dataset(
         tensor, index, at: path, isNumbered: !isKeras, status)
-      if let spelling = Self.spelling(of: tensor.dtype) {
-        dataset.isPlainBytes = true
-        dataset.attributes.append(PlannedAttribute(name: "dtype", value: .text(spelling)))
-      }
+      dataset.spelling = Self.spelling(of: tensor.dtype)
       datasets.append(dataset)
     }
     for (path, name) in source.names {

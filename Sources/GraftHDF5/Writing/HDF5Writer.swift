@@ -82,6 +82,8 @@ public final class HDF5Writer: CheckpointWriter {
     let status = HDF5Status(file: output.target)
     var chosen: Int32?
     if case .zstd(let level) = compression { chosen = Int32(min(max(level, 1), 22)) }
+    // What planning 100,000 datasets left behind is room that the library, with an allocator's lists of its own, doesn't find.
+    ProcessMemory.releaseFreeMemory()
     (file, places) = try HDF5Library.enter { () throws(StorageError) in
       var builder = try TreeBuilder(
         output.path, status, attributes: tree.attributes,

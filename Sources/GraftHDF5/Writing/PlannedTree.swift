@@ -24,16 +24,28 @@ struct PlannedDataset {
   var dtype: DType
   /// The extents that the dataset has.
   var dimensions: [Int]
-  /// The number of the tensor, the first attribute; nil where it has none.
+  /// The number of the tensor; nil where it has none.
   var number: Int?
-  /// The other attributes.
-  var attributes: [PlannedAttribute] = []
-  /// Whether the elements are bytes without a description, as Keras stores what numpy has no type for.
-  var isPlainBytes = false
+  /// The shape of the tensor, where the dataset has another one.
+  var shape: [Int]?
+  /// The name of the tensor, where the links don't say it.
+  var name: TensorName?
+  /// The name of the dtype, where the elements are bytes without a description, as Keras stores what numpy has no type for.
+  var spelling: String?
   /// Who to name in an error.
   var tensor: TensorName?
 
   var byteCount: Int { dimensions.reduce(dtype.layout.bytes, *) }
+
+  /// The attributes, made when they are asked for: lists of them for 100,000 datasets would take more than all else.
+  var attributes: [PlannedAttribute] {
+    [
+      number.map { PlannedAttribute(name: Reserved.index, value: .integer($0)) },
+      shape.map { PlannedAttribute(name: Reserved.shape, value: .integers($0)) },
+      name.map { PlannedAttribute(name: Reserved.name, value: .texts([$0.utf8])) },
+      spelling.map { PlannedAttribute(name: "dtype", value: .text($0)) },
+    ].compactMap { $0 }
+  }
 }
 
 /// An attribute to be created.
@@ -98,14 +110,12 @@ extension PlannedTree {
       }
       let isBlocked = tensor.dtype.layout.elements > 1
       let isPlain = !isBlocked && tensor.shape.rank <= Self.maximumRank
-      let shape = PlannedAttribute(
-        name: Reserved.shape, value: .integers(tensor.shape.dimensions))
       datasets.append(
         PlannedDataset(
           path: path, dtype: tensor.dtype,
           dimensions: isPlain
             ? tensor.shape.dimensions : [tensor.byteCount / tensor.dtype.layout.bytes],
-          number: index, attributes: isPlain ? [] : [shape], tensor: tensor.name))
+          number: index, shape: isPlain ? nil : tensor.shape.dimensions, tensor: tensor.name))
     }
   }
 }

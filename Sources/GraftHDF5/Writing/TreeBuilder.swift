@@ -23,7 +23,7 @@ struct TreeBuilder {
   private static let structureBlocks = 2048...1 << 20
 
   /// What the library keeps of the structure: by itself it takes as much as 32 MiB.
-  private static let cachedBytes = 8 << 20
+  private static let cachedBytes = 4 << 20
 
   /// Creates the file at a path, over an empty one; errors name the status's.
   init(
@@ -72,7 +72,7 @@ struct TreeBuilder {
     try create(dataset.path.group)
     let grid = level == nil ? nil : Self.grid(for: dataset)
     let type =
-      dataset.isPlainBytes
+      dataset.spelling != nil
       ? try DType.makePlainBytes(dataset.dtype.layout.bytes, status)
       : try dataset.dtype.makeStoredType(status)
     let space = try Self.space(dataset.dimensions, status)
@@ -82,7 +82,6 @@ struct TreeBuilder {
       HDF5Library.defaults)
     guard id >= 0 else { throw status.failure("H5Dcreate2") }
     defer { H5Dclose(id) }
-    if let number = dataset.number { try attach(Reserved.index, [number], [], to: id) }
     for attribute in dataset.attributes { try attach(attribute, to: id) }
     if let grid { return .chunked(grid, dataset.path) }
     guard dataset.byteCount > 0 else { return .nowhere }
