@@ -416,6 +416,12 @@ def structure(vectors: list[dict]) -> None:
         "text-heap-giant": lambda p, h: p.put(h + 8, 1 << 60, 8),
         "text-heap-signature": lambda p, h: p.put(h, 0, 4),
         "text-longer-than-object": lambda p, h: p.put(h + 24, 1, 8),
+        "text-object-0-bytes": lambda p, h: p.put(h + 24, 0, 8),
+        "text-object-wraps": lambda p, h: p.put(h + 24, -8, 8),
+        "text-object-free": lambda p, h: p.put(h + 16, 0, 2),
+        # The free room behind the text, as the same object again.
+        "text-object-twice": lambda p, h: (p.put(h + 56, 1, 2), p.put(h + 64, 16, 8)),
+        "text-heap-8-bytes": lambda p, h: p.put(h + 8, 8, 8),
     }.items():
         patched = base(lambda file: file.attrs.__setitem__("note", "a text in the heap"))
         write(patched, patched.find(b"GCOL"))
@@ -628,6 +634,9 @@ def rejected() -> None:
     with reject("file-name-leaves", "H-17") as file:
         file.attrs["graft.version"] = 1
         file[".files/c:config"] = numpy.zeros(1, "uint8")
+    with reject("file-name-long", "H-17") as file:
+        file.attrs["graft.version"] = 1
+        file[".files/" + 256 * "n"] = numpy.zeros(1, "uint8")
     with reject("metadata-bomb", "H-27") as file:
         file.attrs["graft.version"] = 1
         file.create_dataset(".metadata", data=numpy.full(2_000_000, ord(" "), "uint8"), compression="gzip")

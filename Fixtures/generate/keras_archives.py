@@ -52,13 +52,33 @@ METADATA = b'{"keras_version": "3.12.0"}'
 USUAL = {"metadata.json": METADATA, "config.json": CONFIGURATION, "model.weights.h5": weights()}
 
 
-def archive(members, deflated=()) -> bytes:
+def model(*layers) -> bytes:
+    """The description of a model of layers without biases, and of others."""
+    described = [layer if isinstance(layer, dict) else {"class_name": "Dense", "config": {"name": layer, "units": 4, "use_bias": False}} for layer in layers]
+    return json.dumps({"class_name": "Sequential", "config": {"name": "tiny", "layers": described}}).encode()
+
+
+# What Keras 3 and 2 write for a function that stands in a layer: its bytecode.
+CODE = "4wEAAAAAAAAAAAAAAAEAAAABAAAAQwAAAHMEAAAAfABTACkBTqkAKQHaAXhyAQAAAHIBAAAA"
+LAMBDA = {"class_name": "Lambda", "config": {"name": "run", "function": {"class_name": "__lambda__", "config": {"code": CODE, "defaults": None, "closure": None}}}}
+OLD_LAMBDA = {"class_name": "Lambda", "config": {"name": "run_2", "function": [CODE, None, None], "function_type": "lambda", "module": "os"}}
+
+
+def many(*paths):
+    def fill(file):
+        for path in paths:
+            file[path] = FOUR
+
+    return hdf5(fill)
+
+
+def archive(members, deflated=(), modes={}) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as file:
         for name, data in members:
             entry = zipfile.ZipInfo(name, DAY)
             entry.compress_type = zipfile.ZIP_DEFLATED if name in deflated else zipfile.ZIP_STORED
-            entry.external_attr = 0o100644 << 16
+            entry.external_attr = modes.get(name, 0o100644) << 16
             file.writestr(entry, data)
     return stream.getvalue()
 
@@ -83,6 +103,11 @@ def vectors():
         "other-order": (archive(reversed(USUAL.items())), [TENSOR]),
         "assets": (archive([*USUAL.items(), ("assets/", b""), ("assets/layers/lookup/vocabulary.txt", b"a\nb\n")]), [TENSOR]),
         "named-variable": (usual(weights=weights("layers/own/vars/scale")), [TENSOR | {"name": "layers.own.vars.scale"}]),
+        "lambda": (usual(config=model("dense", LAMBDA, OLD_LAMBDA)), [TENSOR]),
+        "path-as-class": (usual(config=model("dense", {"class_name": "os.system", "module": "../../etc", "registered_name": "builtins>eval", "config": {"name": "run"}})), [TENSOR]),
+        "layer-without-group": (usual(config=model("dense", "dense_1")), [TENSOR]),
+        "group-without-layer": (usual(config=model("dense"), weights=many("layers/dense/vars/0", "layers/dense_1/vars/0")), [TENSOR, TENSOR | {"name": "layers.dense_1.vars.0"}]),
+        "optimizer": (usual(config=model("dense"), weights=many("layers/dense/vars/0", "optimizer/vars/0", "optimizer/vars/10", "optimizer/vars/2")), [TENSOR, *(TENSOR | {"name": f"optimizer.vars.{number}"} for number in (0, 2, 10))]),
         "without-weights": (usual(weights=hdf5(lambda file: file.create_group("vars"))), []),
     }
     reject = {
@@ -98,6 +123,7 @@ def vectors():
         "config-inside": ("keras K-2", usual(config=b'{"inside": {"class_name": "Sequential", "config": {}}}')),
         "config-latin": ("keras K-2", usual(config=CONFIGURATION.replace(b"tiny", b"t\xefny"))),
         "config-behind": ("keras K-2", usual(config=CONFIGURATION + b"{}")),
+        "config-bomb": ("keras K-2", usual(config=CONFIGURATION + b" " * (16 << 20), deflated=["config.json"])),
         "config-pickle": ("keras K-2", usual(config=b"\x80\x04N.")),
         "metadata-array": ("keras K-3", usual(metadata=b"[]")),
         "metadata-python": ("keras K-3", usual(metadata=b"{'keras_version': '3.12.0'}")),
@@ -115,6 +141,7 @@ def vectors():
         "archive-cut": ("zip Z-1", usual()[:-1]),
         "archive-twice": ("zip Z-9", archive([*USUAL.items(), ("config.json", CONFIGURATION)])),
         "archive-name": ("zip Z-8", archive([*USUAL.items(), ("assets/../../x", b"")])),
+        "asset-link": ("zip Z-10", archive([*USUAL.items(), ("assets/passwd", b"/etc/passwd")], modes={"assets/passwd": 0o120777})),
         "archive-checksum": ("zip Z-14", damaged(usual(), b'"tiny"', b'"tony"')),
     }
     for name, (data, tensors) in accept.items():

@@ -29,3 +29,15 @@ static inline hid_t graft_h5p_dataset_create(void) { return H5P_DATASET_CREATE; 
 
 static inline unsigned graft_h5f_truncate(void) { return H5F_ACC_TRUNC; }
 static inline haddr_t graft_h5_no_address(void) { return HADDR_UNDEF; }
+
+/// Sets the most bytes of structure that the library keeps of a file. The settings are a record with room for a long
+/// path, which Swift would see as a tuple of a thousand characters.
+static inline herr_t graft_h5p_limit_cache(hid_t access, size_t byteCount) {
+  H5AC_cache_config_t settings;
+  settings.version = H5AC__CURR_CACHE_CONFIG_VERSION;
+  if (H5Pget_mdc_config(access, &settings) < 0) return -1;
+  settings.max_size = byteCount;
+  if (settings.min_size > byteCount) settings.min_size = byteCount;
+  if (settings.initial_size > byteCount) settings.initial_size = byteCount;
+  return H5Pset_mdc_config(access, &settings);
+}

@@ -20,4 +20,8 @@ void graft_start_writeback(int file, long offset, long count) {
   (void)sync_file_range(file, offset, count, SYNC_FILE_RANGE_WRITE);
 }
 
+int graft_open_nameless(const char *folder) {
+  return open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
 void graft_release_free_memory(void) { malloc_trim(0); }

@@ -53,7 +53,7 @@ public struct AdapterError: DiagnosableError, Equatable {
 
   /// The error, taken apart for printing.
   public var diagnosis: Diagnosis {
-    let parts = [file?.escapedForTerminal, place].compactMap { $0 }
+    let parts = [file?.escapedWhole, place].compactMap { $0 }
     return Diagnosis(
       kind: kind, summary: summary, location: parts.isEmpty ? nil : parts.joined(separator: ", "),
       remedy: remedy)

@@ -19,6 +19,7 @@ struct GraftCommand: ParsableCommand {
 @main
 enum EntryPoint {
   static func main() {
+    Standard.holdPlaces()
     BLASThreads.leaveOut()
     Interruption.watch()
     var status = ExitStatus.done.rawValue

@@ -41,10 +41,14 @@ public struct FormatLimits: Sendable {
   public var pickleMemo = 1 << 19
   /// Values that a pickle holds, besides one for every six of its bytes.
   public var pickleValues = 1 << 20
+  /// And besides those for each member of the archive, which is mostly a tensor's storage.
+  public var pickleValuesOfMember = 32
   /// Levels of containers in a pickle.
   public var pickleDepth = 64
   /// Bytes of names, and of texts, of a pickle besides as many as it has.
   public var pickleNames = 4 << 20
+  /// Bytes of the text that one value of a pickle becomes.
+  public var pickleTextBytes = 16 << 20
   /// Bytes that views of a PyTorch file may have beyond those of its storages.
   public var repeatedBytes = 1 << 30
   /// Bytes of a NumPy header.

@@ -76,7 +76,7 @@ public enum FormatSniffer {
     if bytes.starts(with: [0x50, 0x4B, 0x03, 0x04]), let finding = archive(bytes, file) {
       return finding
     }
-    // NumPy's archives alone have no name that must be there.
+    // An archive without members: numpy.savez() of nothing.
     if bytes.starts(with: [0x50, 0x4B, 0x05, 0x06]) { return .numpy }
     if isSafetensors(bytes) { return .safetensors }
     if try isHDF5(file) { return .hdf5 }

@@ -31,6 +31,16 @@ public struct HDF5Attachment: Sendable {
     source = .file(file)
   }
 
+  /// Attaches the beginning of a file, which is read in tiles when the time comes.
+  ///
+  /// - Precondition: the file has so many bytes.
+  public init(name: String, file: InputFile, first byteCount: Int) {
+    precondition(byteCount >= 0 && byteCount <= file.byteCount, "bytes of the file")
+    self.name = name
+    self.byteCount = byteCount
+    source = .range(file, 0..<byteCount)
+  }
+
   /// Attaches a member of an archive.
   init(_ member: ZipMember, in archive: ZipArchive) {
     name = member.name.text

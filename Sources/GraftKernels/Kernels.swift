@@ -14,10 +14,11 @@ package enum SIMDLevel: Int32, Sendable, CaseIterable, Comparable {
   /// With products of pairs of bf16, and conversions to bf16.
   case avx512BF16 = 3
 
-  /// The best one that this CPU has, or the scalar twins when `GRAFT_SIMD=scalar` is set.
+  /// The best one that this CPU has, and no better than the one that `GRAFT_SIMD` names: `scalar`, `avx2`, `avx512`.
   package static let best: SIMDLevel = {
-    if let wish = unsafe getenv("GRAFT_SIMD"), unsafe strcmp(wish, "scalar") == 0 { return .scalar }
-    return SIMDLevel(rawValue: graft_best_level()) ?? .scalar
+    let best = SIMDLevel(rawValue: graft_best_level()) ?? .scalar
+    guard let wish = unsafe getenv("GRAFT_SIMD") else { return best }
+    return min(best, allCases.first { unsafe "\($0)" == String(cString: wish) } ?? best)
   }()
 
   package static func < (a: SIMDLevel, b: SIMDLevel) -> Bool { a.rawValue < b.rawValue }

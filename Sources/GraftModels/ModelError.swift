@@ -52,7 +52,7 @@ public struct ModelError: DiagnosableError, Equatable {
   /// The error, taken apart for printing.
   public var diagnosis: Diagnosis {
     if case .storage(let error) = reason { return error.diagnosis }
-    var location = file.escapedForTerminal
+    var location = file.escapedWhole
     if let tensor { location += ", tensor \(tensor)" }
     switch reason {
     case .invalidValue(_, let expected, let found), .conversation(_, let expected, let found):

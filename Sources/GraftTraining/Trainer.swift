@@ -162,46 +162,45 @@ package final class Trainer {
     _ graph: Graph, outputs: [Value], _ trainable: TrainableTensors, _ settings: TrainingSettings,
     others: Int, kernels: Kernels
   ) throws -> (Compilation, MemoryForecast) {
-    func compiled(_ policy: RecomputePolicy) throws -> Compilation {
-      try Compilation(
-        graph, outputs: outputs,
-        options: CompilerOptions(recompute: policy, fusion: settings.fusion))
+    func forecast(_ compilation: Compilation?) -> MemoryForecast {
+      Self.forecast(compilation, trainable, others: others, kernels: kernels)
     }
     defer { ProcessMemory.releaseFreeMemory() }
     guard let budget = settings.memory else {
-      let compilation = try compiled(settings.recompute)
-      return (compilation, forecast(compilation, trainable, others: others, kernels: kernels))
+      let compilation = try Compilation(
+        graph, outputs: outputs,
+        options: CompilerOptions(recompute: settings.recompute, fusion: settings.fusion))
+      return (compilation, forecast(compilation))
     }
-    // Everything but the step's arena is the same for every plan, but for what planning leaves behind in the
-    // allocator's pages; that is known afterwards.
-    var fixed = 0
-    do {
-      let everything = try compiled(.none)
-      let memory = forecast(everything, trainable, others: others, kernels: kernels)
+    var planner = RecomputePlanner(
+      graph, outputs: outputs, fuses: settings.fusion, others: forecast(nil).peakBytes)
+    if let everything = try planner.withoutRecompute(within: budget) {
+      let memory = forecast(everything)
       if memory.peakBytes <= budget { return (everything, memory) }
-      fixed = memory.peakBytes - everything.memoryPlan.arenaByteCount
     }
+    // What planning leaves behind in the allocator's pages is known afterwards, and measured anew in the next round.
     var least = budget
     do {
-      var planner = RecomputePlanner(graph, outputs: outputs, fuses: settings.fusion)
       for _ in 0..<4 {
-        let compilation = try planner.quickest(within: max(0, budget - fixed))
-        let memory = forecast(compilation, trainable, others: others, kernels: kernels)
+        let compilation = try planner.quickest(within: budget) {
+          forecast($0).peakBytes - $0.memoryPlan.arenaByteCount
+        }
+        let memory = forecast(compilation)
         if memory.peakBytes <= budget { return (compilation, memory) }
-        fixed = memory.peakBytes - compilation.memoryPlan.arenaByteCount
         least = memory.peakBytes
       }
     } catch {
       guard case .arenaTooSmall(_, let arena) = error.reason else { throw error }
-      least = fixed + arena
+      least = planner.others + arena
     }
     throw TrainingError(
       .budgetTooSmall(byteCount: budget, least: least),
       remedy: "give --memory that much, or lower --batch-size or --sequence-length")
   }
 
+  /// What a run holds in memory; without a compilation, what it holds beside the step's arena and scratch.
   private static func forecast(
-    _ compilation: Compilation, _ trainable: TrainableTensors, others: Int, kernels: Kernels
+    _ compilation: Compilation?, _ trainable: TrainableTensors, others: Int, kernels: Kernels
   ) -> MemoryForecast {
     ProcessMemory.releaseFreeMemory()
     var memory = MemoryForecast()
@@ -211,9 +210,9 @@ package final class Trainer {
         $0 + Memory.pages($1.value.byteCount)
       }
     }
-    memory.arenaBytes = compilation.memoryPlan.arenaByteCount + others
+    memory.arenaBytes = (compilation?.memoryPlan.arenaByteCount ?? 0) + others
     var need = kernels.reserved
-    need.include(compilation.need(kernels))
+    if let compilation { need.include(compilation.need(kernels)) }
     memory.scratchBytes = MemoryForecast.scratch(need, threads: kernels.pool.threadCount)
     return memory
   }
@@ -237,13 +236,10 @@ package final class Trainer {
     let scale = graph.input(Input.lossScale, .f32, [1])
     let mean = graph.multiply(graph.sumRows(graph.reshape(losses, [tokens, 1])), scale)
     let values = trainable.entries.map { graph.parameter($0.name, .f32, $0.value.shape) }
-    let entries = Dictionary(uniqueKeysWithValues: zip(values, trainable.entries))
-    try graph.differentiate(mean, withRespectTo: values) { graph, value, gradient in
-      guard let entry = entries[value] else { return }
-      let sum = graph.parameter(
-        TrainableTensors.gradientName(entry.name), .f32, entry.value.shape)
-      graph.assign(sum, graph.add(sum, gradient))
+    let sums = trainable.entries.map {
+      graph.parameter(TrainableTensors.gradientName($0.name), .f32, $0.value.shape)
     }
+    try graph.differentiate(mean, into: zip(values, sums).map { (parameter: $0, sum: $1) })
     return (graph, losses)
   }
 }

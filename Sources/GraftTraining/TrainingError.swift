@@ -57,7 +57,7 @@ public struct TrainingError: DiagnosableError, Equatable {
 
   /// The error, taken apart for printing.
   public var diagnosis: Diagnosis {
-    var place = file?.escapedForTerminal
+    var place = file?.escapedWhole
     if let line { place = (place ?? "") + ", line \(line)" }
     switch reason {
     case .badExample(let expected, let found), .stateMismatch(_, let expected, let found),

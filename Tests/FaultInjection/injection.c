@@ -10,6 +10,9 @@
 //                          full AT: it transfers half, and all later ones that need room fail with ENOSPC
 //                          cut AT: the file that it reads loses its second half first
 //                          kill AT: the process is killed before it
+//                          outage AT: the file system of the root goes down before it, with all that it hasn't written, and the process
+//                            with it; at the process's end where it makes no such call
+//                          memory AT: of its requests for 64 KiB of memory or more this one isn't granted
 //   GRAFT_FAULTS_TRACE   a file that every change is written to, with its bytes, in the order in which they happened
 //
 // The calls of libc by which the program and its libraries reach the kernel are replaced; they make the system call themselves.
@@ -28,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -51,7 +55,7 @@ enum {
   lists = 'l',        // a directory
 };
 
-static enum { nothing, error, sticky, shortened, full, cut, killed } plan;
+static enum { nothing, error, sticky, shortened, full, cut, killed, outage, memory } plan;
 static unsigned long at;
 static int code;
 static struct graft_fault_report *report;
@@ -59,8 +63,9 @@ static pid_t owner;
 static int trace = -1;
 static char root[PATH_MAX];
 static size_t root_length;
-/// Whether a descriptor is of a file below the root.
+/// Whether a descriptor is of a file below the root; of one without a name, of which the trace tells nothing.
 static unsigned char tracked[descriptors];
+enum { named = 1, nameless = 2 };
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((constructor)) static void begin(void) {
@@ -80,7 +85,8 @@ __attribute__((constructor)) static void begin(void) {
   if (order && sscanf(order, "%15s %lu %d", what, &at, &code) >= 2) {
     plan = !strcmp(what, "error") ? error : !strcmp(what, "sticky") ? sticky
         : !strcmp(what, "short") ? shortened : !strcmp(what, "full") ? full
-        : !strcmp(what, "cut") ? cut : !strcmp(what, "kill") ? killed : nothing;
+        : !strcmp(what, "cut") ? cut : !strcmp(what, "kill") ? killed
+        : !strcmp(what, "outage") ? outage : !strcmp(what, "memory") ? memory : nothing;
   }
   const char *log = getenv("GRAFT_FAULTS_TRACE");
   if (log) {
@@ -92,9 +98,18 @@ __attribute__((constructor)) static void begin(void) {
   report = map;
 }
 
+/// Takes the file system of the root down, and forgets even its journal: what ext4 and XFS have for tests like this one.
+static void shut_down(void) {
+  uint32_t forgetting = 2;
+  int folder = syscall(SYS_openat, AT_FDCWD, root, O_RDONLY | O_CLOEXEC, 0);
+  if (ioctl(folder, _IOR('X', 125, uint32_t), &forgetting) == 0) report->failed++;
+  syscall(SYS_close, folder);
+}
+
 /// Notes the largest resident size.
 __attribute__((destructor)) static void end(void) {
   if (!report || getpid() != owner) return;
+  if (plan == outage && report->calls < at) shut_down();
   char text[8192];
   int file = syscall(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
   long count = syscall(SYS_read, file, text, sizeof text - 1);
@@ -178,6 +193,12 @@ static int judge(char kind) {
       syscall(SYS_kill, getpid(), SIGKILL);
     }
     return pass;
+  case outage:
+    if (number == at) {
+      shut_down();
+      syscall(SYS_kill, getpid(), SIGKILL);
+    }
+    return pass;
   default: return pass;
   }
   report->failed++;
@@ -207,6 +228,9 @@ static void __attribute__((format(printf, 1, 2))) note(const char *format, ...) 
   put(line, count);
 }
 
+/// Whether the trace has a file.
+static int is_traced(int descriptor) { return trace >= 0 && tracked[descriptor] == named; }
+
 static unsigned long inode(int descriptor) {
   struct stat status;
   return fstat(descriptor, &status) == 0 ? status.st_ino : 0;
@@ -218,7 +242,7 @@ static long length(int descriptor) {
 }
 
 static void note_data(int descriptor, off_t offset, long count) {
-  if (trace < 0 || count <= 0) return;
+  if (!is_traced(descriptor) || count <= 0) return;
   char *bytes = malloc(count);
   // From the file itself, as a copy inside the kernel shows no bytes; where it can't be read the caller has them.
   if (bytes && syscall(SYS_pread64, descriptor, bytes, count, offset) == count) {
@@ -229,7 +253,7 @@ static void note_data(int descriptor, off_t offset, long count) {
 }
 
 static void note_bytes(int descriptor, const void *bytes, off_t offset, long count) {
-  if (trace < 0 || count <= 0) return;
+  if (!is_traced(descriptor) || count <= 0) return;
   note("write %lu %ld %ld\n", inode(descriptor), (long)offset, count);
   put(bytes, count);
 }
@@ -250,7 +274,8 @@ static int open_file(const char *path, int flags, mode_t mode) {
     int is_new = (flags & O_CREAT) && lstat(path, &status) != 0;
     result = syscall(SYS_openat, AT_FDCWD, path, flags, mode);
     int kept = errno;
-    if (result >= 0 && result < descriptors) tracked[result] = 1;
+    if (result >= 0 && result < descriptors)
+      tracked[result] = (flags & O_TMPFILE) == O_TMPFILE ? nameless : named;
     char buffer[PATH_MAX];
     if (result >= 0 && is_new) note("create %lu %s\n", inode(result), absolute(path, buffer));
     if (result >= 0 && (flags & O_TRUNC)) note("resize %lu 0\n", inode(result));
@@ -385,7 +410,7 @@ int posix_fallocate(int descriptor, off_t offset, off_t count) {
     result = errno;
   } else if (syscall(SYS_fallocate, descriptor, 0, offset, count) != 0) {
     result = errno;
-  } else if (counts) {
+  } else if (counts && is_traced(descriptor)) {
     note("resize %lu %ld\n", inode(descriptor), length(descriptor));
   }
   if (counts) pthread_mutex_unlock(&gate);
@@ -401,7 +426,8 @@ int ftruncate(int descriptor, off_t count) {
   int result = -1;
   if (judge(resizes) == pass) {
     result = syscall(SYS_ftruncate, descriptor, count);
-    if (result == 0) note("resize %lu %ld\n", inode(descriptor), (long)count);
+    if (result == 0 && is_traced(descriptor))
+      note("resize %lu %ld\n", inode(descriptor), (long)count);
   }
   pthread_mutex_unlock(&gate);
   return result;
@@ -414,7 +440,7 @@ static int synchronize(long call, int descriptor) {
   int result = -1;
   if (judge(synchronizes) == pass) {
     result = syscall(call, descriptor);
-    if (result == 0) note("sync %lu\n", inode(descriptor));
+    if (result == 0 && is_traced(descriptor)) note("sync %lu\n", inode(descriptor));
   }
   pthread_mutex_unlock(&gate);
   return result;
@@ -480,4 +506,44 @@ int rmdir(const char *path) {
   CHANGE(
       unlinks, is_inside(path), path, syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR),
       "remove %s\n", absolute(path, first));
+}
+
+// MARK: - Memory
+
+/// Bytes from which on a request counts.
+enum { large = 1 << 16 };
+
+static int is_denied(size_t count) {
+  static unsigned long requests;
+  if (plan != memory || count < large || !watches()) return 0;
+  if (__atomic_add_fetch(&requests, 1, __ATOMIC_RELAXED) != at) return 0;
+  report->failed++;
+  errno = ENOMEM;
+  return 1;
+}
+
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t),
+    *__libc_memalign(size_t, size_t);
+
+void *malloc(size_t count) { return is_denied(count) ? NULL : __libc_malloc(count); }
+void *calloc(size_t count, size_t size) {
+  return is_denied(count * size) ? NULL : __libc_calloc(count, size);
+}
+void *realloc(void *old, size_t count) { return is_denied(count) ? NULL : __libc_realloc(old, count); }
+void *aligned_alloc(size_t alignment, size_t count) {
+  return is_denied(count) ? NULL : __libc_memalign(alignment, count);
+}
+int posix_memalign(void **result, size_t alignment, size_t count) {
+  void *found = aligned_alloc(alignment, count);
+  if (!found) return ENOMEM;
+  *result = found;
+  return 0;
+}
+
+void *mmap(void *place, size_t count, int protection, int flags, int descriptor, off_t offset) {
+  if ((flags & MAP_ANONYMOUS) && is_denied(count)) return MAP_FAILED;
+  return (void *)syscall(SYS_mmap, place, count, protection, flags, descriptor, offset);
+}
+void *mmap64(void *place, size_t count, int protection, int flags, int descriptor, off64_t offset) {
+  return mmap(place, count, protection, flags, descriptor, offset);
 }

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Options from a file beside those of the command line.
 @Suite struct `Options from a file` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   private func file(_ lines: String..., name: String = "train.yaml") throws -> String {
     try file(lines, name: name)

@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 
 /// Options beside `--from` that say something else than the adapter.
 @Suite struct `Going on from an adapter` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   private func train(_ output: String, _ options: String...) throws -> Graft.Outcome {
     try Graft.run(

@@ -42,8 +42,8 @@ enum Documentation {
   // MARK: - Running pages
 
   /// A directory with the links that the first page asks for.
-  static func beginning() throws -> Scratch {
-    let directory = Scratch()
+  static func beginning() throws -> TemporaryFolder {
+    let directory = TemporaryFolder()
     for (name, target) in [
       ("model", "Fixtures/model"), ("encoder", "Fixtures/golden/encoders/bert"),
       ("vectors.bin", "Fixtures/vectors/newtestament.bin"),
@@ -64,8 +64,8 @@ enum Documentation {
   }
 
   /// A copy of a directory.
-  static func copy(of original: Scratch) throws -> Scratch {
-    let copy = Scratch()
+  static func copy(of original: TemporaryFolder) throws -> TemporaryFolder {
+    let copy = TemporaryFolder()
     for name in original.names {
       try FileManager.default.copyItem(atPath: original(name), toPath: copy(name))
     }
@@ -73,7 +73,7 @@ enum Documentation {
   }
 
   /// Runs a page's console blocks in order and tells where the output isn't the page's.
-  static func run(_ page: String, in directory: Scratch) throws -> [String] {
+  static func run(_ page: String, in directory: TemporaryFolder) throws -> [String] {
     var status: Int32 = 0
     var differences: [String] = []
     for step in ConsoleStep.all(in: try text(of: page)) {

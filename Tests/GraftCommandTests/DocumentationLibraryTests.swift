@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 // README:begin
@@ -33,7 +34,7 @@ struct DocumentationLibraryTests {
   }
 
   @Test func `the code of README adapts a model`() throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     let fixtures = Documentation.root + "/Fixtures"
     let text = fixtures + "/text/gospels.txt"
     let before = try LanguageModel(fixtures + "/model").evaluate([text], sequenceLength: 256).loss

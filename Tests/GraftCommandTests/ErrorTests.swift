@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct `Errors of the command` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   private func expect(
     _ outcome: Graft.Outcome, status: Int32, error: String,
@@ -43,6 +44,7 @@ import Testing
     ["diff", "model", "model", "--tolerance", "-1"], ["merge", "model", "--out", "x"],
     ["convert", "model", "x", "--dtype", "int3"],
     ["convert", "model", "x", "--max-shard-size", "0"],
+    ["convert", "model", "x", "--max-shard-size", "-5MB"],
     ["convert", "model", "x", "--compress", "zstd"],
     ["convert", "model", "x.h5", "--compress", "zstd:99"],
     ["convert", "model", "x.h5", "--max-shard-size", "1GB"], ["polish", "model"],
@@ -54,6 +56,64 @@ import Testing
     #expect(outcome.error.hasPrefix("error: "))
     #expect(outcome.error.split(separator: "\n").count <= 3)
     #expect(!FileManager.default.fileExists(atPath: Graft.fixtures.appending(path: "x").path))
+  }
+
+  @Test(arguments: ["-5MB", "0", "5XB", "nan"])
+  func `a size that is none is 2, and named`(size: String) throws {
+    expect(
+      try Graft.run("convert", "model", "x", "--max-shard-size", size), status: 2,
+      error: """
+        error: The value '\(size)' is invalid for '--max-shard-size <max-shard-size>'
+          Usage: \(try usage("convert"))
+          see graft --help
+
+        """)
+  }
+
+  @Test func `what would act on a terminal is shown`() throws {
+    let (name, shown) = ("a\u{1B}[31mb\u{202E}c\u{200B}", "a\\u{1b}[31mb\\u{202e}c\\u{200b}")
+    let (path, shownPath) = (scratch.folder.path + "/" + name, scratch.folder.path + "/" + shown)
+    let written = try Graft.run("convert", "model", path + ".h5", "--quiet")
+    #expect(written.output == "\(shownPath).h5: 56 tensors, 2.6 MiB\n")
+    expect(
+      try Graft.run("convert", "model", path + ".onnx", "--quiet"), status: 3,
+      error: """
+        error: unsupported format to write
+          \(shownPath).onnx, found .onnx
+          name a directory, or an .h5 file
+
+        """)
+    let usage = try Graft.run("convert", "model", path, "--dtype", name)
+    #expect(usage.status == 2)
+    #expect(usage.error.hasPrefix("error: The value '\(shown)' is invalid"))
+    let strange = try Graft.run("convert", "model", path, "--" + name)
+    #expect(strange.error.hasPrefix("error: Unknown option '--\(shown)'"))
+  }
+
+  @Test func `a name that ends with a slash is a directory's`() throws {
+    for suffix in [".h5", ".safetensors", ".gguf"] {
+      let path = scratch("x") + suffix + "/"
+      expect(
+        try Graft.run("convert", "model", path, "--quiet"), status: 3,
+        error: """
+          error: unsupported format to write
+            \(path), found \(suffix)
+            name a directory, or an .h5 file
+
+          """)
+    }
+    let path = scratch("x") + "/"
+    expect(
+      try Graft.run("convert", "model", path, "--to", "hdf5", "--quiet"), status: 4,
+      error: """
+        error: expected a regular file, found the name of a directory
+          \(path)
+          leave out the slash at its end
+
+        """)
+    #expect(scratch.names.isEmpty)
+    #expect(try Graft.run("convert", "model", path, "--quiet").status == 0)
+    #expect(scratch.names == ["x"])
   }
 
   private func run(_ arguments: [String]) throws -> Graft.Outcome {
@@ -258,6 +318,30 @@ import Testing
     expect(
       try Graft.run("inspect", path), status: 4,
       error: "error: expected a regular file, found a FIFO\n  \(path)\n")
+  }
+
+  @Test func `a target that is no file is refused before the work, and stays`() throws {
+    let path = scratch("fifo")
+    #expect(mkfifo(path, 0o600) == 0)
+    try FileManager.default.createSymbolicLink(
+      atPath: scratch("link.h5"), withDestinationPath: path)
+    for (target, kind) in [(path, "a FIFO"), ("/dev/null", "a device")] {
+      expect(
+        try Graft.run("convert", "model", target, "--quiet"), status: 4,
+        error: """
+          error: the target exists already
+            \(target)
+            \(kind) stands there; name a directory that isn't there
+
+          """)
+      expect(
+        try Graft.run("convert", "model", target, "--to", "hdf5", "--quiet"), status: 4,
+        error: "error: expected a regular file, found \(kind)\n  \(target)\n")
+    }
+    expect(
+      try Graft.run("convert", "model", scratch("link.h5"), "--quiet"), status: 4,
+      error: "error: expected a regular file, found a FIFO\n  \(scratch("link.h5"))\n")
+    #expect(scratch.names == ["fifo", "link.h5"])
   }
 
   @Test func `a directory where a file goes is 4`() throws {

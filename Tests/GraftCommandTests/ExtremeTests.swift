@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Numbers and streams at their limits: a status of the contract, never a trap.
@@ -54,9 +55,55 @@ struct ExtremeTests {
     #expect(text.hasPrefix("error: the results can't be written\n"))
   }
 
+  @Test func `where standard output is closed, results don't go into the files that are written`()
+    throws
+  {
+    let scratch = TemporaryFolder()
+    let executable = try #require(Graft.executable)
+    let process = Process()
+    process.executableURL = URL(filePath: "/bin/sh")
+    process.arguments = [
+      "-c", "exec '\(executable.path)' convert model '\(scratch("out.h5"))' --quiet <&- >&-",
+    ]
+    process.currentDirectoryURL = Graft.fixtures
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit)
+    #expect(process.terminationStatus == 4)
+    #expect(
+      text == """
+        error: the results can't be written
+          standard output: Bad file descriptor
+
+        """)
+    #expect(try Graft.run("convert", "model", scratch("other.h5"), "--quiet").status == 0)
+    #expect(
+      FileManager.default.contentsEqual(atPath: scratch("out.h5"), andPath: scratch("other.h5")))
+  }
+
+  @Test func `a pipe that nobody reads ends the command without a word`() throws {
+    let process = Process()
+    process.executableURL = try #require(Graft.executable)
+    process.arguments = ["inspect", "model", "--json"]
+    process.currentDirectoryURL = Graft.fixtures
+    let (output, errors) = (Pipe(), Pipe())
+    process.standardOutput = output
+    process.standardError = errors
+    try output.fileHandleForReading.close()
+    try process.run()
+    let text = errors.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit)
+    #expect(process.terminationStatus == 4)
+    #expect(text.isEmpty)
+  }
+
   @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
   func `an interrupted conversion leaves nothing behind`(signal: Int32) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     // A sparse file that takes seconds to compress.
     let header = Array(
       #"{"x":{"dtype":"F32","shape":[1073741824],"data_offsets":[0,4294967296]}}"#.utf8)

@@ -39,7 +39,7 @@ enum Graft {
   /// Runs `graft` with a list of arguments and waits for its end.
   static func run(_ arguments: [String], in folder: URL = fixtures) throws -> Outcome {
     guard let executable else { throw StorageError(.notFound, file: "graft") }
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     let (output, error) = (scratch.url("stdout"), scratch.url("stderr"))
     for file in [output, error] { try Data().write(to: file) }
     let process = Process()
@@ -69,19 +69,10 @@ enum Graft {
   }
 }
 
-/// A temporary directory that goes with the test.
-final class Scratch {
-  let folder = FileManager.default.temporaryDirectory.appending(path: "graft-\(UUID())")
+extension TemporaryFolder {
+  /// Where it is.
+  var folder: URL { URL(filePath: path, directoryHint: .notDirectory) }
 
-  init() { try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
-
-  deinit { try? FileManager.default.removeItem(at: folder) }
-
+  /// Where something in it is.
   func url(_ name: String) -> URL { folder.appending(path: name) }
-
-  func callAsFunction(_ name: String) -> String { url(name).path }
-
-  var names: [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).sorted()
-  }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A run killed at random moments, and resumed each time, ends with the same bytes as an undisturbed one.
@@ -58,7 +59,7 @@ struct KillTests {
   func `killed ten times at random moments, a resumed run ends with the same bytes`(
     subject: Subject
   ) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     let whole = try Self.start(subject.arguments(scratch("whole")))
     let clock = ContinuousClock()
     let duration = clock.measure { whole.waitUntilExit() }

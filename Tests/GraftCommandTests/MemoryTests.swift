@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A model of gigabytes that takes no room on the disk, handled in little memory.
 @Suite(.serialized) struct `Peak memory` {
   private static let limit = 128 << 20
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
   /// Rows of each of the 12 matrices.
   private let rows = 24576
   private let columns = 4096

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct `Reporting verbs` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   @Test func `inspect shows a model with its layers folded`() throws {
     let outcome = try Graft.run("inspect", "model")
@@ -144,6 +145,32 @@ import Testing
     #expect(lines.last?.hasSuffix("4 differ") == true, "\(outcome.output)")
   }
 
+  @Test func `diff prints an infinite difference, and null in JSON`() throws {
+    let header = #"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#
+    for (name, value) in [("a.safetensors", Float.infinity), ("b.safetensors", 2)] {
+      var bytes = [UInt8(header.utf8.count), 0, 0, 0, 0, 0, 0, 0] + Array(header.utf8)
+      for bits in [Float(1).bitPattern, value.bitPattern] {
+        bytes += (0..<4).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) }
+      }
+      try Data(bytes).write(to: scratch.url(name))
+    }
+    let arguments = ["diff", scratch("a.safetensors"), scratch("b.safetensors"), "--quiet"]
+    let outcome = try Graft.run(arguments)
+    #expect(outcome.status == 1)
+    let row = outcome.output.split(separator: "\n").dropFirst().first?.split(separator: " ") ?? []
+    #expect(
+      row == [
+        "w", "F32", "inf", "inf", "1.000000", "1", "NaN", "or", "infinite", "on", "one", "side",
+      ]
+    )
+    let text = try Graft.run(arguments + ["--json"]).output
+    let json = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+    let tensor = try #require((json?["tensors"] as? [[String: Any]])?.first)
+    #expect(tensor["maxAbs"] is NSNull)
+    #expect(tensor["relativeError"] is NSNull)
+    #expect(tensor["cosine"] as? Double == 1)
+  }
+
   // MARK: - Repair and pages
 
   /// A model in three shards.
@@ -182,7 +209,7 @@ import Testing
     #expect(
       outcome.error == """
         error: refused: a repair without all tensors
-          \(lost), found no such file, expected 23 tensors
+          \(lost), found no such file, expected 23 tensors (shard-index I-8)
           get the file again: what isn't there can't be repaired
 
         """)

@@ -1,10 +1,11 @@
 import Foundation
 import FoundationXML
+import TestSupport
 import Testing
 
 /// The HTML page of a training run.
 @Suite struct `The page of a run` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   /// What a page holds: the elements' names, all text, and every attribute.
   private final class Page: NSObject, XMLParserDelegate {

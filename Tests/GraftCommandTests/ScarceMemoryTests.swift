@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Training where the system gives no more address space: it runs, or says so before it has written anything.
 @Suite(.serialized) struct `Scarce memory` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   private func train(kibibytes: Int) throws -> (output: String, status: Int32) {
     try Shell.run(

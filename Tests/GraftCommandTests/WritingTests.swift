@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct `Writing verbs` {
-  private let scratch = Scratch()
+  private let scratch = TemporaryFolder()
 
   @Test func `convert goes to HDF5 and back without a trace`() throws {
     let (file, back) = (scratch("model.h5"), scratch("back"))
@@ -52,6 +53,26 @@ import Testing
     #expect(same.status == 0, "\(same.output)")
   }
 
+  @Test func `an adapter whose path ends like a weight is taken as it is written`() throws {
+    let adapter = try scratch.copy(
+      Graft.fixtures.appending(path: "golden/lora/llama-tied").path, to: "adapter:0")
+    let (whole, half, none) = (scratch("whole"), scratch("half"), scratch("none"))
+    let base = "golden/families/llama-tied"
+    for (argument, out) in [(adapter, whole), (adapter + ":0.5", half), (adapter + ":0", none)] {
+      let outcome = try Graft.run("merge", base, argument, "--out", out, "--quiet")
+      #expect(outcome.status == 0, "\(outcome.error)")
+    }
+    let golden = try Graft.run(
+      "diff", "golden/merge/llama-tied/merged.safetensors", whole + "/model.safetensors", "--quiet")
+    #expect(golden.output.hasSuffix("\n4 tensors equal\n"), "\(golden.output)")
+    let weights = base + "/model.safetensors"
+    let zero = try Graft.run("diff", weights, none + "/model.safetensors", "--quiet")
+    #expect(zero.status == 0, "\(zero.output)")
+    for other in [weights, whole + "/model.safetensors"] {
+      #expect(try Graft.run("diff", other, half + "/model.safetensors", "--quiet").status == 1)
+    }
+  }
+
   @Test func `warm-start tells how much was found`() throws {
     let (out, report) = (scratch("warm"), scratch("report.json"))
     let outcome = try Graft.run(
@@ -64,5 +85,24 @@ import Testing
       JSONSerialization.jsonObject(with: Data(contentsOf: scratch.url("report.json")))
         as? [String: Any])
     #expect(json["matchedCount"] as? Int == 718)
+  }
+
+  @Test func `warm-start names what the form has no place for, as convert does`() throws {
+    let target = scratch("warm.safetensors")
+    let call = ["warm-start", "model", "--vectors", "vectors/newtestament.bin", "--out", target]
+    let refused = try Graft.run(call + ["--quiet"])
+    let converted = try Graft.run("convert", "model", target, "--quiet")
+    #expect(refused.status == 3)
+    #expect(refused.error == converted.error)
+    let lossy = try Graft.run(call + ["--allow-loss", "--quiet"])
+    #expect(lossy.status == 0)
+    let lines = lossy.output.split(separator: "\n").filter { $0.hasPrefix("left out: ") }
+    #expect(
+      lines == [
+        "left out: config.json", "left out: generation_config.json", "left out: tokenizer.json",
+        "left out: tokenizer_config.json", "left out: training_log.txt",
+      ])
+    let json = try Graft.run(call + ["--allow-loss", "--quiet", "--json"])
+    #expect(json.output.contains(#""losses": ["#))
   }
 }

@@ -1,16 +1,11 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 @Suite final class `Files that appear whole` {
-  private let folder: String
-
-  init() throws {
-    folder = FileManager.default.temporaryDirectory.appending(path: "graft-\(UUID())").path
-    try Directory.create(folder)
-  }
-
-  deinit { Directory.remove(folder) }
+  private let scratch = TemporaryFolder()
+  private var folder: String { scratch.path }
 
   private func files(_ names: [String]) throws -> [AtomicFile] {
     try names.map { name in

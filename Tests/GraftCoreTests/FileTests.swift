@@ -1,8 +1,11 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 @Suite struct `Files being written` {
+  private let scratch = TemporaryFolder()
+
   @Test func `a log on a full disk names itself`() throws {
     let file = try AppendedFile(path: "/dev/full")
     #expect(throws: StorageError(call: "write", errno: ENOSPC, file: "/dev/full")) {
@@ -11,9 +14,7 @@ import Testing
   }
 
   @Test func `one holds a directory at a time`() throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "graft-\(UUID())").path
-    try Directory.create(folder)
-    defer { Directory.remove(folder) }
+    let folder = scratch.path
     var first = try DirectoryLock(folder)
     #expect(first != nil)
     #expect(try DirectoryLock(folder) == nil)
@@ -36,9 +37,7 @@ import Testing
   }
 
   @Test func `a directory behind a link is replaced where it stands`() throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "graft-\(UUID())").path
-    try Directory.create(folder)
-    defer { Directory.remove(folder) }
+    let folder = scratch.path
     try Directory.create(folder + "/real")
     try FileManager.default.createSymbolicLink(
       atPath: folder + "/link", withDestinationPath: "real")

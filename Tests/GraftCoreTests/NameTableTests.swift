@@ -30,6 +30,35 @@ import Testing
     #expect(found == nil)
   }
 
+  @Test func `names that have to differ are told by their bytes`() throws {
+    var names = DistinctNames()
+    let spellings = ["é", "e\u{301}", "", "é"] as [TensorName]
+    let areNew = spellings.map { names.insert($0) }
+    #expect(areNew == [true, true, true, false])
+    let areOthersNew = (0..<1000).map { names.insert(TensorName("n\($0)")) }
+    #expect(areOthersNew.allSatisfy { $0 })
+    let isNew = names.insert("n500")
+    #expect(!isNew)
+    #expect(names.count == 1003)
+  }
+
+  @Test func `a name that occurs twice is said in the same words everywhere`() throws {
+    let read = StorageError.repeated("a\n", rule: "gguf G-6", file: "f", offset: 7)
+    #expect(read.diagnosis.summary == "malformed file (gguf G-6)")
+    #expect(
+      read.diagnosis.location == "f, byte 7, expected each name once, found 'a\\u{a}' again")
+    let tensors = #expect(throws: StorageError.self) {
+      try (["a", "b", "a"] as [TensorName]).checkDiffer(
+        inFormat: "GGUF", rule: "gguf G-12", file: "f")
+    }
+    #expect(tensors?.diagnosis.summary == "GGUF can't hold two tensors of one name (gguf G-12)")
+    #expect(tensors?.tensor == "a")
+    let members = #expect(throws: StorageError.self) {
+      try (["a", "a"] as [TensorName]).checkDiffer("members", inFormat: "zip", file: "f")
+    }
+    #expect(members?.diagnosis.summary == "zip can't hold two members of one name, 'a'")
+  }
+
   @Test func `find tensors by name, few and many`() throws {
     let tensors = try ["x", "y", "x"].map {
       try TensorInfo(name: TensorName($0), dtype: .u8, shape: [])

@@ -1,8 +1,10 @@
-import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 @Suite struct `Bytes of arrays` {
+  private let scratch = TemporaryFolder()
+
   @inline(never) private func made(_ value: Int) throws(StorageError) -> [Int] {
     guard value >= 0 else { throw StorageError(.noMemory, file: "") }
     return [value, value + 1]
@@ -26,8 +28,7 @@ import Testing
   }
 
   @Test func `of arrays made in the call are written as they are`() throws {
-    let path = "\(FileManager.default.temporaryDirectory.path)/graft-\(UUID())"
-    defer { try? FileManager.default.removeItem(atPath: path) }
+    let path = scratch("file")
     let file = try AtomicFile(path: path)
     for value in 0..<256 {
       try file.output.write([UInt8(value)], at: 2 * value)

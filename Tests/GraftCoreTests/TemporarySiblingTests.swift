@@ -1,21 +1,17 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 @Suite struct `What a killed process left` {
-  private let folder: String
-
-  init() throws {
-    folder = FileManager.default.temporaryDirectory.appending(path: "graft-\(UUID())").path
-    try Directory.create(folder)
-  }
+  private let scratch = TemporaryFolder()
+  private var folder: String { scratch.path }
 
   private func put(_ name: String) throws {
     try Data([1]).write(to: URL(filePath: folder + "/" + name))
   }
 
   @Test func `goes when its target is written, whatever it is`() throws {
-    defer { Directory.remove(folder) }
     try put(".x.4711-abc.partial")
     try Directory.create(folder + "/.x.4712-0.partial")
     try put(".x.4712-0.partial/inside")
@@ -28,14 +24,12 @@ import Testing
     "x.4711-abc.partial",
   ])
   func `stays where the name isn't that of a sibling`(name: String) throws {
-    defer { Directory.remove(folder) }
     try put(name)
     try AtomicFile.write([2], to: folder + "/x")
     #expect(try Directory.entries(of: folder).contains(name))
   }
 
   @Test func `is told from what another is writing now`() throws {
-    defer { Directory.remove(folder) }
     let (file, directory) = (
       try AtomicFile(path: folder + "/x"), try AtomicDirectory(path: folder + "/x")
     )

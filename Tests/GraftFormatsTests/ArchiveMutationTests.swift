@@ -6,9 +6,7 @@ import Testing
 
 /// Damaged archives and pickles end in an error or in content that can be read whole; a trap would end the test run.
 struct ArchiveMutationTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   private func overwrite(_ path: String, with bytes: [UInt8]) throws {
     let file = try #require(fopen(path, "w"))

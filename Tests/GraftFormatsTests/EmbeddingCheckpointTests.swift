@@ -5,9 +5,7 @@ import Testing
 
 /// The checkpoint, which finds rows in parallel and reads them where they are asked for, against the table, which reads one after the other.
 struct EmbeddingCheckpointTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   /// Compares words, numbers and counts.
   private func compare(
@@ -105,7 +103,7 @@ struct EmbeddingCheckpointTests {
   @Test func `binary files of many blocks are the same either way`() throws {
     let table = try EmbeddingTable(path: folder.write(manyRows(30_000, header: true), as: "text"))
     let file = try AtomicFile(path: folder.path + "/binary")
-    var writer = WordVectorWriter(
+    var writer = try WordVectorWriter(
       file.output, .word2vecBinary, dimensions: 3, count: table.words.count)
     for (row, word) in table.words.enumerated() {
       try writer.write(word, row: row, of: table.vectors)

@@ -5,9 +5,7 @@ import Testing
 
 struct FastTextTests {
   static let vectors = Vector.table(of: "fasttext")
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   @Test func `the table lists every file`() throws {
     var found = Set<String>()

@@ -4,9 +4,7 @@ import TestSupport
 import Testing
 
 struct FormatSnifferTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   @Test(arguments: SafetensorsVectorTests.vectors.filter(\.isAccepted))
   func `finds safetensors`(vector: Vector) throws {

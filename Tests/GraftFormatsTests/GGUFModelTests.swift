@@ -98,7 +98,7 @@ struct GGUFModelTests {
     let start = try #require(
       bytes.indices.first { bytes[$0] == needle[0] && bytes[$0...].starts(with: needle) })
     bytes.replaceSubrange(start + needle.count..<start + needle.count + 4, with: value)
-    let folder = try TemporaryFolder()
+    let folder = TemporaryFolder()
     let reader = try GGUFReader(path: folder.write(bytes))
     let error = try #require(throws: StorageError.self) { try GGUFModel(reader) }
     #expect("\(error.reason)".contains(rule), "\(error)")

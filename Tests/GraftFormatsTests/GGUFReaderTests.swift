@@ -44,9 +44,7 @@ struct GGUFBytes {
 }
 
 struct GGUFReaderTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   @Test(arguments: ["every-value-type", "every-tensor-type", "one-tensor", "alignment-4096"])
   func `a file cut anywhere is truncated and never accepted`(name: String) throws {

@@ -5,9 +5,7 @@ import Testing
 
 /// What is written, read back; and what GGUF can't hold.
 struct GGUFWriterTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   private func info(_ name: String, _ dtype: DType, _ shape: Shape) throws -> TensorInfo {
     try TensorInfo(name: TensorName(name), dtype: dtype, shape: shape)

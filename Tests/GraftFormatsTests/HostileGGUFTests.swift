@@ -1,5 +1,6 @@
 import GraftCore
 import GraftFormats
+import TestSupport
 import Testing
 
 /// GGUF files made to take more memory or time than their bytes are worth.
@@ -20,7 +21,7 @@ struct HostileGGUFTests {
   }
 
   @Test func `arrays of bytes take eight times their size, so there is a bound on them`() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryFolder()
     let bytes = GGUFValue.array(.unsigned([UInt64](repeating: 7, count: 3 << 20), bits: 8))
     let path = folder.path + "/arrays.gguf"
     let file = try AtomicFile(path: path)

@@ -6,9 +6,7 @@ import Testing
 
 /// Damaged files end in an error or in content that can be read whole; a trap would end the test run.
 struct MutationTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   /// The bytes with every byte in turn changed in several ways, and cut at every length.
   static func mutants(of bytes: [UInt8]) -> [[UInt8]] {

@@ -56,7 +56,7 @@ struct NumPyTests {
   }
 
   @Test func `writes the bytes that NumPy writes`() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryFolder()
     let source = try NumPyReader(
       path: Repository.path("Formats/numpy/accept/fortran.npy"))
     let path = folder.path + "/array.npy"
@@ -74,7 +74,7 @@ struct NumPyTests {
   }
 
   @Test func `an archive that was written reads back the same`() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryFolder()
     let source = try NumPyReader(path: Repository.golden("numpy/arrays.npz"))
     let path = folder.path + "/again.npz"
     let file = try AtomicFile(path: path)
@@ -92,7 +92,7 @@ struct NumPyTests {
   }
 
   @Test func `types and names that NumPy has not are errors with a way round`() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryFolder()
     let file = try AtomicFile(path: folder.path + "/array.npz")
     let brain = try TensorInfo(name: "a", dtype: .bf16, shape: [4])
     let error = try #require(throws: StorageError.self) {

@@ -12,6 +12,16 @@ struct PyTorchTests {
     #expect(Self.vectors.count > 220)
   }
 
+  @Test func `an empty dictionary has neither tensors nor metadata`() throws {
+    let folder = TemporaryFolder()
+    let file = try AtomicFile(path: folder.path + "/empty.pt")
+    try PyTorchWriter([], to: file.output).finish()
+    try file.commit()
+    let reader = try PyTorchReader(path: folder.path + "/empty.pt")
+    #expect(reader.tensors.isEmpty)
+    #expect(reader.metadata.isEmpty)
+  }
+
   @Test(arguments: vectors.filter(\.isAccepted))
   func `accepts`(vector: ArchiveVector) throws {
     #expect(try FormatSniffer.sniff(path: vector.path) == .pytorch)
@@ -105,7 +115,7 @@ struct PyTorchTests {
   // MARK: - Writing
 
   @Test func `what was written reads back the same, and twice the same bytes`() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryFolder()
     let source = try SafetensorsReader(path: Repository.golden("safetensors/dtypes.safetensors"))
     let held = source.tensors.indices.filter { source.tensors[$0].name != "layer.none" }
     let paths = [folder.path + "/one.pt", folder.path + "/two.pt"]
@@ -144,7 +154,7 @@ struct PyTorchTests {
   }
 
   @Test func `bytes that were not given, and types that PyTorch has not, are errors`() throws {
-    let folder = try TemporaryFolder()
+    let folder = TemporaryFolder()
     let file = try AtomicFile(path: folder.path + "/short.pt")
     let info = try TensorInfo(name: "a", dtype: .f32, shape: [4])
     let writer = try PyTorchWriter([info], to: file.output)

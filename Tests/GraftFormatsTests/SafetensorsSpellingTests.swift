@@ -1,12 +1,13 @@
 import GraftCore
 import GraftFormats
+import TestSupport
 import Testing
 
 /// The usual spelling of a header is read without tokens: whatever it says, it says in any other spelling.
 @Suite struct `Spellings of a safetensors header` {
   private let folder: TemporaryFolder
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = TemporaryFolder() }
 
   /// What a reader makes of a header with a number of data bytes.
   private func outcome(_ text: String, dataBytes: Int) throws -> [String] {

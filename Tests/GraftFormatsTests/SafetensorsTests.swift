@@ -5,9 +5,7 @@ import TestSupport
 import Testing
 
 struct SafetensorsTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   /// Writes what a reader holds and returns the bytes of the new file.
   func rewritten(_ reader: SafetensorsReader, _ order: [Int]) throws -> [UInt8] {

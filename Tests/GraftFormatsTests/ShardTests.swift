@@ -6,9 +6,7 @@ import Testing
 
 struct ShardTests {
   static let golden = Repository.path("Fixtures/golden/shards")
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   @Test func `plans shards as huggingface_hub does`() throws {
     let rows = try JSONValue.parse(

@@ -6,9 +6,7 @@ import Testing
 
 /// Views of every kind, read through files of PyTorch's older form, which are easily put together.
 struct StridedViewTests {
-  let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
+  let folder = TemporaryFolder()
 
   /// A view of a storage of 32-bit integers.
   struct View {

@@ -147,10 +147,8 @@ struct ChainTests {
       h = example.graph.tanh(example.graph.add(h, wide))
     }
     let loss = example.loss(h)
-    try example.graph.differentiate(loss, withRespectTo: trained) { graph, value, gradient in
-      guard let sum = sums[value] else { return }
-      graph.assign(sum, graph.add(sum, gradient))
-    }
+    try example.graph.differentiate(
+      loss, into: trained.compactMap { value in sums[value].map { (parameter: value, sum: $0) } })
     func accumulated(fusion: Bool, threads: Int) throws -> (sums: [[Double]], chains: Int) {
       let executable = try Executable(
         example.graph, outputs: [], options: CompilerOptions(fusion: fusion),

@@ -8,10 +8,13 @@ import Testing
 @Suite struct `Damaged HDF5 files` {
   /// Opens a file and reads all of it; nil when an error says why not.
   private func content(of path: String) -> [[UInt8]]? {
-    guard let reader = try? HDF5Reader(path: path), (try? reader.readEverything()) != nil else {
-      return nil
-    }
-    return try? reader.tensors.indices.map { try bytes(of: $0, reader) }
+    try? everything(in: HDF5Reader(path: path))
+  }
+
+  private func everything(in reader: HDF5Reader) throws -> [[UInt8]] {
+    for file in reader.files + reader.shards { _ = try file.bytes(in: 0..<file.byteCount) }
+    _ = try reader.vocabulary()
+    return try reader.tensors.indices.map { try bytes(of: $0, reader) }
   }
 
   /// The seconds of this thread on its processor.
@@ -33,7 +36,7 @@ import Testing
     ]
 
   /// The bytes of a kind.
-  private func original(_ kind: String, _ scratch: Scratch) throws -> [UInt8] {
+  private func original(_ kind: String, _ scratch: TemporaryFolder) throws -> [UInt8] {
     guard kind.hasPrefix("own") else { return try contents(Repository.root + "/" + kind) }
     try write(
       [
@@ -47,7 +50,7 @@ import Testing
 
   @Test(arguments: kinds)
   func `a file cut anywhere is an error`(kind: String) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let whole = try original(kind, scratch)
     for length in stride(from: 0, to: whole.count, by: max(1, whole.count / 128)) {
       try overwrite(scratch.path + "/cut.h5", with: Array(whole[..<length]))
@@ -57,7 +60,7 @@ import Testing
 
   @Test(arguments: kinds)
   func `a file damaged anywhere is an error or can be read whole`(kind: String) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let whole = try original(kind, scratch)
     var random = Xorshift(seed: kind.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
     var accepted = 0
@@ -78,7 +81,7 @@ import Testing
   /// In the format of 1.8 and later each piece of structure has a checksum.
   @Test(arguments: ["Formats/hdf5/accept/version-1.8.h5", "Formats/hdf5/accept/latest.h5"])
   func `no bit of structure with a checksum can change unnoticed`(kind: String) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let whole = try contents(Repository.root + "/" + kind)
     let expected: [UInt8] = [0, 0, 0, 0, 0, 0, 0x80, 0x3F, 0, 0, 0, 0x40, 0, 0, 0x40, 0x40]
     for bit in 0..<8 * whole.count {
@@ -94,9 +97,33 @@ import Testing
     }
   }
 
+  /// The form before 1.8 has no checksums.
+  @Test(arguments: ["old-chunks", "chunk-larger", "lzf", "empty-groups"])
+  func `every bit of a file of the old form changed is an error or can be read whole`(
+    name: String
+  ) throws {
+    let scratch = TemporaryFolder()
+    let path = scratch.path + "/mutant.h5"
+    let whole = try contents(Repository.root + "/Formats/hdf5/accept/\(name).h5")
+    var accepted = 0
+    var slowest = 0.0
+    for bit in 0..<8 * whole.count {
+      var mutant = whole
+      mutant[bit / 8] ^= 1 << UInt8(bit % 8)
+      try overwrite(path, with: mutant)
+      let began = processorSeconds
+      if content(of: path) != nil { accepted += 1 }
+      slowest = max(slowest, processorSeconds - began)
+    }
+    // Elements and what nobody needs may change; much else was noticed.
+    #expect(accepted > 0)
+    #expect(accepted < 8 * whole.count)
+    #expect(slowest < 1)
+  }
+
   /// Of headers that are like one before, only what differs is read.
   @Test func `no bit of the structure of layers that repeat can change unnoticed`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch.path + "/layers.h5"
     let samples = try (0..<4).flatMap { layer in
       try ["down", "up"].map { part in

@@ -33,7 +33,7 @@ import Testing
 
   @Test(arguments: [HDF5Compression.none, .zstd()])
   func `comes back bit for bit`(compression: HDF5Compression) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let source = Repository.root + "/Fixtures/golden/families/llama-bf16"
     let names = try Directory.entries(of: source)
     let shardNames = names.filter { $0.hasSuffix(".safetensors") }

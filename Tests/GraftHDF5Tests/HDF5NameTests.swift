@@ -1,12 +1,13 @@
 import GraftCore
 import GraftHDF5
+import TestSupport
 import Testing
 
 /// Names that cost little in a file and much in memory: many links share one, or many paths lead through long ones.
 @Suite struct `Hostile names in HDF5 files` {
-  let scratch: Scratch
+  let scratch: TemporaryFolder
 
-  init() throws { scratch = try Scratch() }
+  init() throws { scratch = TemporaryFolder() }
 
   /// A file of old groups, written part by part.
   private struct OldFile {

@@ -1,5 +1,6 @@
 import GraftCore
 import GraftHDF5
+import TestSupport
 import Testing
 
 @Suite struct `HDF5 round trip` {
@@ -7,7 +8,7 @@ import Testing
 
   @Test(arguments: compressions)
   func `keeps every element type, shape and byte`(compression: HDF5Compression) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch.path + "/all.h5"
     var samples = try DType.allCases.enumerated().map { position, dtype in
       try Sample(
@@ -29,7 +30,7 @@ import Testing
   }
 
   @Test func `reads a tile at any offset of a compressed tensor`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let sample = try Sample("x", .f32, [5, 70_001, 3])
     try write([sample], to: scratch.path + "/x.h5", compression: .zstd())
     let reader = try HDF5Reader(path: scratch.path + "/x.h5")
@@ -53,7 +54,7 @@ import Testing
 
   @Test(arguments: compressions)
   func `keeps awkward names and the order of the tensors`(compression: HDF5Compression) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch.path + "/names.h5"
     let samples = try Self.awkward.enumerated().map { position, name in
       try Sample(TensorName(utf8: name), .u8, [position], seed: UInt8(position))
@@ -70,7 +71,7 @@ import Testing
   func `keeps metadata, files, shard headers and the vocabulary`(compression: HDF5Compression)
     throws
   {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch.path + "/model.h5"
     let metadata = [
       MetadataEntry(key: "z", value: "1"), MetadataEntry(key: "", value: "\u{0}\"\n"),
@@ -106,7 +107,7 @@ import Testing
 
   @Test(arguments: compressions)
   func `writes the same bytes for the same input`(compression: HDF5Compression) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let samples = try (0..<40).map {
       try Sample(TensorName("layer.\($0).weight"), .bf16, [64, 300])
     }
@@ -120,7 +121,7 @@ import Testing
   }
 
   @Test func `stores plain tensors in one aligned piece and compresses what can be`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let sample = try Sample("x.y", .f32, [1000, 100])
     try write([try Sample("s", .u8, [3]), sample], to: scratch.path + "/plain.h5")
     let reader = try HDF5Reader(path: scratch.path + "/plain.h5")
@@ -135,7 +136,7 @@ import Testing
 
   @Test(arguments: compressions)
   func `copies a tensor from another file`(compression: HDF5Compression) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let sample = try Sample("x", .f32, [1000, 1000])
     try AtomicFile.write([1, 2, 3] + sample.bytes, to: scratch.path + "/source")
     let source = try InputFile(path: scratch.path + "/source")
@@ -149,7 +150,7 @@ import Testing
   }
 
   @Test func `what compresses to nothing can be read again`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let info = try TensorInfo(name: "zeros", dtype: .f32, shape: [40, 1 << 20])
     let file = try AtomicFile(path: scratch.path + "/x.h5")
     let writer = try HDF5Writer(file.output, tensors: [info], compression: .zstd(level: 1))
@@ -163,7 +164,7 @@ import Testing
   }
 
   @Test func `notices a compressed tensor that was never completed`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let sample = try Sample("x", .f32, [1000, 1000])
     let file = try AtomicFile(path: scratch.path + "/x.h5")
     let writer = try HDF5Writer(file.output, tensors: [sample.info], compression: .zstd())
@@ -173,7 +174,7 @@ import Testing
   }
 
   @Test func `refuses two tensors of one name`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let file = try AtomicFile(path: scratch.path + "/x.h5")
     let info = try TensorInfo(name: "x", dtype: .u8, shape: [1])
     #expect(throws: StorageError.self) { try HDF5Writer(file.output, tensors: [info, info]) }

@@ -1,5 +1,6 @@
 import GraftCore
 import GraftHDF5
+import TestSupport
 import Testing
 
 @Suite struct `HDF5 on several threads` {
@@ -51,13 +52,13 @@ import Testing
   }
 
   @Test func `the order in which tiles come doesn't change the file`() async throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let ordered = try await write(to: scratch.path + "/a.h5", inOrder: true)
     #expect(try await write(to: scratch.path + "/b.h5", inOrder: false) == ordered)
   }
 
   @Test func `tiles read at once are those that were written`() async throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     _ = try await write(to: scratch.path + "/a.h5", inOrder: true)
     let reader = try HDF5Reader(path: scratch.path + "/a.h5")
     let samples = samples
@@ -76,7 +77,7 @@ import Testing
 
   /// A group so large that the heap of its links has tables below tables.
   @Test func `thousands of tensors in one group are found in order`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let long = String(repeating: "a_rather_long_name_", count: 6)
     let infos = try (0..<6000).map {
       try TensorInfo(name: TensorName("block.\(long)\($0)"), dtype: .u8, shape: [1])

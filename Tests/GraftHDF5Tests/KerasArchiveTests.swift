@@ -133,7 +133,7 @@ import Testing
   }
 
   @Test func `damaged weights don't have their checksum`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     var bytes = try contents(Repository.path("Formats/keras/accept/stored.keras"))
     let reader = try KerasArchiveReader(path: Repository.path("Formats/keras/accept/stored.keras"))
     let extent = try #require(reader.extent(of: 0))
@@ -166,7 +166,7 @@ import Testing
 
   @Test(arguments: ["Fixtures/golden/keras/model.keras", "Formats/keras/accept/assets.keras"])
   func `an archive comes back, the same bytes every time`(source: String) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let original = try KerasArchiveReader(path: Repository.path(source))
     for compression in [HDF5Compression.none, .zstd()] {
       try write(original, to: scratch.path + "/a.keras", compression)
@@ -191,7 +191,7 @@ import Testing
   // MARK: - Damage
 
   @Test func `an archive damaged anywhere is an error or can be read whole`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch.path + "/x.keras"
     for name in ["stored", "deflated", "assets"] {
       let whole = try contents(Repository.path("Formats/keras/accept/\(name).keras"))

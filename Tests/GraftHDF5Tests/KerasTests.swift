@@ -42,6 +42,21 @@ import Testing
     try file.commit()
   }
 
+  /// A file of Keras with samples, opened.
+  private func written(
+    _ samples: [Sample], to path: String, as layout: KerasLayout, metadata: [MetadataEntry] = []
+  ) throws -> HDF5Reader {
+    let file = try AtomicFile(path: path)
+    let writer = try HDF5Writer(
+      file.output, tensors: samples.map(\.info), metadata: metadata, keras: layout)
+    for (tensor, sample) in samples.enumerated() {
+      try writer.write(sample.bytes, of: tensor, at: 0)
+    }
+    try writer.finish()
+    try file.commit()
+    return try HDF5Reader(path: path)
+  }
+
   @Test(arguments: files)
   func `tensors have Keras's names, order, types and bytes`(
     name: String, layout: KerasLayout
@@ -61,7 +76,7 @@ import Testing
   func `a file comes back with all that Keras stores beside the tensors`(
     name: String, layout: KerasLayout
   ) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let original = try HDF5Reader(path: Self.golden + name)
     try rewrite(original, to: scratch.path + "/a.h5", as: layout)
     let copy = try HDF5Reader(path: scratch.path + "/a.h5")
@@ -96,7 +111,7 @@ import Testing
 
   @Test(arguments: [KerasLayout.weights, .legacyModel, .legacyWeights])
   func `tensors from elsewhere keep their names and order`(layout: KerasLayout) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let samples = try [
       Sample("model.layers.10.mlp.bias", .bf16, [3]),
       Sample("model.layers.10.mlp.weight", .bf16, [3, 5]),
@@ -106,16 +121,9 @@ import Testing
       Sample("odd/name.with%.é", .u8, [2]), Sample("odd_name.with%.é", .u8, [2], seed: 1),
       Sample("..", .f8E4M3, [9]), Sample("layers.dense.vars.1", .f64, [2, 2]),
     ]
-    let file = try AtomicFile(path: scratch.path + "/x.h5")
-    let writer = try HDF5Writer(
-      file.output, tensors: samples.map(\.info),
-      metadata: [MetadataEntry(key: "format", value: "pt")], keras: layout)
-    for (tensor, sample) in samples.enumerated() {
-      try writer.write(sample.bytes, of: tensor, at: 0)
-    }
-    try writer.finish()
-    try file.commit()
-    let reader = try HDF5Reader(path: scratch.path + "/x.h5")
+    let reader = try written(
+      samples, to: scratch("x.h5"), as: layout,
+      metadata: [MetadataEntry(key: "format", value: "pt")])
     #expect(reader.kerasLayout == layout)
     #expect(reader.tensors == samples.map(\.info))
     #expect(reader.metadata.contains(MetadataEntry(key: "format", value: "pt")))
@@ -125,7 +133,7 @@ import Testing
   }
 
   @Test func `a name of more parts than groups may be deep is refused`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     for (count, layout) in [(100, KerasLayout.weights), (100, .legacyWeights)] {
       let name = TensorName(String(repeating: "a.", count: count) + "b")
       let tensor = try TensorInfo(name: name, dtype: .u8, shape: [1])
@@ -149,37 +157,21 @@ import Testing
   }
 
   @Test func `thousands of names that are one in a path come back`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let samples = try (0..<4096).map { (number: Int) throws -> Sample in
       let letters = (0..<12).map { bit in (number >> bit) & 1 == 0 ? "_" : "/" }
       return try Sample(TensorName("m." + letters.joined()), .u8, [1], seed: UInt8(number % 251))
     }
-    let file = try AtomicFile(path: scratch.path + "/x.h5")
-    let writer = try HDF5Writer(
-      file.output, tensors: samples.map(\.info), keras: .legacyWeights)
-    for (tensor, sample) in samples.enumerated() {
-      try writer.write(sample.bytes, of: tensor, at: 0)
-    }
-    try writer.finish()
-    try file.commit()
-    let reader = try HDF5Reader(path: scratch.path + "/x.h5")
+    let reader = try written(samples, to: scratch("x.h5"), as: .legacyWeights)
     #expect(reader.tensors == samples.map(\.info))
     #expect(try bytes(of: 4095, reader) == samples[4095].bytes)
   }
 
   @Test func `long lists of names stand in several attributes`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let long = String(repeating: "x", count: 200)
     let samples = try (0..<900).map { try Sample(TensorName("\(long)\($0).kernel"), .u8, [1]) }
-    let file = try AtomicFile(path: scratch.path + "/x.h5")
-    let writer = try HDF5Writer(
-      file.output, tensors: samples.map(\.info), keras: .legacyWeights)
-    for (tensor, sample) in samples.enumerated() {
-      try writer.write(sample.bytes, of: tensor, at: 0)
-    }
-    try writer.finish()
-    try file.commit()
-    let reader = try HDF5Reader(path: scratch.path + "/x.h5")
+    let reader = try written(samples, to: scratch("x.h5"), as: .legacyWeights)
     #expect(reader.kerasLayout == .legacyWeights)
     #expect(reader.tensors == samples.map(\.info))
   }
@@ -193,7 +185,7 @@ import Testing
   func `a layout that only the model could translate is refused`(
     source: KerasLayout, target: KerasLayout
   ) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let name = try #require(Self.files.first { $0.layout == source }).name
     let reader = try HDF5Reader(path: Self.golden + name)
     let error = #expect(throws: StorageError.self) {
@@ -203,7 +195,7 @@ import Testing
   }
 
   @Test func `blocks of quantized values are refused`() throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let info = try TensorInfo(name: "x.weight", dtype: .q4_0, shape: [2, 32])
     let file = try AtomicFile(path: scratch.path + "/x.h5")
     #expect(throws: StorageError.self) {

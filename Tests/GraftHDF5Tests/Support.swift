@@ -3,18 +3,6 @@ import GraftCore
 import GraftHDF5
 import Testing
 
-/// A directory that goes with the test.
-final class Scratch: Sendable {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/graft-hdf5-XXXXXX".utf8CString)
-    path = try #require(mkdtemp(&template).map { String(cString: $0) })
-  }
-
-  deinit { Directory.remove(path) }
-}
-
 /// A tensor with its bytes, to write.
 struct Sample {
   var info: TensorInfo

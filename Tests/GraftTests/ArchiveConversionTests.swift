@@ -1,11 +1,12 @@
 import Foundation
 import Graft
 import GraftCore
+import GraftFormats
 import TestSupport
 import Testing
 
 @Suite struct `Converting PyTorch's and NumPy's files` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func open(_ name: String) throws -> OpenedCheckpoint {
     try OpenedCheckpoint(path: workspace(name))
@@ -186,6 +187,70 @@ import Testing
       _ = try Graft.convert(source, to: workspace("flat.pt"))
     }
     #expect(error.diagnosis.summary.contains("the metadata epoch"))
+  }
+
+  /// A PyTorch file with one tensor and a text beside it, by the key `note`.
+  private func checkpoint(noting text: [UInt8]) throws -> OpenedCheckpoint {
+    let plain = try AtomicFile(path: workspace("plain.pt"))
+    let writer = try PyTorchWriter(
+      [TensorInfo(name: "x", dtype: .u8, shape: [1])], to: plain.output)
+    try writer.write([7] as [UInt8], of: 0, at: 0)
+    try writer.finish()
+    try plain.commit()
+    func spelled(_ text: [UInt8]) -> [UInt8] {
+      [0x58] + (0..<4).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
+    }
+    let archive = try ZipArchive(InputFile(path: workspace("plain.pt")))
+    let members = try archive.members.map { member in
+      var bytes = try archive.contents(of: member, atMost: 1 << 20)
+      // An entry more before the end of the pickle.
+      if member.name == "archive/data.pkl" {
+        bytes.removeLast()
+        bytes += spelled(Array("note".utf8)) + spelled(text) + [0x73, 0x2E]
+      }
+      return (name: member.name.text, bytes: bytes)
+    }
+    let file = try AtomicFile(path: workspace("noted.pt"))
+    let zip = try ZipWriter(
+      members.map { (name: $0.name, byteCount: $0.bytes.count) }, to: file.output)
+    for (place, member) in members.enumerated() { try zip.write(member.bytes, of: place, at: 0) }
+    try zip.finish()
+    try file.commit()
+    return try open("noted.pt")
+  }
+
+  @Test func `a long text beside the tensors is kept whole, or the cut is named`() throws {
+    let long = [UInt8](repeating: UInt8(ascii: "a"), count: 1 << 20)
+    let source = try checkpoint(noting: long)
+    _ = try Graft.convert(source, to: workspace("whole.safetensors"))
+    let note = try #require(
+      open("whole.safetensors").reader.metadata.first { $0.key == "note" })
+    #expect(Array(note.value.utf8) == long)
+
+    let tooLong = [UInt8](repeating: UInt8(ascii: "b"), count: 16 << 20 + 1)
+    let cut = try checkpoint(noting: tooLong)
+    let error = #expect(throws: StorageError.self) {
+      try Graft.convert(cut, to: workspace("cut.safetensors"))
+    }
+    let loss = "the end of the metadata note"
+    #expect(error?.reason == .notRepresentable(what: loss, inFormat: "one safetensors file"))
+    #expect(!workspace.names.contains("cut.safetensors"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try Graft.convert(cut, to: workspace("cut.safetensors"), options: options)
+    #expect(report.losses == [ConversionLoss(loss)])
+  }
+
+  @Test func `an archive without arrays is NumPy's own, there and back`() throws {
+    // numpy.savez(FILE): the end record of an archive, and nothing before it.
+    let empty: [UInt8] = [0x50, 0x4B, 0x05, 0x06] + [UInt8](repeating: 0, count: 18)
+    let source = try OpenedCheckpoint(path: workspace.write(empty, as: "empty.npz"))
+    #expect(source.reader.format == .numpy)
+    #expect(source.reader.tensors.isEmpty)
+    #expect(try verify(workspace("empty.npz")).defects.isEmpty)
+    _ = try Graft.convert(source, to: workspace("empty.safetensors"))
+    _ = try Graft.convert(open("empty.safetensors"), to: workspace("again.npz"))
+    #expect(try InputFile.contents(of: workspace("again.npz"), atMost: 100) == empty)
   }
 
   @Test func `arrays become tensors, and tensors arrays`() throws {

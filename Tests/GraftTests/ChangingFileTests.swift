@@ -1,10 +1,11 @@
 import Foundation
 import Graft
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct `Files that change while they are read` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   /// A callback that does something once, when the first bytes were read.
   private func once(_ action: @escaping @Sendable () throws -> Void) -> Graft.Progress {
@@ -73,14 +74,15 @@ import Testing
     let name: String
     /// The files that are read.
     let files: [String]
-    let make: @Sendable (_ folder: Workspace, _ target: String, Graft.Progress) throws -> Void
+    let make: @Sendable (_ folder: TemporaryFolder, _ target: String, Graft.Progress) throws -> Void
 
     var testDescription: String { name }
 
     init(
       _ name: String, of files: [String],
       _ make:
-        @escaping @Sendable (_ folder: Workspace, _ target: String, Graft.Progress) throws -> Void
+        @escaping @Sendable (_ folder: TemporaryFolder, _ target: String, Graft.Progress) throws ->
+        Void
     ) {
       self.name = name
       self.files = files

@@ -1,9 +1,10 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Converting a checkpoint` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func open(_ name: String) throws -> OpenedCheckpoint {
     try OpenedCheckpoint(path: workspace(name))
@@ -62,6 +63,104 @@ import Testing
     #expect((config["dtype"] ?? config["torch_dtype"])?.string == "bfloat16")
   }
 
+  /// A file with one tensor of floats.
+  private func floats(_ values: [Double], _ dtype: DType) throws -> OpenedCheckpoint {
+    let bytes = values.flatMap { value -> [UInt8] in
+      let bits: UInt64 =
+        switch dtype {
+        case .bf16: UInt64(Float(value).bitPattern >> 16)
+        case .f32: UInt64(Float(value).bitPattern)
+        default: value.bitPattern
+        }
+      return (0..<dtype.layout.bytes).map { UInt8(truncatingIfNeeded: bits >> ($0 * 8)) }
+    }
+    let file = try AtomicFile(path: workspace("source.safetensors"))
+    let writer = try SafetensorsWriter(
+      [TensorInfo(name: "x", dtype: dtype, shape: [values.count])], to: file.output)
+    try writer.write(bytes, of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    return try open("source.safetensors")
+  }
+
+  @Test(
+    arguments: [
+      (.f32, [1, 65519, 65520, .infinity], .f16, 2, "write bf16 or f32: --dtype bf16"),
+      (.f32, [.nan, .infinity, -1e6], .f16, 2, "write bf16 or f32: --dtype bf16"),
+      (.bf16, [0, 65536], .f16, 1, "write bf16 or f32: --dtype bf16"),
+      (.f64, [1e5], .f16, 0, "write bf16 or f32: --dtype bf16"),
+      (.f64, [0, 1e39], .f16, 1, "keep the type of the tensors"),
+      (.f32, [0x1.fffffep127], .f16, 0, "write f32: --dtype f32"),
+      (.f32, [1, -0x1.ffp127], .bf16, 1, "write f32: --dtype f32"),
+      (.f64, [0, 0, 1e39], .bf16, 2, "keep the type of the tensors"),
+      (.f64, [0x1.ffffffp127], .f32, 0, "keep the type of the tensors"),
+    ] as [(DType, [Double], DType, Int, String)])
+  func `a finite value that the dtype has no number for is an error, and nothing is written`(
+    from: DType, values: [Double], to: DType, element: Int, remedy: String
+  ) throws {
+    let source = try floats(values, from)
+    for target in ["out", "out.safetensors", "out.h5"] {
+      let error = #expect(throws: StorageError.self) {
+        try convert(source, to: workspace(target), options: ConversionOptions(dtype: to))
+      }
+      #expect(
+        error
+          == StorageError(
+            .notRepresentable(
+              what: "the value \(values[element]) of element \(element)", inFormat: "\(to)"),
+            file: source.path, tensor: "x", remedy: remedy))
+    }
+    #expect(try workspace.names(in: workspace.path) == ["source.safetensors"])
+  }
+
+  @Test func `the element is the tensor's, in whatever tile`() throws {
+    var values = [Double](repeating: 1, count: 1 << 20 + 9)
+    values[1 << 20 + 5] = 1e6
+    let source = try floats(values, .f32)
+    let error = #expect(throws: StorageError.self) {
+      try convert(source, to: workspace("out"), options: ConversionOptions(dtype: .f16))
+    }
+    let what = "the value 1000000.0 of element \(1 << 20 + 5)"
+    #expect(error?.reason == .notRepresentable(what: what, inFormat: "F16"))
+  }
+
+  @Test func `the largest values, infinity and NaN pass`() throws {
+    let source = try floats([65519, -65519, .infinity, -.infinity, .nan], .f32)
+    _ = try convert(source, to: workspace("out"), options: ConversionOptions(dtype: .f16))
+    let bits = try open("out").reader.bits("x", as: UInt16.self)
+    #expect(bits.prefix(4) == [0x7BFF, 0xFBFF, 0x7C00, 0xFC00])
+    #expect(bits[4] & 0x7FFF > 0x7C00)
+  }
+
+  @Test func `values of GGUF that f16 has no number for are an error, too`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    try? FileManager.default.removeItem(atPath: path + "/golden.safetensors")
+    let name: TensorName = "model.layers.0.mlp.up_proj.weight"
+    let reader = try OpenedCheckpoint(path: path).reader
+    let index = try #require(reader.index(of: name))
+    let extent = try #require(reader.extent(of: index))
+    let handle = try FileHandle(forUpdating: URL(filePath: extent.file.path))
+    try handle.seek(toOffset: UInt64(extent.range.lowerBound + 3 * 4))
+    try handle.write(contentsOf: withUnsafeBytes(of: Float(1e6)) { Data($0) })
+    try handle.close()
+    var options = ConversionOptions(form: .gguf())
+    options.allowsLoss = true
+    _ = try convert(OpenedCheckpoint(path: path), to: workspace("model.gguf"), options: options)
+    let source = try open("model.gguf")
+    let narrow = ConversionOptions(dtype: .f16)
+    var mixed = ConversionOptions(form: .gguf(.f16))
+    mixed.allowsLoss = true
+    for (target, options) in [("out", narrow), ("out.h5", narrow), ("out.gguf", mixed)] {
+      let error = #expect(throws: StorageError.self) {
+        try convert(source, to: workspace(target), options: options)
+      }
+      let what = "the value 1000000.0 of element 3"
+      #expect(error?.reason == .notRepresentable(what: what, inFormat: "F16"))
+      #expect(error?.tensor == "blk.0.ffn_up.weight")
+    }
+    #expect(try workspace.names(in: workspace.path) == ["model", "model.gguf"])
+  }
+
   @Test func `source and target may be one path`() throws {
     let path = try workspace.copy(golden("families/llama-tied"), to: "model")
     try? FileManager.default.removeItem(atPath: path + "/golden.safetensors")
@@ -86,9 +185,9 @@ import Testing
 
   @Test func `a model gives its words with their vectors`() throws {
     let model = try OpenedCheckpoint(path: fixture("model"))
-    _ = try convert(
-      model, to: workspace("words.txt"),
-      options: ConversionOptions(form: .wordVectors(.word2vecText)))
+    var options = ConversionOptions(form: .wordVectors(.word2vecText))
+    options.allowsLoss = true
+    _ = try convert(model, to: workspace("words.txt"), options: options)
     let table = try EmbeddingTable(path: workspace("words.txt"))
     let words = table.words.map { String(decoding: $0, as: UTF8.self) }
     #expect(Set(words).count == words.count)

@@ -1,9 +1,10 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Comparing two checkpoints` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func write(_ tensors: [(TensorName, DType, [UInt8])], to name: String) throws
     -> OpenedCheckpoint
@@ -92,6 +93,93 @@ import Testing
     let result = try diff(a, other, options: DiffOptions(tolerance: .greatestFiniteMagnitude))
     #expect(!result.isWithinTolerance)
     #expect(result.tensors.first?.values?.incomparableCount == 1)
+  }
+
+  private func doubles(_ values: [Double]) -> [UInt8] {
+    values.flatMap { value in
+      (0..<8).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) }
+    }
+  }
+
+  private func values(
+    _ first: [Double], _ second: [Double]
+  ) throws -> (values: Comparison.Values, json: JSONValue) {
+    let a = try write([("w", .f64, doubles(first))], to: "a.safetensors")
+    let b = try write([("w", .f64, doubles(second))], to: "b.safetensors")
+    let result = try diff(a, b)
+    let text = result.json.serialized()
+    let json = try #require(
+      try JSONValue.parse(Array(text.utf8), file: "json")["tensors"]?[0])
+    return (try #require(result.tensors.first?.values), json)
+  }
+
+  /// Their squares are beyond f64, or below it.
+  @Test(arguments: [520, 1000, 1020, -520, -1000, -1070])
+  func `computes errors and the cosine of values however large or small`(exponent: Int) throws {
+    let scale = Double(sign: .plus, exponent: exponent, significand: 1)
+    let (first, second): ([Double], [Double]) = (
+      [3, 4, 0, 0, 1, 2, 3, 4, 5], [3, 3, 1, 0, 1, 2, 3, 4, 5]
+    )
+    let expected = try values(first, second).values
+    let found = try values(first.map { $0 * scale }, second.map { $0 * scale }).values
+    #expect(found.maximumError == scale)
+    #expect(found.relativeError == expected.relativeError)
+    #expect(abs(found.cosine - expected.cosine) < 1e-15)
+    #expect(found.differingCount == 2)
+  }
+
+  @Test func `adds up parts of very different size`() throws {
+    // Tiles of 2⁵²⁰, of 1, and of 2⁻⁵⁰⁰.
+    let count = 1 << 17
+    let parts = [520, 0, -500].map { Double(sign: .plus, exponent: $0, significand: 1) }
+    func spread(_ values: [Double]) -> [Double] {
+      values.flatMap { [Double](repeating: $0, count: count) }
+    }
+    for change in 0..<3 {
+      var other = parts
+      other[change] *= 2
+      for isReversed in [false, true] {
+        let (a, b) = (isReversed ? parts.reversed() : parts, isReversed ? other.reversed() : other)
+        let found = try values(spread(a), spread(b)).values
+        #expect(found.maximumError == parts[change])
+        #expect(abs(found.relativeError / (parts[change] / parts[0]) - 1) < 1e-12)
+        #expect(abs(found.cosine - 1) < 1e-12)
+        #expect(found.differingCount == count)
+      }
+    }
+  }
+
+  @Test func `a difference that f64 doesn't hold is infinite, and the relative error isn't`() throws
+  {
+    let largest = Double.greatestFiniteMagnitude
+    let (found, json) = try values([largest, largest], [-largest, -largest])
+    #expect(found.maximumError == .infinity)
+    #expect(abs(found.relativeError - 2) < 1e-15)
+    #expect(abs(found.cosine + 1) < 1e-15)
+    #expect(json["maxAbs"]?.isNull == true)
+    #expect(json["relativeError"]?.double == found.relativeError)
+  }
+
+  @Test(
+    arguments: [
+      ([1, .infinity, 3], [1, 2, 3], Double.infinity),
+      ([1, .infinity, 3], [1, -.infinity, 3], .infinity),
+      ([1, 2, 3], [1, -.infinity, 3], .infinity), ([1, .nan, 3], [1, 2, 3], 0),
+      ([1, .infinity, 3], [1, .nan, 3], 0),
+    ] as [([Double], [Double], Double)])
+  func `infinity is infinitely far from all but itself, and NaN can't be compared`(
+    first: [Double], second: [Double], error: Double
+  ) throws {
+    let (found, json) = try values(first, second)
+    #expect(found.maximumError == error)
+    #expect(found.relativeError == error)
+    #expect(abs(found.cosine - 1) < 1e-15)
+    #expect(found.differingCount == 1)
+    #expect(found.incomparableCount == 1)
+    #expect(json["equal"]?.bool == false)
+    #expect(json["maxAbs"]?.double == (error == 0 ? 0 : nil))
+    #expect(json["relativeError"]?.double == (error == 0 ? 0 : nil))
+    #expect(json["incomparableCount"]?.int == 1)
   }
 
   @Test func `compares numbers across dtypes`() throws {

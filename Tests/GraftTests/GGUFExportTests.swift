@@ -1,11 +1,12 @@
 import Foundation
 import Graft
 import GraftFormats
+import TestSupport
 import Testing
 
 /// Model directories made into GGUF, and back.
 @Suite struct `Writing GGUF` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func export(
     _ source: String, to name: String = "model.gguf", _ mixture: GGUFMixture? = nil,
@@ -267,6 +268,29 @@ import Testing
       OpenedCheckpoint(path: workspace("small.gguf")), to: workspace("copy.gguf"),
       options: ConversionOptions(form: .gguf()))
     #expect(try Data(contentsOf: URL(filePath: workspace("copy.gguf"))) == small)
+  }
+
+  @Test(arguments: [GGUFMixture.q4_1, .q8_0])
+  func `what rounding takes of a quantized file is named where dtypes are kept`(
+    mixture: GGUFMixture
+  ) throws {
+    _ = try export(fixture("model"), mixture)
+    let source = try OpenedCheckpoint(path: workspace("model.gguf"))
+    let types = Set(source.reader.tensors.map { "\($0.dtype)" }).sorted().joined(separator: ", ")
+    #expect(types.contains("\(mixture.dtype)"))
+    for target in ["kept", "kept.h5"] {
+      let report = try convert(source, to: workspace(target))
+      #expect(
+        report.losses.map(\.what) == [
+          "what rounding to BF16 takes of 56 tensors of \(types); --dtype f32 keeps it"
+        ])
+    }
+    for dtype in [DType.f32, .bf16] {
+      let report = try convert(
+        source, to: workspace("\(dtype)"), options: ConversionOptions(dtype: dtype))
+      #expect(report.losses.isEmpty)
+    }
+    #expect(try convert(source, to: workspace("copy.gguf")).losses.isEmpty)
   }
 
   @Test func `split files hold the same, and are never replaced`() throws {

@@ -1,10 +1,11 @@
 import Foundation
 import FoundationXML
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `A page of an inspection` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func write(_ tensors: [(TensorName, [Float])], metadata: [MetadataEntry] = []) throws
     -> String

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct `Converting archives of Keras` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func open(_ name: String) throws -> OpenedCheckpoint {
     try OpenedCheckpoint(path: workspace(name))

@@ -1,9 +1,10 @@
 import Graft
 import GraftHDF5
+import TestSupport
 import Testing
 
 @Suite struct `Converting files of Keras` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func open(_ name: String) throws -> OpenedCheckpoint {
     try OpenedCheckpoint(path: workspace(name))

@@ -1,10 +1,11 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 /// What may be replaced by a checkpoint: what a verb wrote before, and anything of another kind only on request.
 @Suite struct `Replacing a checkpoint` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func copied(_ golden: String, to name: String) throws -> String {
     let path = try workspace.copy(GraftTests.golden(golden), to: name)
@@ -51,7 +52,10 @@ import Testing
     #expect(try contents(to) == contents(from))
   }
 
-  @Test(arguments: ["training_log.jsonl", "notes/ideas.txt", ".git/HEAD", "ema.safetensors"])
+  @Test(arguments: [
+    "training_log.jsonl", "notes/ideas.txt", ".git/HEAD", "ema.safetensors", "README.md", "LICENSE",
+    ".gitattributes", "tokenizer.json", "merges.txt", "chat_template.jinja", "pytorch_model.bin",
+  ])
   func `files that the new checkpoint doesn't have are named and stay unless asked`(
     name: String
   ) throws {
@@ -68,6 +72,20 @@ import Testing
     #expect(try contents(to) == before)
     try convert(from, to: to, overwrites: true)
     #expect(try contents(to) == contents(from))
+  }
+
+  @Test func `all that would be lost is named, or how much more there is`() throws {
+    let to = try copied("families/llama-bf16", to: "target")
+    for name in ["LICENSE", "README.md", "merges.txt", "notes.md", "tokenizer.json", "vocab.json"] {
+      try Data("x".utf8).write(to: URL(filePath: to + "/" + name))
+    }
+    let error = #expect(throws: StorageError.self) {
+      try convert(copied("families/llama-tied", to: "source"), to: to)
+    }
+    #expect(
+      error?.remedy
+        == "LICENSE, README.md, merges.txt, notes.md, 2 more would be lost; name another target, or give --overwrite"
+    )
   }
 
   @Test func `a model takes the place of another model, whatever its shards`() throws {
@@ -101,6 +119,103 @@ import Testing
     #expect(FileManager.default.contents(atPath: target) == Data("my notes".utf8))
     try convert(source, to: target, overwrites: true)
     #expect(try OpenedCheckpoint(path: target).reader.tensors.isEmpty == false)
+  }
+
+  /// A file with some tensors of one byte each.
+  private func file(
+    _ name: String, _ tensors: [String], metadata: [MetadataEntry] = []
+  ) throws -> String {
+    let infos = try tensors.map { try TensorInfo(name: TensorName($0), dtype: .u8, shape: [1]) }
+    let file = try AtomicFile(path: workspace(name))
+    let writer: any CheckpointWriter =
+      try name.hasSuffix(".h5")
+      ? HDF5Writer(file.output, tensors: infos, metadata: metadata)
+      : SafetensorsWriter(infos, metadata: metadata, to: file.output)
+    for index in infos.indices { try writer.write([7] as [UInt8], of: index, at: 0) }
+    try writer.finish()
+    try file.commit()
+    return workspace(name)
+  }
+
+  @Test(arguments: ["theirs.safetensors", "theirs.h5"])
+  func `a file with tensors or metadata that the new one doesn't have stays unless asked`(
+    name: String
+  ) throws {
+    let source = try file("source.safetensors", ["a", "b"])
+    let step = MetadataEntry(key: "step", value: "100")
+    for (tensors, metadata, lost) in [
+      (["a", "mine"], [], "tensor mine"), (["b", "a"], [step], "the metadata step"),
+    ] as [([String], [MetadataEntry], String)] {
+      let target = try file(name, tensors, metadata: metadata)
+      let before = FileManager.default.contents(atPath: target)
+      let error = #expect(throws: StorageError.self) { try convert(source, to: target) }
+      #expect(error?.reason == .alreadyExists)
+      #expect(
+        error?.remedy
+          == "\(lost) would be lost; name another target, or give --overwrite")
+      #expect(FileManager.default.contents(atPath: target) == before)
+      try convert(source, to: target, overwrites: true)
+      #expect(try OpenedCheckpoint(path: target).reader.tensors.map(\.name) == ["a", "b"])
+      try convert(source, to: target)
+    }
+  }
+
+  @Test func `a file inside HDF5 that the new one doesn't have stays unless asked`() throws {
+    let source = try copied("families/llama-tied", to: "source")
+    try Data("x".utf8).write(to: URL(filePath: source + "/README.md"))
+    try convert(source, to: workspace("model.h5"))
+    try FileManager.default.removeItem(atPath: source + "/README.md")
+    let error = #expect(throws: StorageError.self) {
+      try convert(source, to: workspace("model.h5"))
+    }
+    #expect(error?.remedy?.hasPrefix("README.md would be lost; ") == true)
+    try convert(source, to: workspace("model.h5"), overwrites: true)
+    try convert(source, to: workspace("model.h5"))
+  }
+
+  @Test(arguments: [
+    "out", "out.safetensors", "out.h5", "out.gguf", "out.weights.h5", "out.bin", "out.npz",
+  ])
+  func `a verb runs again over its own output`(name: String) throws {
+    let source = try copied("families/llama-tied", to: "source")
+    for _ in 0..<2 { try convert(source, to: workspace(name)) }
+    #expect(try OpenedCheckpoint(path: workspace(name)).reader.tensors.isEmpty == false)
+  }
+
+  @Test(arguments: ["table.bin", "table.txt"])
+  func `a table of words runs again over its own output, and over nothing else`(
+    name: String
+  ) throws {
+    let source = fixture("vectors/newtestament-50.w2v.txt")
+    let options = ConversionOptions(
+      form: .wordVectors(name == "table.bin" ? .word2vecBinary : .word2vecText))
+    for _ in 0..<2 {
+      _ = try Graft.convert(OpenedCheckpoint(path: source), to: workspace(name), options: options)
+    }
+    let theirs = try file("theirs.safetensors", ["a"])
+    #expect(throws: StorageError.self) {
+      try Graft.convert(OpenedCheckpoint(path: source), to: theirs, options: options)
+    }
+  }
+
+  @Test func `what isn't a file or a directory is seen before the work, behind links too`() throws {
+    let source = golden("families/llama-tied")
+    #expect(mkfifo(workspace("fifo"), 0o600) == 0)
+    try FileManager.default.createSymbolicLink(
+      atPath: workspace("link.h5"), withDestinationPath: workspace("fifo"))
+    for target in [workspace("link.h5"), "/dev/null"] {
+      let error = #expect(throws: StorageError.self) {
+        _ = try AtomicFile(path: target)
+      }
+      let kind = target == "/dev/null" ? "a device" : "a FIFO"
+      #expect(error?.reason == .notRegular(found: kind))
+    }
+    #expect(throws: StorageError.self) { try convert(source, to: workspace("link.h5")) }
+    for (target, kind) in [(workspace("fifo"), "a FIFO"), ("/dev/null", "a device")] {
+      let error = #expect(throws: StorageError.self) { try convert(source, to: target) }
+      #expect(error?.remedy == "\(kind) stands there; name a directory that isn't there")
+    }
+    #expect(try workspace.names(in: workspace.path) == ["fifo", "link.h5"])
   }
 
   @Test func `a directory without a checkpoint is never replaced`() throws {

@@ -1,9 +1,10 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Repairing a shard index` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
   private let index = "model.safetensors.index.json"
 
   /// A sharded copy of a golden model, and the names of its shards.
@@ -160,7 +161,8 @@ import Testing
   @Test func `refuses a tensor that no shard holds`() throws {
     let (path, shards) = try sharded()
     try change(path) { _, map in map["model.lost.weight"] = shards[0] }
-    #expect(try problems(path) == ["model.lost.weight: in the index and in no shard"])
+    #expect(
+      try problems(path) == ["model.lost.weight: in the index and in no shard (shard-index I-8)"])
     let error = #expect(throws: StorageError.self) {
       try repair(path, to: workspace("repaired"))
     }

@@ -6,7 +6,7 @@ import Testing
 
 /// Tables of vectors with words from elsewhere: model2vec, sentence-transformers, wordllama's form.
 struct StaticEmbeddingTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
   static let vectors =
     (try? Repository.bytes("Formats/static-embeddings/vectors.json"))
     .flatMap { try? JSONValue.parse($0, file: "vectors.json").array } ?? []
@@ -14,9 +14,9 @@ struct StaticEmbeddingTests {
   /// The words of a table and their vectors, by way of a file of word vectors.
   private func exported(_ path: String, tokenizer: String? = nil) throws -> [String: [Float]] {
     let opened = try OpenedCheckpoint(path: path, tokenizer: tokenizer)
-    _ = try convert(
-      opened, to: space("words.txt"),
-      options: ConversionOptions(form: .wordVectors(.glove)))
+    var options = ConversionOptions(form: .wordVectors(.glove))
+    options.allowsLoss = true
+    _ = try convert(opened, to: space("words.txt"), options: options)
     let table = try EmbeddingTable(path: space("words.txt"))
     let values = table.vectors.floats()
     return Dictionary(
@@ -125,6 +125,26 @@ struct StaticEmbeddingTests {
     #expect(
       try !diff(OpenedCheckpoint(path: other), OpenedCheckpoint(path: space(target)))
         .isWithinTolerance)
+  }
+
+  @Test(arguments: ["words.safetensors", "words.h5"])
+  func `GGUF has a table without its words, which are named once`(name: String) throws {
+    _ = try convert(
+      OpenedCheckpoint(path: fixture("vectors/newtestament-50.w2v.txt")), to: space(name))
+    let source = try OpenedCheckpoint(path: space(name))
+    let error = try #require(throws: StorageError.self) {
+      try convert(source, to: space("words.gguf"))
+    }
+    #expect(error.reason == .notRepresentable(what: "the words of the table", inFormat: "GGUF"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: space("words.gguf"), options: options)
+    #expect(report.losses == [ConversionLoss("the words of the table")])
+    let table = try #require(report.tensors.first?.name)
+    #expect(report.tensors.count == 1)
+    #expect(
+      try OpenedCheckpoint(path: space("words.gguf")).reader.bytes(table)
+        == source.reader.bytes(table))
   }
 
   @Test func `a fastText model keeps the vectors of words and of n-grams`() throws {

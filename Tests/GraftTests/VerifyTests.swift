@@ -1,9 +1,10 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Verifying a checkpoint` {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   /// A copy of a golden model whose weights are changed.
   private func damaged(
@@ -170,6 +171,83 @@ import Testing
     #expect(alone.defects == [])
     #expect(alone.omissions == ["fit to the base: no base was given"])
     #expect(try verify(workspace("adapter"), base: fixture("model")).defects == [])
+  }
+
+  @Test(arguments: [
+    ("families/llama-tied", "a model"), ("gguf/qwen2.gguf", "a model"),
+    ("hdf5/tree.h5", "tensors without a configuration"),
+  ])
+  func `refuses a base for what is no adapter`(path: String, kind: String) throws {
+    let error = try #require(throws: StorageError.self) {
+      try verify(golden(path), base: golden("families/llama-tied"))
+    }
+    #expect(
+      error.reason
+        == .mismatch(
+          subject: "the kind of the checkpoint", expected: "an adapter, which has a base",
+          found: kind))
+    #expect(error.file == golden(path))
+  }
+
+  @Test func `counts complex elements, not their halves`() throws {
+    var values = [Float](repeating: 1, count: 1200)
+    // Elements 300, 301 and 599: the first and the last of them are NaN in one half.
+    values[601] = .nan
+    (values[602], values[603]) = (.infinity, -.infinity)
+    (values[1198], values[1199]) = (.infinity, .nan)
+    let path = workspace("complex.safetensors")
+    let file = try AtomicFile(path: path)
+    let info = try TensorInfo(name: "w", dtype: .c64, shape: [600])
+    let writer = try SafetensorsWriter([info], to: file.output)
+    try writer.write(values, of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    let defect = try #require(try verify(path).defects.first)
+    #expect(defect.problem == "2 NaN and 1 infinite of 600 elements, the first at element 300")
+    let start = try #require(try inspect(OpenedCheckpoint(path: path)).tensors.first?.offset)
+    #expect(defect.offset == start + 300 * 8)
+  }
+
+  /// Adds members to a file of JSON.
+  private func add(_ members: [String: Any], to path: String) throws {
+    let url = URL(filePath: path)
+    let found = try JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any]
+    let object = try #require(found).merging(members) { $1 }
+    try JSONSerialization.data(withJSONObject: object).write(to: url)
+  }
+
+  @Test func `names code that a configuration would have others run, and runs none`() throws {
+    let (base, adapter) = (golden("families/llama-tied"), golden("lora/llama-tied"))
+    let copy = try workspace.copy(adapter, to: "adapter")
+    try add(
+      [
+        "auto_mapping": ["base_model_class": "Model", "parent_library": "nowhere.to.be.found"],
+        "trust_remote_code": true,
+      ], to: copy + "/adapter_config.json")
+    let result = try verify(copy, base: base)
+    #expect(result.defects == [])
+    #expect(
+      result.omissions
+        == ["auto_mapping", "trust_remote_code"].map {
+          "\($0) in adapter_config.json: other programs may run code by it"
+        })
+    let model = try workspace.copy(base, to: "model")
+    try add(["auto_map": ["AutoModel": "modeling.Model"]], to: model + "/config.json")
+    #expect(
+      try verify(model).omissions
+        == ["auto_map in config.json: other programs may run code by it"])
+    // The arithmetic is the same, and what has no meaning here is kept.
+    for (name, adapter) in [("with", copy), ("without", adapter)] {
+      _ = try merge(
+        base: OpenedCheckpoint(path: base), adapters: [WeightedAdapter(path: adapter)],
+        output: workspace(name))
+    }
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: workspace("with/model.safetensors"),
+        andPath: workspace("without/model.safetensors")))
+    let kept = try OpenedCheckpoint(path: copy).adapterConfiguration().otherKeys
+    #expect(kept["auto_mapping"]?["parent_library"] == "nowhere.to.be.found")
   }
 
   @Test func `says what it can't check`() throws {

@@ -14,5 +14,10 @@ long graft_copy_file_range(int source, long source_offset, int target, long targ
 /// Has the system begin to write a range of a file to the disk (Linux sync_file_range); nothing is waited for, no error told.
 void graft_start_writeback(int file, long offset, long count);
 
+/// Opens a file without a name in a directory (Linux O_TMPFILE), for this user alone to read and write.
+///
+/// Same reason. Returns a descriptor, or -1 with errno set: EOPNOTSUPP where the file system has no such files.
+int graft_open_nameless(const char *folder);
+
 /// Gives the pages that malloc holds free back to the system (glibc's malloc_trim). <malloc.h> isn't in the overlay.
 void graft_release_free_memory(void);

@@ -15,13 +15,13 @@ struct Conversion {
 
   /// Lays the target out and writes everything but the tensors.
   ///
-  /// - Precondition: the form isn't a table of word vectors.
   /// - Throws: ``StorageError`` when the form can't hold the source, or the path can't be written.
   init(
     of source: OpenedCheckpoint, to path: String, _ options: ConversionOptions
   ) throws {
     let form = options.form ?? OutputForm(for: path)
-    var plan = try ConversionSource(source, form: form, dtype: options.dtype, to: path)
+    var plan = try ConversionSource(
+      source, form: form, dtype: options.storedDType(in: form, at: path), to: path)
     let losses = plan.losses(in: form)
     try options.check(losses, writing: form, of: source.path)
     let words = try plan.vocabulary.map { try SpilledVocabulary($0, beside: path) }
@@ -47,6 +47,7 @@ struct Conversion {
 
   /// How many tensors of the source have another dtype in the result.
   private var convertedCount: Int {
+    if let table = plan.reader as? WordRows { return table.storedDType == .f32 ? 0 : 1 }
     let isRenamed = plan.gguf != nil || plan.keras != nil
     let before = isRenamed ? plan.reader.tensors : source.reader.tensors
     // The words of a table become tensors that the source doesn't have.
@@ -60,39 +61,48 @@ struct Conversion {
   /// A piece of a conversion.
   private enum Piece {
     /// A whole tensor, inside the kernel.
-    case copy(FileExtent, tensor: Int)
+    case copy(tensor: Int)
     /// What the file says of a tensor's bytes, compared.
     case check(tensor: Int)
-    /// Elements through memory.
-    case tile(TensorTile, to: TensorInfo)
+    /// Elements through memory, to a tensor of the plan.
+    case tile(TensorTile, to: Int)
   }
 
   private var pieces: [Piece] {
-    zip(plan.tensors, plan.places).flatMap { planned, position -> [Piece] in
-      let tensor = plan.reader.tensors[position]
-      if !output.isOrdered, planned == tensor, let extent = plan.reader.extent(of: position) {
-        return [.copy(extent, tensor: position)]
+    let tensors = plan.reader.tensors
+    var pieces: [Piece] = []
+    pieces.reserveCapacity(2 * plan.tensors.count)
+    for (number, position) in plan.places.enumerated() {
+      let tensor = tensors[position]
+      if !output.isOrdered, plan.tensors[number] == tensor, plan.reader.extent(of: position) != nil
+      {
+        pieces.append(.copy(tensor: position))
+        continue
       }
       let tiles = TensorTile.all(
         of: tensor, at: position,
         elementCount: TensorTile.elementCount(inMultiplesOf: plan.reader.grain(of: position)))
-      return [Piece.check(tensor: position)] + tiles.map { Piece.tile($0, to: planned) }
+      pieces.append(.check(tensor: position))
+      for tile in tiles { pieces.append(.tile(tile, to: number)) }
     }
+    return pieces
   }
 
   /// Writes all tensors.
   func transfer(_ progress: Progress) throws {
-    let (reader, writer, pieces) = (plan.reader, output.writer, pieces)
+    let (reader, planned, writer, pieces) = (plan.reader, plan.tensors, output.writer, pieces)
     let places = writer.positions
     try shareOut(pieces.count, threadCount: threadCount, worker: { try TileConverter() }) {
       item, converter in
       switch pieces[item] {
       case .check(let tensor): try reader.checkStoredBytes(of: tensor)
-      case .copy(let extent, let tensor):
+      case .copy(let tensor):
+        guard let extent = reader.extent(of: tensor) else { return }
         try reader.checkStoredBytes(of: tensor)
         try writer.copy(extent, to: Self.place(of: reader.tensors[tensor].name, in: places))
         progress.advance(extent.range.count)
-      case .tile(let tile, let target):
+      case .tile(let tile, let number):
+        let target = planned[number]
         let place = Self.place(of: target.name, in: places)
         let values = try converter.convert(tile, of: reader, to: target.dtype)
         try writer.write(values.bytes, of: place, at: tile.bytes(in: target.dtype).lowerBound)
@@ -117,7 +127,7 @@ struct Conversion {
     let (reader, places) = (plan.reader, written.positions)
     let tiles = pieces.compactMap { piece -> (tile: TensorTile, target: TensorInfo)? in
       guard case .tile(let tile, let target) = piece else { return nil }
-      return (tile, target)
+      return (tile, plan.tensors[target])
     }
     try shareOut(tiles.count, threadCount: threadCount, worker: { try TileConverter() }) {
       item, converter in

@@ -19,12 +19,17 @@ extension ConversionOptions {
     throws(StorageError)
   {
     guard !losses.isEmpty, !allowsLoss else { return }
-    let shown = losses.prefix(4).map(\.what.escapedForTerminal)
-    let rest = losses.count > 4 ? [Quantity.count(losses.count - 4) + " more"] : []
-    let what = (shown + rest).joined(separator: ", ")
     throw StorageError(
-      .notRepresentable(what: what, inFormat: form.description), file: source,
+      .notRepresentable(what: losses.map(\.what).listed, inFormat: form.description), file: source,
       remedy: "name a target of another form, or give --allow-loss to leave it out")
+  }
+}
+
+extension [String] {
+  /// Names as a message lists them: the first ones, and how many more there are.
+  var listed: String {
+    let rest = count > 4 ? [Quantity.count(count - 4) + " more"] : []
+    return (prefix(4).map(\.escapedForTerminal) + rest).joined(separator: ", ")
   }
 }
 
@@ -39,10 +44,8 @@ extension ConversionSource {
     case .keras: return unread + (keras?.losses ?? others) + omitted
     case .gguf: return unread + (gguf?.losses ?? []) + omitted
     case .pyTorchDirectory: return unread + omitted + metadataLosses
-    case .pyTorchFile, .numPy: return unread + others + omitted + metadataLosses
+    case .pyTorchFile, .numPy, .wordVectors: return unread + others + omitted + metadataLosses
     case .directory, .hdf5: return unread + omitted
-    // A table of words is all that was asked for.
-    case .wordVectors: return []
     }
   }
 

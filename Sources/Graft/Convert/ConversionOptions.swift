@@ -24,3 +24,16 @@ public struct ConversionOptions: Sendable {
     self.threadCount = threadCount
   }
 }
+
+extension ConversionOptions {
+  /// The dtype of all floats in a form: word vectors are f32.
+  ///
+  /// - Throws: ``StorageError`` for another one of word vectors.
+  func storedDType(in form: OutputForm, at path: String) throws(StorageError) -> DType? {
+    guard case .wordVectors = form else { return dtype }
+    guard let dtype, dtype != .f32 else { return .f32 }
+    throw StorageError(
+      .notRepresentable(what: "\(dtype)", inFormat: form.description), file: path,
+      remedy: "its numbers are f32: leave --dtype out")
+  }
+}

@@ -29,10 +29,10 @@ struct ConversionOutput {
     overwrites: Bool
   ) throws(StorageError) {
     if !form.isCompressed { try checkRoom(at: path, for: plan) }
-    isOrdered = form.isCompressed
+    if case .wordVectors = form { isOrdered = true } else { isOrdered = form.isCompressed }
     let existing = OutputTarget(path, overwrites: overwrites)
     func makeFile() throws(StorageError) -> AtomicFile {
-      try existing.checkFile(holding: plan.kind)
+      try existing.checkFile(holding: plan.kind) { plan.missing(of: $0, writing: form) }
       return try AtomicFile(path: path)
     }
     func makeDirectory() throws(StorageError) -> AtomicDirectory {
@@ -66,7 +66,7 @@ struct ConversionOutput {
       writer = try HDF5Writer(
         file.output, tensors: plan.tensors, metadata: plan.metadata,
         files: plan.files.map(\.content), shards: plan.keepsDTypes ? plan.shards : [],
-        vocabularyFiles: try words.map { words throws(StorageError) in try words.attachments() },
+        vocabularyFiles: words?.attachments(),
         compression: compression)
       (fileNames, target) = ([], .file(file))
     case .gguf(_, let limit):
@@ -117,8 +117,11 @@ struct ConversionOutput {
       let file = try makeFile()
       writer = try NumPyWriter(plan.tensors, form: form, to: file.output)
       (fileNames, target) = ([], .file(file))
-    case .wordVectors:
-      preconditionFailure("tables of words have a writer of their own")
+    case .wordVectors(let format):
+      guard let words else { preconditionFailure("a table of words has words") }
+      let file = try makeFile()
+      writer = try WordRowsWriter(plan.tensors[0], words: words, format, to: file.output)
+      (fileNames, target) = ([], .file(file))
     }
   }
 

@@ -47,6 +47,17 @@ struct ConversionSource {
     unreadable = plan.unreadable
   }
 
+  /// The same as a table of words, which is all that the word-vector formats hold.
+  private init(_ plan: ConversionSource, _ table: WordRows) {
+    reader = table
+    (tensors, places) = (table.tensors, [0])
+    vocabulary = table.vocabulary
+    (files, metadata, copies, shards) = (plan.files, plan.metadata, [], [])
+    (stem, kind, gguf, keras) = (plan.stem, .tensors, nil, nil)
+    (omissions, notes) = (plan.omissions + table.omissions, plan.notes)
+    unreadable = plan.unreadable
+  }
+
   /// Plans the result.
   ///
   /// - Parameter path: The target, whose name tells Keras's files apart.
@@ -60,11 +71,15 @@ struct ConversionSource {
       self.init(
         try GGUFPlan(checkpoint, mixture),
         omissions: (hasWords ? ["the words of the table"] : [])
-          + Self.omissions(of: checkpoint.reader))
+          + Self.omissions(of: checkpoint.stored))
     } else {
       try self.init(checkpoint, dtype: dtype, form: form, to: path)
     }
     unreadable = checkpoint.reader.unreadable
+    if case .wordVectors = form {
+      let table = try VectorTable(checkpoint, reader: reader, files: files)
+      self = ConversionSource(self, try WordRows(table))
+    }
   }
 
   private init(_ plan: GGUFPlan, omissions: [String]) {
@@ -87,7 +102,9 @@ struct ConversionSource {
     gguf = nil
     let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
     stem = checkpoint.kind == .adapter ? "adapter_model" : (folder ?? "") + "model"
-    notes = Self.notes(on: checkpoint.reader)
+    notes =
+      Self.notes(on: checkpoint.reader)
+      + (dtype == nil ? Self.roundings(of: checkpoint.reader) : [])
     let hasWordTensors = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary != nil
     vocabulary = hasWordTensors ? nil : try checkpoint.vocabulary()
     let reader: any CheckpointReader
@@ -131,11 +148,13 @@ struct ConversionSource {
       places.append(place)
     }
     tensors = planned
-    // Headers that are kept have the metadata of every shard.
-    let keepsHeaders = shards.isEmpty ? false : planned == self.reader.tensors
+    // Headers that are kept have the metadata of every shard; planned ones don't.
+    let keepsHeaders =
+      shards.isEmpty || checkpoint.reader is PlannedDirectory
+      ? false : planned == self.reader.tensors
     omissions =
-      Self.omissions(of: checkpoint.reader)
-      + (keepsHeaders ? [] : Self.disputes(in: checkpoint.reader))
+      Self.omissions(of: checkpoint.stored)
+      + (keepsHeaders ? [] : Self.disputes(in: checkpoint.stored))
     kind = OutputTarget.Kind(of: self.files.map(\.name))
     self.places = places
   }
@@ -164,6 +183,8 @@ struct ConversionSource {
     switch reader {
     case let model as FastTextCheckpoint: model.omissions
     case let arrays as NumPyReader: arrays.omissions
+    case let pickle as PyTorchReader: pickle.omissions
+    case let sharded as ShardedReader: sharded.shards.flatMap { omissions(of: $0) }
     default: []
     }
   }
@@ -177,6 +198,23 @@ struct ConversionSource {
   private static func notes(on reader: any CheckpointReader) -> [String] {
     guard let table = reader as? EmbeddingCheckpoint, table.repeatedCount > 0 else { return [] }
     return [Quantity.of(table.repeatedCount, "row") + " whose word has come before"]
+  }
+
+  /// What keeping dtypes takes of a quantized checkpoint, whose values become bf16.
+  private static func roundings(of reader: any CheckpointReader) -> [String] {
+    guard let source = reader as? GGUFReader,
+      source.tensors.contains(where: \.dtype.isBlockQuantized)
+    else { return [] }
+    // A model becomes one of a single dtype; of a block of MXFP4 bf16 holds every value.
+    let isModel = source["general.architecture"] != nil
+    let rounded = source.tensors.filter {
+      $0.dtype.isBlockQuantized ? $0.dtype != .mxfp4 : isModel && $0.dtype != .bf16
+    }
+    guard !rounded.isEmpty else { return [] }
+    let types = Set(rounded.map { "\($0.dtype)" }).sorted().joined(separator: ", ")
+    return [
+      "what rounding to BF16 takes of \(Quantity.of(rounded.count, "tensor")) of \(types); --dtype f32 keeps it"
+    ]
   }
 
   /// The same with the words as tensors, for formats without another place for them.

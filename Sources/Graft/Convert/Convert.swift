@@ -31,20 +31,14 @@ public struct ConversionReport: Sendable {
 /// A model directory travels whole; one that went through HDF5 comes back bit for bit. A GGUF model becomes a model
 /// directory with the names, row order, configuration and tokenizer of the model that it was made from. Tensors are streamed by
 /// tiles; those that don't change are copied inside the kernel. Source and target may be the same path. What the target has no place for
-/// is named, and left out only when the options allow it.
+/// is named, and left out only when the options allow it. In the word-vector formats a table of words, or the embedding table of a model,
+/// is written.
 /// - Parameter path: What is written, complete or not at all.
 /// - Throws: ``StorageError`` when files can't be read or written, or the target can't hold the source.
 public func convert(
   _ source: OpenedCheckpoint, to path: String, options: ConversionOptions = ConversionOptions(),
   progress: Progress = .none
 ) throws -> ConversionReport {
-  if case .wordVectors(let format) = options.form ?? OutputForm(for: path) {
-    let plan = try ConversionSource(
-      source, form: .wordVectors(format), dtype: options.dtype, to: path)
-    try OutputTarget(path, overwrites: options.overwrites).checkFile(holding: .tensors)
-    return try exportVectors(
-      source, plan, to: path, format, threadCount: options.threadCount, progress)
-  }
   let conversion = try Conversion(of: source, to: path, options)
   try conversion.transfer(progress)
   try source.checkUnchanged()

@@ -15,6 +15,8 @@ struct TileConverter {
   }
 
   /// A tile in another dtype, or as it is; good until the next one.
+  ///
+  /// - Throws: ``StorageError``; also for a finite value that the dtype has no number for.
   func convert(_ tile: TensorTile, of reader: any CheckpointReader, to dtype: DType)
     throws(StorageError) -> MemorySlice
   {
@@ -37,6 +39,9 @@ struct TileConverter {
     guard source.dtype != dtype else { return source }
     let result = MemorySlice(converted, dtype: dtype, shape: shape)
     kernels.convert(source, to: result)
+    try RoundedValues.checkRange(
+      of: source.bytes, source.dtype, in: result.bytes, dtype, from: tile.elements.lowerBound,
+      file: reader.path, tensor: reader.tensors[tile.tensor].name)
     return result
   }
 

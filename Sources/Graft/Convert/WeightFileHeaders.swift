@@ -10,27 +10,23 @@ extension OpenedCheckpoint {
   func shardHeaders(for form: OutputForm) throws(StorageError) -> [HDF5Attachment] {
     if let hdf5 = reader as? HDF5Reader { return hdf5.shards }
     guard case .hdf5 = form else { return [] }
+    if let planned = reader as? PlannedDirectory { return planned.headers }
     if let single = reader as? SafetensorsReader {
-      return [try Self.header(of: single)]
+      return [Self.header(of: single)]
     }
     guard let sharded = reader as? ShardedReader, sharded.format == .safetensors else {
       return []
     }
-    var headers: [HDF5Attachment] = []
-    for shard in sharded.shards { headers.append(try Self.header(of: shard)) }
     let index = try InputFile(path: sharded.path)
-    headers.append(
-      HDF5Attachment(
-        name: Self.name(of: sharded.path), bytes: try index.bytes(at: 0, count: index.byteCount)))
-    return headers
+    let bytes = try index.bytes(at: 0, count: index.byteCount)
+    return sharded.shards.map { Self.header(of: $0) }
+      + [HDF5Attachment(name: Self.name(of: sharded.path), bytes: bytes)]
   }
 
-  private static func header(of shard: any SingleFileReader) throws(StorageError) -> HDF5Attachment
-  {
+  private static func header(of shard: any SingleFileReader) -> HDF5Attachment {
     let data = shard.tensors.reduce(0) { $0 + $1.byteCount }
     return HDF5Attachment(
-      name: name(of: shard.path),
-      bytes: try shard.file.bytes(at: 0, count: shard.file.byteCount - data))
+      name: name(of: shard.path), file: shard.file, first: shard.file.byteCount - data)
   }
 
   private static func name(of path: String) -> String {

@@ -33,11 +33,11 @@ public struct Comparison: Sendable {
 
   /// How the values of two tensors differ.
   public struct Values: Sendable, Equatable {
-    /// max |a − b| of finite elements.
+    /// max |a − b| of elements that are NaN on neither side; infinite where only one is infinite, or they have two signs.
     public let maximumError: Double
-    /// ‖a − b‖ / ‖a‖ in the Frobenius norm; infinite when only a is zero.
+    /// ‖a − b‖ / ‖a‖ in the Frobenius norm; infinite when only a is zero, or a difference is infinite.
     public let relativeError: Double
-    /// ⟨a, b⟩ / (‖a‖ ‖b‖); 1 when both are zero.
+    /// ⟨a, b⟩ / (‖a‖ ‖b‖) of the elements that are finite on both sides; 1 when both norms are zero.
     public let cosine: Double
     /// Elements that aren't equal.
     public let differingCount: Int
@@ -95,14 +95,13 @@ extension Comparison.Entry {
 
 extension Comparison.Values {
   init(_ sums: DifferenceSums) {
-    let norms = (sums.leftSquared.squareRoot(), sums.rightSquared.squareRoot())
-    let error = sums.errorSquared.squareRoot()
+    let (left, right) = (sums.leftSquared, sums.rightSquared)
     maximumError = sums.maximum
-    relativeError = error == 0 ? 0 : error / norms.0
+    relativeError = sums.errorSquared.value == 0 ? 0 : sums.errorSquared.normRatio(to: left)
     let isEqual = sums.differingCount == 0
     cosine =
-      isEqual || (norms.0 == 0 && norms.1 == 0)
-      ? 1 : norms.0 == 0 || norms.1 == 0 ? 0 : sums.product / (norms.0 * norms.1)
+      isEqual || (left.value == 0 && right.value == 0)
+      ? 1 : left.value == 0 || right.value == 0 ? 0 : sums.product.cosine(of: left, and: right)
     differingCount = sums.differingCount
     incomparableCount = sums.incomparableCount
   }

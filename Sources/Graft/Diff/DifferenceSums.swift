@@ -2,17 +2,17 @@ internal import GraftCore
 
 /// How two runs of values differ, as sums that can be added up.
 ///
-/// Values that are NaN on both sides, or the same infinity, are equal; norms are those of finite values.
+/// Values that are NaN on both sides, or the same infinity, are equal; norms are those of values that are finite on both sides.
 struct DifferenceSums: Sendable {
   /// Σ a².
-  var leftSquared = 0.0
+  var leftSquared = ScaledSum()
   /// Σ b².
-  var rightSquared = 0.0
+  var rightSquared = ScaledSum()
   /// Σ a · b.
-  var product = 0.0
-  /// Σ (a − b)².
-  var errorSquared = 0.0
-  /// The largest |a − b|.
+  var product = ScaledSum()
+  /// Σ (a − b)²; infinite where a difference is.
+  var errorSquared = ScaledSum()
+  /// The largest |a − b| where none of the two is NaN.
   var maximum = 0.0
   /// Elements that aren't equal.
   var differingCount = 0
@@ -62,11 +62,57 @@ struct DifferenceSums: Sendable {
         unsafe left.unsafeLoadUnaligned(fromByteOffset: index * 8, as: Double.self),
         unsafe right.unsafeLoadUnaligned(fromByteOffset: index * 8, as: Double.self))
     }
-    leftSquared += aa.sum()
-    rightSquared += bb.sum()
-    product += ab.sum()
-    errorSquared += dd.sum()
+    leftSquared.value += aa.sum()
+    rightSquared.value += bb.sum()
+    product.value += ab.sum()
+    errorSquared.value += dd.sum()
     maximum = max(maximum, highest.max())
+    let hasErrors = maximum == 0 || errorSquared.isExact
+    if !leftSquared.isExact || !rightSquared.isExact || !hasErrors { addScaled(left, right) }
+  }
+
+  /// Adds up anew what f64 doesn't hold: squares of values that are too large, or too small, for theirs.
+  private mutating func addScaled(_ left: RawSpan, _ right: RawSpan) {
+    var (a, b, d) = (0.0, 0.0, 0.0)
+    let hasInfinity = Self.visit(left, right) {
+      (a, b, d) = (max(a, abs($0)), max(b, abs($1)), max(d, abs($0 - $1)))
+    }
+    // The power of two of the largest one brings all of them near 1 or below.
+    let (aScale, bScale) = (a == 0 ? 0 : a.exponent, b == 0 ? 0 : b.exponent)
+    // A difference may be too large itself.
+    let dScale = d.isInfinite ? max(aScale, bScale) + 1 : d == 0 ? 0 : d.exponent
+    leftSquared = ScaledSum(exponent: 2 * aScale)
+    rightSquared = ScaledSum(exponent: 2 * bScale)
+    product = ScaledSum(exponent: aScale + bScale)
+    errorSquared = ScaledSum(exponent: 2 * dScale)
+    _ = Self.visit(left, right) { one, other in
+      let (a, b) = (one.scaled(by: -aScale), other.scaled(by: -bScale))
+      let error =
+        d.isInfinite
+        ? one.scaled(by: -dScale) - other.scaled(by: -dScale) : (one - other).scaled(by: -dScale)
+      leftSquared.value += a * a
+      rightSquared.value += b * b
+      product.value += a * b
+      errorSquared.value += error * error
+    }
+    if hasInfinity { errorSquared = ScaledSum(value: .infinity) }
+  }
+
+  /// Visits the pairs of values that are finite; whether another one differs by infinity.
+  private static func visit(
+    _ left: RawSpan, _ right: RawSpan, _ body: (Double, Double) -> Void
+  ) -> Bool {
+    var hasInfinity = false
+    for offset in stride(from: 0, to: left.byteCount, by: 8) {
+      let a = unsafe left.unsafeLoadUnaligned(fromByteOffset: offset, as: Double.self)
+      let b = unsafe right.unsafeLoadUnaligned(fromByteOffset: offset, as: Double.self)
+      if a.isFinite, b.isFinite {
+        body(a, b)
+      } else if a != b, !a.isNaN, !b.isNaN {
+        hasInfinity = true
+      }
+    }
+    return hasInfinity
   }
 
   /// Counts and measures 64-bit integers anew, of which f64 doesn't tell all apart.
@@ -89,13 +135,14 @@ struct DifferenceSums: Sendable {
       if a == b || (a.isNaN && b.isNaN) { return }
       differingCount += 1
       incomparableCount += 1
+      if !a.isNaN, !b.isNaN { (maximum, errorSquared.value) = (.infinity, .infinity) }
       return
     }
     let d = a - b
-    leftSquared += a * a
-    rightSquared += b * b
-    product += a * b
-    errorSquared += d * d
+    leftSquared.value += a * a
+    rightSquared.value += b * b
+    product.value += a * b
+    errorSquared.value += d * d
     maximum = max(maximum, abs(d))
     differingCount += d == 0 ? 0 : 1
   }

@@ -48,6 +48,17 @@ public struct Inspection: Sendable {
     case diffusers
     /// llama.cpp's adapters: `blk.0.attn_q.weight.lora_a`.
     case gguf
+
+    /// What the program, or its format, is called.
+    public var name: String {
+      switch self {
+      case .peft: "PEFT"
+      case .mlx: "MLX"
+      case .kohya: "kohya"
+      case .diffusers: "diffusers"
+      case .gguf: "GGUF"
+      }
+    }
   }
 
   /// A tensor and where it stands.
@@ -177,7 +188,11 @@ extension OpenedCheckpoint {
     }
     guard !reader.tensors.isEmpty else { return [] }
     for tie in indexed { add(tie.left, tie.kept) }
-    for entry in metadata { add(TensorName(entry.key), TensorName(entry.value)) }
+    // Metadata may have a hundred megabytes: what is longer than any name is none, and isn't copied.
+    let longest = reader.tensors.reduce(0) { max($0, $1.name.utf8.count) }
+    for entry in metadata where entry.value.utf8.count <= longest {
+      add(TensorName(entry.key), TensorName(entry.value))
+    }
     return ties
   }
 

@@ -1,5 +1,6 @@
 internal import GraftAdapters
 public import GraftCore
+internal import GraftKernels
 
 /// Merges adapters into a base and writes the tuned model whole: W' = round(W + Σ weight · scaling · B · A).
 ///
@@ -23,7 +24,8 @@ public func merge(
   let conversion = try Conversion(
     of: OpenedCheckpoint(
       base, reader: merged,
-      files: try base.files(declaring: options.dtype, untyingHead: plan.untiesHead)),
+      files: try base.files(declaring: options.dtype, untyingHead: plan.untiesHead), to: path,
+      as: options.form),
     to: path, options.conversion)
   try conversion.transfer(progress)
   try merged.checkFinite()

@@ -34,6 +34,13 @@ public struct CompanionFile: Sendable {
     self.init(HDF5Attachment(name: name, bytes: bytes))
   }
 
+  /// Whether a listing of the directory, folder by folder, has this file before another one.
+  func precedes(_ other: CompanionFile) -> Bool {
+    name.split(separator: "/").lexicographicallyPrecedes(other.name.split(separator: "/")) {
+      $0.utf8.lexicographicallyPrecedes($1.utf8)
+    }
+  }
+
   /// The size.
   public var byteCount: Int { content.byteCount }
 

@@ -17,6 +17,16 @@ public struct OpenedCheckpoint: Sendable {
     case embeddings
     /// Tensors that nothing more is known about.
     case tensors
+
+    /// What it is, in words.
+    var words: String {
+      switch self {
+      case .model: "a model"
+      case .adapter: "an adapter"
+      case .embeddings: "a table of vectors"
+      case .tensors: "tensors without a configuration"
+      }
+    }
   }
 
   /// The path that was opened.
@@ -25,6 +35,10 @@ public struct OpenedCheckpoint: Sendable {
   public let reader: any CheckpointReader
   /// The other files, by name.
   public let files: [CompanionFile]
+  /// What stands at the path, whatever is made of it.
+  let stored: any CheckpointReader
+  /// What the model is called where it says nothing itself.
+  let name: String
 
   /// Opens a path; formats are told by content.
   ///
@@ -63,13 +77,45 @@ public struct OpenedCheckpoint: Sendable {
       files.append(CompanionFile(name: tokenizerName, file: try InputFile(path: tokenizer)))
     }
     self.files = files
+    stored = reader
+    name = Self.lastComponent(of: path)
   }
 
-  /// A checkpoint with other values and files than stand at its path.
-  init(_ other: OpenedCheckpoint, reader: any CheckpointReader, files: [CompanionFile]) {
-    path = other.path
+  /// A checkpoint with other values and files than stand at its path, as a verb writes it to another one.
+  ///
+  /// But for a directory itself it is shown as that directory, under its name: a conversion of the directory writes the same bytes.
+  init(
+    _ other: OpenedCheckpoint, reader: any CheckpointReader, files: [CompanionFile],
+    to target: String, as form: OutputForm?
+  ) {
+    let name = Self.lastComponent(of: target)
+    let stem = name.lowercased().hasSuffix(".gguf") ? String(name.dropLast(5)) : name
+    let plain = OpenedCheckpoint(
+      path: other.path, reader: reader, files: files.sorted { $0.precedes($1) },
+      stored: other.stored, name: stem)
+    let form = form ?? OutputForm(for: target)
+    // What no directory can hold is written as it is.
+    guard form != .directory(), let planned = try? PlannedDirectory(of: plain) else {
+      self = plain
+      return
+    }
+    self = OpenedCheckpoint(
+      path: plain.path, reader: planned, files: plain.files, stored: plain.stored, name: stem)
+  }
+
+  private init(
+    path: String, reader: any CheckpointReader, files: [CompanionFile],
+    stored: any CheckpointReader, name: String
+  ) {
+    self.path = path
     self.reader = reader
     self.files = files
+    self.stored = stored
+    self.name = name
+  }
+
+  private static func lastComponent(of path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? "model"
   }
 
   /// What the checkpoint holds, told from its files.
@@ -112,6 +158,7 @@ public struct OpenedCheckpoint: Sendable {
   /// The `tokenizer.json`, which must be there.
   func requiredTokenizer() throws(StorageError) -> CompanionFile {
     guard let tokenizer else {
+      try checkComputable()
       throw StorageError(
         .notFound, file: path + "/" + tokenizerName,
         remedy: "\(tokenizerName) belongs beside the weights; name another one by --tokenizer")
@@ -154,7 +201,7 @@ public struct OpenedCheckpoint: Sendable {
     guard reader.format == .gguf else { return }
     throw StorageError(
       .unsupported(feature: "format to compute with", found: "GGUF"), file: path,
-      remedy: "make a model directory of it first: graft convert \(path.escapedForTerminal) DIR")
+      remedy: "make a model directory of it first: graft convert \(path.escapedWhole) DIR")
   }
 
   /// The most bytes of a configuration: as a tree they take up to sixteen times as many.
@@ -183,6 +230,7 @@ public struct OpenedCheckpoint: Sendable {
   ///
   /// - Throws: ``StorageError`` and ``AdapterError``.
   public func adapterConfiguration() throws -> LoRAConfiguration {
+    try checkIsNotForeignAdapter()
     let name = LoRAConfiguration.fileName
     return try LoRAConfiguration(try json(name), file: path + "/" + name)
   }

@@ -3,8 +3,8 @@ internal import GraftFormats
 
 /// A path that a checkpoint is to be written to, and what stands there already.
 ///
-/// What a verb wrote before may be replaced; a checkpoint of another kind, or files that the new one doesn't have, only when that
-/// is asked for; and a directory without a checkpoint never.
+/// What a verb wrote before may be replaced; a checkpoint of another kind, or one with files or tensors that the new one doesn't
+/// have, only when that is asked for; and a directory without a checkpoint never.
 struct OutputTarget {
   /// What a checkpoint is, told from the names of its files.
   enum Kind: String {
@@ -33,8 +33,11 @@ struct OutputTarget {
   /// - Throws: ``StorageError/Reason/alreadyExists``, ``StorageError/Reason/unsupported(feature:found:)`` for a name that is a file's.
   func checkDirectory(holding names: [String]) throws(StorageError) {
     guard Directory.exists(at: path) else {
-      if Directory.hasFile(at: path) { throw refusal("name a directory that isn't there") }
-      let name = path.lowercased()
+      if let found = Directory.obstacle(at: path) {
+        throw refusal("\(found) stands there; name a directory that isn't there")
+      }
+      var name = path.lowercased()
+      while name.count > 1, name.hasSuffix("/") { name.removeLast() }
       if let suffix = Self.fileSuffixes.first(where: { name.hasSuffix($0) }) {
         throw StorageError(
           .unsupported(feature: "format to write", found: suffix), file: path,
@@ -42,7 +45,12 @@ struct OutputTarget {
       }
       return
     }
-    let present = try Directory.entries(of: path)
+    let present: [String]
+    do throws(StorageError) {
+      present = try Directory.entries(of: path)
+    } catch {
+      throw Self.unreadable(error, "name another target")
+    }
     guard !present.isEmpty else { return }
     let weights = present.filter { $0.hasSuffix(".safetensors") || Self.isWeightFile($0) }
     guard !weights.isEmpty || present.contains(where: { $0.hasSuffix("config.json") }) else {
@@ -51,24 +59,38 @@ struct OutputTarget {
     guard !overwrites else { return }
     try check(Kind(of: present), against: [Kind(of: names)])
     let own = Set(names).union(weights.count == 1 ? weights : [])
-    if let other = try foreignFile(besides: own, below: "") {
-      throw refusal("\(other.escapedForTerminal) would be lost; " + Self.wayRound)
-    }
+    // Of weights in both forms those of safetensors are the model, and the others nobody reads.
+    let hasBoth = weights.contains { $0.hasSuffix(".safetensors") && Self.isWeightFile($0) }
+    try checkNothingIsLost(
+      foreignFiles(below: "") {
+        own.contains($0) || Self.isWeightFile($0) && !(hasBoth && $0.contains(".bin"))
+      })
   }
 
   /// Checks that one file, which holds a checkpoint of a kind, may take the path.
   ///
+  /// - Parameter missing: What of a checkpoint that stands there the new one has not, by name.
   /// - Throws: ``StorageError/Reason/alreadyExists``, ``StorageError/Reason/notRegular(found:)`` for a directory.
-  func checkFile(holding kind: Kind) throws(StorageError) {
+  func checkFile(
+    holding kind: Kind, missing: (OpenedCheckpoint) -> [String]
+  ) throws(StorageError) {
     guard !Directory.exists(at: path) else {
       throw StorageError(.notRegular(found: "a directory"), file: path)
     }
     guard !overwrites, Directory.hasFile(at: path) else { return }
-    guard let present = try? OpenedCheckpoint(path: path) else {
+    let present: OpenedCheckpoint
+    do throws(StorageError) {
+      present = try OpenedCheckpoint(path: path)
+    } catch {
+      // What can't be read may be anything.
+      guard error.diagnosis.kind == .badInput else {
+        throw Self.unreadable(error, Self.wayRound)
+      }
       throw refusal(
         "a file that is no checkpoint stands there, and would be lost; " + Self.wayRound)
     }
     try check(Kind(of: present), against: [kind, .tensors])
+    try checkNothingIsLost(missing(present))
   }
 
   /// Checks that the files of a split checkpoint may be written, which can't replace others in one step.
@@ -91,7 +113,12 @@ struct OutputTarget {
   func checkReport(_ isReport: (InputFile) throws(StorageError) -> Bool) throws(StorageError) {
     try Directory.checkWritable(path)
     guard !overwrites, Directory.hasFile(at: path) else { return }
-    let file = try InputFile(path: path)
+    let file: InputFile
+    do throws(StorageError) {
+      file = try InputFile(path: path)
+    } catch {
+      throw Self.unreadable(error, "name another one")
+    }
     let isKept = file.byteCount > 0 ? try !isReport(file) : false
     guard !isKept else {
       throw refusal("a file that is no report stands there, and would be lost; name another one")
@@ -103,19 +130,32 @@ struct OutputTarget {
     throw refusal("\(present.rawValue) stands there, and would be lost; " + Self.wayRound)
   }
 
-  /// A file that a checkpoint with some files doesn't have, if there is one.
-  private func foreignFile(
-    besides names: Set<String>, below prefix: String
-  ) throws(StorageError) -> String? {
+  private func checkNothingIsLost(_ names: [String]) throws(StorageError) {
+    guard !names.isEmpty else { return }
+    throw refusal("\(names.listed) would be lost; " + Self.wayRound)
+  }
+
+  /// The files of the directory that aren't the new checkpoint's own, links to directories among them.
+  private func foreignFiles(
+    below prefix: String, besides isOwn: (String) -> Bool
+  ) throws(StorageError) -> [String] {
+    var names: [String] = []
     for entry in try Directory.entries(of: path + "/" + prefix) {
       let name = prefix + entry
-      if Directory.exists(at: path + "/" + name) {
-        if let other = try foreignFile(besides: names, below: name + "/") { return other }
-      } else if !names.contains(name), !Self.usualNames.contains(name), !Self.isWeightFile(name) {
-        return name
+      if Directory.exists(at: path + "/" + name), !Directory.hasLink(at: path + "/" + name) {
+        names += try foreignFiles(below: name + "/", besides: isOwn)
+      } else if !isOwn(name) {
+        names.append(name)
       }
     }
-    return nil
+    return names
+  }
+
+  /// The system's error about what stands at a target, with what to do.
+  private static func unreadable(_ error: StorageError, _ remedy: String) -> StorageError {
+    StorageError(
+      error.reason, file: error.file,
+      remedy: "what stands there can't be read, and would be lost; " + remedy)
   }
 
   private func refusal(_ remedy: String) -> StorageError {
@@ -140,17 +180,6 @@ struct OutputTarget {
         || name.hasPrefix(stem + "-") && name.contains("-of-") && name.hasSuffix(suffix)
     }
   }
-
-  /// The files that models and adapters have beside their weights.
-  private static let usualNames: Set<String> = [
-    "config.json", LoRAConfiguration.fileName, "generation_config.json", "tokenizer.json",
-    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-    "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
-    "chat_template.jinja", "chat_template.json", "preprocessor_config.json",
-    "processor_config.json", "modules.json", "config_sentence_transformers.json",
-    "sentence_bert_config.json", "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE",
-    ".gitattributes",
-  ]
 }
 
 extension OutputTarget.Kind {

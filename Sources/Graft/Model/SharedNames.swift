@@ -50,11 +50,12 @@ extension OutputForm {
   ) -> [MetadataEntry] {
     switch self {
     case .directory, .safetensorsFile, .hdf5:
-      let known = Set(metadata.map { TensorName($0.key) })
+      let known: Set<TensorName> =
+        names.copies.isEmpty ? [] : Set(metadata.map { TensorName($0.key) })
       var added = names.copies.filter { !known.contains($0.name) }.map {
         MetadataEntry(key: $0.name.text, value: $0.of.text)
       }
-      if format == .pytorch, !known.contains("format") {
+      if format == .pytorch, !metadata.contains(where: { $0.key == "format" }) {
         added.append(MetadataEntry(key: "format", value: "pt"))
       }
       return metadata + added

@@ -8,6 +8,8 @@ internal import GraftHDF5
 final class SpilledVocabulary: Sendable {
   private let bytes: AtomicFile
   private let ends: AtomicFile
+  private let byteFile: InputFile
+  private let endFile: InputFile
   private let count: Int
   private let byteCount: Int
   private static let bufferByteCount = 1 << 20
@@ -31,6 +33,8 @@ final class SpilledVocabulary: Sendable {
     try texts.flush()
     try places.flush()
     (self.bytes, self.ends) = (bytes, ends)
+    byteFile = try InputFile(path: bytes.output.path)
+    endFile = try InputFile(path: ends.output.path)
     byteCount = end
     self.count = count
   }
@@ -57,13 +61,12 @@ final class SpilledVocabulary: Sendable {
 
   /// The tensors that hold the words, see ``StaticEmbeddingLayout``.
   func tensors() throws(StorageError) -> [(info: TensorInfo, extent: FileExtent)] {
-    let parts: [(TensorName, DType, Int, AtomicFile)] = [
-      (StaticEmbeddingLayout.vocabularyBytesName, .u8, byteCount, bytes),
-      (StaticEmbeddingLayout.vocabularyEndsName, .i64, count, ends),
+    let parts: [(TensorName, DType, Int, InputFile)] = [
+      (StaticEmbeddingLayout.vocabularyBytesName, .u8, byteCount, byteFile),
+      (StaticEmbeddingLayout.vocabularyEndsName, .i64, count, endFile),
     ]
     var tensors: [(info: TensorInfo, extent: FileExtent)] = []
-    for (name, dtype, count, file) in parts {
-      let input = try InputFile(path: file.output.path)
+    for (name, dtype, count, input) in parts {
       let info = try TensorInfo(name: name, dtype: dtype, shape: [count], in: input.path)
       tensors.append((info, FileExtent(file: input, range: 0..<info.byteCount)))
     }
@@ -71,10 +74,28 @@ final class SpilledVocabulary: Sendable {
   }
 
   /// The words as HDF5 files hold them.
-  func attachments() throws(StorageError) -> (bytes: HDF5Attachment, ends: HDF5Attachment) {
+  func attachments() -> (bytes: HDF5Attachment, ends: HDF5Attachment) {
     (
-      HDF5Attachment(name: "vocabulary", file: try InputFile(path: bytes.output.path)),
-      HDF5Attachment(name: "vocabulary", file: try InputFile(path: ends.output.path))
+      HDF5Attachment(name: "vocabulary", file: byteFile),
+      HDF5Attachment(name: "vocabulary", file: endFile)
     )
+  }
+
+  /// Words that stand side by side.
+  ///
+  /// - Precondition: there are as many.
+  func words(_ rows: Range<Int>) throws(StorageError) -> [ArraySlice<UInt8>] {
+    let first = max(0, rows.lowerBound - 1)
+    let places = try endFile.bytes(at: first * 8, count: (rows.upperBound - first) * 8)
+    var ends = stride(from: 0, to: places.count, by: 8).map { place in
+      (0..<8).reduce(0) { $0 | Int(places[place + $1]) << (8 * $1) }
+    }
+    var begin = rows.lowerBound == 0 ? 0 : ends.removeFirst()
+    let base = begin
+    let text = try byteFile.bytes(at: base, count: (ends.last ?? base) - base)
+    return ends.map { end in
+      defer { begin = end }
+      return text[begin - base..<end - base]
+    }
   }
 }

@@ -49,6 +49,7 @@ struct VectorTable {
       reader.tensors[$0].shape.rank == 2 && reader.tensors[$0].dtype.isComputableFloat
     }
     guard let matrix = layout?.matrix ?? model ?? (matrices.count == 1 ? matrices[0] : nil) else {
+      try opened.checkComputable()
       throw StorageError(
         .unrecognized(
           expected: "one table of vectors (static-embeddings E-1), found \(matrices.count) matrices"

@@ -33,7 +33,7 @@ public struct Defect: Sendable, Equatable {
     if let storage {
       // File, tensor and offset have places of their own.
       for part in [
-        storage.file.escapedForTerminal, storage.tensor.map { "tensor \($0)" },
+        storage.file.escapedWhole, storage.tensor.map { "tensor \($0)" },
         storage.offset.map { "byte \($0)" },
       ] {
         if let part, details.hasPrefix(part) {
@@ -64,7 +64,7 @@ extension Defect: CustomStringConvertible {
   /// One line: the place, then the problem.
   public var description: String {
     let place = [
-      file.escapedForTerminal, tensor.map { "tensor \($0)" }, offset.map { "byte \($0)" },
+      file.escapedWhole, tensor.map { "tensor \($0)" }, offset.map { "byte \($0)" },
     ].compactMap { $0 }.joined(separator: ", ")
     return place + ": " + problem
   }

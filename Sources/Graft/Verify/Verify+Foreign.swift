@@ -12,6 +12,19 @@ extension OpenedCheckpoint {
       return config?["fine_tune_type"] != nil || config?["lora_parameters"] != nil
     }
   }
+
+  /// Checks that an adapter isn't in a layout that is neither merged nor trained here.
+  ///
+  /// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` with the layout.
+  func checkIsNotForeignAdapter() throws {
+    guard try isForeignAdapter, let layout = try Recognition(self, .null).layout, layout != .peft
+    else { return }
+    throw StorageError(
+      .unsupported(feature: "layout of adapters", found: layout.name), file: path,
+      remedy:
+        "bring it into PEFT's layout first: \(LoRAConfiguration.fileName) beside \(Adapter.fileName)"
+    )
+  }
 }
 
 extension Verification {

@@ -2,6 +2,7 @@ internal import GraftAdapters
 public import GraftCore
 internal import GraftFormats
 internal import GraftHDF5
+internal import GraftKernels
 internal import GraftModels
 internal import Synchronization
 
@@ -12,7 +13,8 @@ internal import Synchronization
 /// - Parameters:
 ///   - path: A model, adapter or table of any format.
 ///   - base: The model that an adapter is for.
-/// - Throws: ``StorageError`` when files can't be read or are of no known format; what is wrong inside is in the result.
+/// - Throws: ``StorageError`` when files can't be read or are of no known format, or a base is given for what is no adapter;
+///   what is wrong inside is in the result.
 public func verify(
   _ path: String, base: String? = nil, threadCount: Int = 2, progress: Progress = .none
 ) throws -> Verification {
@@ -23,10 +25,18 @@ public func verify(
     opened = try OpenedCheckpoint(path: path, threadCount: threadCount)
   }
   guard let checkpoint = opened else { return result }
+  progress.expect(checkpoint.reader.tensors.reduce(0) { $0 + $1.byteCount })
   if let sharded = checkpoint.reader as? ShardedReader {
     result.checks.append("index of \(sharded.shards.count) shards")
   }
   let isForeign = try checkpoint.isForeignAdapter
+  if base != nil, !isForeign, checkpoint.kind != .adapter {
+    throw StorageError(
+      .mismatch(
+        subject: "the kind of the checkpoint", expected: "an adapter, which has a base",
+        found: checkpoint.kind.words),
+      file: path, remedy: "name the adapter first, or leave the base away")
+  }
   result.omissions += checkpoint.reader.unreadable.map {
     "tensor \($0.name): \($0.kind) isn't read"
   }
@@ -37,6 +47,7 @@ public func verify(
   case .embeddings: try result.checkVocabulary(of: checkpoint)
   case .tensors: break
   }
+  result.noteCode(of: checkpoint)
   try result.checkValues(of: checkpoint, threadCount: threadCount, progress)
   try result.checkHash(of: checkpoint)
   for input in checkpoint.reader.inputs { try input.checkUnchanged() }
@@ -186,9 +197,8 @@ extension Verification {
     of checkpoint: OpenedCheckpoint, threadCount: Int, _ progress: Progress
   ) throws {
     let reader = checkpoint.reader
-    let tiles = reader.tensors.indices.flatMap {
-      TensorTile.all(of: reader.tensors[$0], at: $0)
-    }
+    let infos = reader.tensors
+    let tiles = infos.indices.flatMap { TensorTile.all(of: infos[$0], at: $0) }
     let counts = Mutex([NonFiniteCount](repeating: NonFiniteCount(), count: reader.tensors.count))
     let failures = Mutex<[Int: any Error]>([:])
     try shareOut(tiles.count, threadCount: threadCount, worker: { try TileReader() }) {
@@ -204,7 +214,7 @@ extension Verification {
           isQuantized ? try worker.dequantized(tile, reader) : try worker.bytes(of: tile, reader)
         let count = NonFiniteCount(
           in: slice.bytes, of: isQuantized ? .f32 : dtype,
-          from: dtype == .c64 ? tile.elements.lowerBound * 2 : tile.elements.lowerBound)
+          from: tile.elements.lowerBound)
         if !count.isEmpty { counts.withLock { $0[tile.tensor] += count } }
       } catch {
         failures.withLock { $0[tile.tensor] = error }
@@ -231,11 +241,10 @@ extension Verification {
     let info = reader.tensors[tensor]
     let extent = reader.extent(of: tensor)
     let first = count.first ?? 0
-    let elementBytes = info.dtype == .c64 ? 4 : info.dtype.layout.bytes
     let element = info.dtype.isBlockQuantized ? first / info.dtype.layout.elements : first
     return Defect(
       file: extent?.file.path ?? reader.path, tensor: info.name,
-      offset: extent.map { $0.range.lowerBound + element * elementBytes },
+      offset: extent.map { $0.range.lowerBound + element * info.dtype.layout.bytes },
       "\(count.nanCount) NaN and \(count.infinityCount) infinite of \(info.shape.elementCount) elements, the first at element \(first)"
     )
   }

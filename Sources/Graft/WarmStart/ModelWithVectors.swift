@@ -2,6 +2,7 @@ internal import GraftCore
 
 /// A model whose embedding table has rows that come from elsewhere, read as one checkpoint.
 struct ModelWithVectors: CheckpointReader {
+  let metadata: [MetadataEntry]
   private let model: any CheckpointReader
   private let table: EmbeddingRows
   private let words: WordTable
@@ -10,10 +11,11 @@ struct ModelWithVectors: CheckpointReader {
   private let rows: [Int: WordTable.Source]
 
   init(
-    _ model: any CheckpointReader, _ table: EmbeddingRows, replacing rows: [Int: WordTable.Source],
-    from words: WordTable, _ length: EmbeddingRows.Length
+    _ model: any CheckpointReader, metadata: [MetadataEntry], _ table: EmbeddingRows,
+    replacing rows: [Int: WordTable.Source], from words: WordTable, _ length: EmbeddingRows.Length
   ) {
     self.model = model
+    self.metadata = metadata
     self.table = table
     self.rows = rows
     self.words = words
@@ -23,7 +25,6 @@ struct ModelWithVectors: CheckpointReader {
   var format: CheckpointFormat { model.format }
   var path: String { model.path }
   var tensors: [TensorInfo] { model.tensors }
-  var metadata: [MetadataEntry] { model.metadata }
   var inputs: [InputFile] { model.inputs }
   // A tied head takes the table's rows, so that what was one tensor stays one.
   var ties: [[Int]] { model.ties }

@@ -22,20 +22,30 @@ public func warmStart(
   report reportPath: String? = nil, options: WarmStartOptions = WarmStartOptions(),
   progress: Progress = .none
 ) throws -> WarmStartReport {
+  guard options.overwrites || !Directory.isSame(path, vectors.path) else {
+    throw StorageError(
+      .alreadyExists, file: path,
+      remedy: "the vectors stand there, and would be lost; name another target, or give --overwrite"
+    )
+  }
   if let reportPath {
     try WarmStartReport.checkTarget(reportPath, besides: path, overwrites: options.overwrites)
   }
+  try model.checkComputable()
   let tokenizer = try Tokenizer(
     tokenizerJSON: try model.requiredFile("tokenizer.json"), file: model.path + "/tokenizer.json")
   let words = try WordTable(VectorTable(vectors), tokens: tokenizer)
   let table = try EmbeddingRows(of: model, fitting: words)
   let join = VocabularyJoin(tokenizer, words, rowCount: table.rowCount)
   let length = try table.length(for: options.scale)
-  let filled = ModelWithVectors(model.reader, table, replacing: join.rows, from: words, length)
+  let filled = ModelWithVectors(
+    model.reader, metadata: model.ownMetadata, table, replacing: join.rows, from: words, length)
   let conversion = try Conversion(
-    of: OpenedCheckpoint(model, reader: filled, files: model.files), to: path, options.conversion)
+    of: OpenedCheckpoint(
+      model, reader: filled, files: model.files, to: path, as: options.form),
+    to: path, options.conversion)
   try conversion.transfer(progress)
-  let report = join.report(words, length)
+  let report = join.report(words, length, losses: conversion.losses)
   for source in [model, vectors] { try source.checkUnchanged() }
   try conversion.commit()
   if let reportPath {
@@ -70,7 +80,9 @@ private struct VocabularyJoin {
     }
   }
 
-  func report(_ words: WordTable, _ length: EmbeddingRows.Length) -> WarmStartReport {
+  func report(
+    _ words: WordTable, _ length: EmbeddingRows.Length, losses: [ConversionLoss]
+  ) -> WarmStartReport {
     WarmStartReport(
       tokenCount: tokenCount, wordCount: words.table.wordCount, usedWordCount: usedRows.count,
       matched: WordTable.Rule.allCases.filter {
@@ -78,6 +90,6 @@ private struct VocabularyJoin {
       }.map {
         WarmStartReport.Match(rule: $0.rawValue, count: counts[$0] ?? 0)
       },
-      misses: misses, scale: length.scale, rowNorm: length.common)
+      misses: misses, scale: length.scale, rowNorm: length.common, losses: losses)
   }
 }

@@ -16,6 +16,8 @@ public struct WarmStartReport: Sendable {
   public let scale: WarmStartOptions.Scale
   /// The mean length of the model's rows, where imported rows got it.
   public let rowNorm: Double?
+  /// What the form of the result has no place for, and was left out.
+  public let losses: [ConversionLoss]
 
   /// A rule and its tokens.
   public struct Match: Sendable, Equatable {
@@ -43,6 +45,7 @@ public struct WarmStartReport: Sendable {
       "scale": .string(scale.rawValue),
       "rowNorm": rowNorm.map { JSONValue($0) } ?? .null,
       "misses": .array(misses.map { .string($0) }),
+      "losses": .array(losses.map { .string($0.what) }),
     ]
   }
 }

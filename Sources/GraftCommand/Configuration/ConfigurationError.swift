@@ -54,7 +54,7 @@ struct ConfigurationError: DiagnosableError, Equatable {
 
   /// The error, taken apart for printing.
   var diagnosis: Diagnosis {
-    var place = file.escapedForTerminal
+    var place = file.escapedWhole
     if let line { place += ", line \(line)" }
     if case .wrongType(_, let expected, let found) = reason {
       place += ", expected \(expected), found \(found.escapedForTerminal)"
@@ -64,12 +64,12 @@ struct ConfigurationError: DiagnosableError, Equatable {
 
   private var summary: String {
     switch reason {
-    case .notYAML(let problem): "the configuration isn't YAML: \(problem.escapedForTerminal)"
+    case .notYAML(let problem): "the configuration isn't YAML: \(problem.escapedWhole)"
     case .notMapping: "a configuration is a mapping from option names to values"
     case .unknownKey(let key, _): "no option is called \(key.escapedForTerminal)"
     case .duplicateKey(let key, _): "the configuration has \(key.escapedForTerminal) twice"
     case .wrongType(let key, _, _): "\(key.escapedForTerminal) has a value of another kind"
-    case .refused(let message): message.escapedForTerminal
+    case .refused(let message): message.escapedWhole
     }
   }
 

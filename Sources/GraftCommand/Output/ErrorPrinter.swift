@@ -44,7 +44,7 @@ enum ErrorPrinter {
     }
     guard GraftCommand.exitCode(for: error) == .validationFailure else {
       // Foundation's errors are the system's.
-      Standard.error("error: \(error.localizedDescription)")
+      Standard.error("error: \(error.localizedDescription.escapedWhole)")
       return ExitStatus.inputOutput.rawValue
     }
     Standard.error(usageLines(message))
@@ -52,17 +52,17 @@ enum ErrorPrinter {
   }
 
   private static func print(_ diagnosis: Diagnosis) {
-    var lines = ["error: " + diagnosis.summary]
-    if let location = diagnosis.location { lines.append("  " + location) }
-    if let remedy = diagnosis.remedy { lines.append("  " + remedy) }
-    Standard.error(lines.joined(separator: "\n"))
+    let lines = [diagnosis.location, diagnosis.remedy].compactMap { $0 }.map { "  " + $0 }
+    // What a part has from a file or the command line may not have been escaped where it was put in.
+    Standard.error(
+      (["error: " + diagnosis.summary] + lines).map(\.escapedWhole).joined(separator: "\n"))
   }
 
   /// The parser's message in the contract's form: what is wrong, then how to get help.
   private static func usageLines(_ message: String) -> String {
     let usage = message.split(separator: "\n").first { $0.hasPrefix("Usage: ") }
     return
-      (["error: " + UsageMessage.line(of: message)]
+      (["error: " + UsageMessage.line(of: message).escapedWhole]
       + [usage.map { "  " + $0 }, "  see graft --help"].compactMap { $0 })
       .joined(separator: "\n")
   }
@@ -88,6 +88,18 @@ enum UsageMessage {
 
 /// The standard streams.
 enum Standard {
+  /// Takes the places of streams that are closed: else the files opened first would get them, and what is printed would go there.
+  ///
+  /// Each is held the wrong way round, so that using it fails as it would have.
+  static func holdPlaces() {
+    let streams = [
+      (STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY),
+    ]
+    for (descriptor, mode) in streams where fcntl(descriptor, F_GETFD) < 0 {
+      _ = unsafe open("/dev/null", mode)
+    }
+  }
+
   /// Prints a line to standard output.
   static func output(_ text: String) {
     stream(text.hasSuffix("\n") ? text : text + "\n")
@@ -100,6 +112,9 @@ enum Standard {
   static func stream(_ bytes: [UInt8]) {
     let code = write(bytes, to: STDOUT_FILENO)
     guard code != 0 else { return }
+    UnfinishedOutputs.removeAll()
+    // Who closes a pipe has read what they wanted, and wants no message.
+    guard code != EPIPE else { _exit(ExitStatus.inputOutput.rawValue) }
     let reason = unsafe String(cString: strerror(code))
     error("error: the results can't be written\n  standard output: \(reason)")
     _exit(ExitStatus.inputOutput.rawValue)

@@ -101,7 +101,7 @@ struct InspectionText {
   }
 
   private func words(for adapter: Inspection.AdapterFacts) -> [String] {
-    let origin = inspection.layout.map { Self.name(of: $0) + " " } ?? ""
+    let origin = inspection.layout.map { $0.name + " " } ?? ""
     var words = [origin + adapter.method.escapedForTerminal]
     if let rank = adapter.rank { words.append("rank \(rank)") }
     if let alpha = adapter.alpha { words.append("alpha \(Quantity.number(alpha))") }
@@ -111,16 +111,6 @@ struct InspectionText {
     let ranks = adapter.ranks.map { "\($0.rank) ×\($0.moduleCount)" }
     return [words.joined(separator: ", ")]
       + DisplayWidth.wrap(ranks, columns - Self.indent - 6).map { "ranks " + $0 }
-  }
-
-  private static func name(of layout: Inspection.Layout) -> String {
-    switch layout {
-    case .peft: "PEFT"
-    case .mlx: "MLX"
-    case .kohya: "kohya"
-    case .diffusers: "diffusers"
-    case .gguf: "GGUF"
-    }
   }
 
   /// A line of metadata; only what is shown of a long value is looked at.
@@ -147,7 +137,7 @@ struct InspectionText {
           known = ["\(info.dtype)", "\(info.shape)", Quantity.bytes(info.byteCount)]
           words[kind] = known
         }
-        var file = place.file.escapedForTerminal
+        var file = place.file.escapedWhole
         if let offset = place.offset { file += ":" + String(offset) }
         return [info.name.description] + known + [file]
       }, rightAligned: [3]

@@ -21,8 +21,8 @@ enum Interruption {
   ///
   /// Where there is no room for its threads, which the queue would wait for without end, a signal ends the process at once.
   static func watch() {
-    signal(SIGPIPE, SIG_DFL)
-    // A limit on the size of files is an error of the write, which tells the path and leaves nothing.
+    // A closed pipe and a limit on the size of files are errors of the write, after which nothing half-written is left.
+    signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     guard (try? Memory.checkRoom(room)) != nil else { return }
     let queue = DispatchQueue(label: "interruption")

@@ -18,28 +18,35 @@ final class ProgressDisplay: Sendable {
   }
 
   private struct State {
+    var total: Int
     var done = 0
     var lastShown: ContinuousClock.Instant?
     var hasBar = false
   }
 
   private let title: String
-  private let total: Int
   private let unit: Unit
   private let isQuiet: Bool
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let began = ContinuousClock.now
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
-  init(_ title: String, total: Int, unit: Unit, isQuiet: Bool) {
+  /// A display of work whose total may be told later.
+  init(_ title: String, total: Int = 0, unit: Unit, isQuiet: Bool) {
     self.title = title
-    self.total = max(total, 1)
+    state = Mutex(State(total: total))
     self.unit = unit
     self.isQuiet = isQuiet
   }
 
   /// The callback that the library's verbs take.
-  var progress: GraftCore.Progress { GraftCore.Progress { [self] done in advance(by: done) } }
+  var progress: GraftCore.Progress {
+    GraftCore.Progress { [self] done in
+      advance(by: done)
+    } expect: { [self] total in
+      state.withLock { $0.total = total }
+    }
+  }
 
   /// Counts work as done and shows it when it is time.
   func advance(by done: Int, note: String = "") {
@@ -52,7 +59,7 @@ final class ProgressDisplay: Sendable {
         return
       }
       state.lastShown = now
-      show(state.done, now, note)
+      show(state.done, of: max(state.total, 1), now, note)
       state.hasBar = isTerminal
     }
   }
@@ -65,7 +72,9 @@ final class ProgressDisplay: Sendable {
     }
   }
 
-  private func show(_ done: Int, _ now: ContinuousClock.Instant, _ note: String) {
+  private func show(
+    _ done: Int, of total: Int, _ now: ContinuousClock.Instant, _ note: String
+  ) {
     let seconds = max(Double((now - began) / .nanoseconds(1)) / 1e9, 1e-3)
     let share = min(1, Double(done) / Double(total))
     let left = share > 0 ? seconds / share - seconds : 0

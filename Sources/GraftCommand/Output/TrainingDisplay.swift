@@ -94,12 +94,13 @@ final class TrainingDisplay: Sendable {
       }
       guard let last = state.last else {
         return Standard.output(
-          "finished before, after \(Quantity.of(outcome.lastStep, "step")): \(output)")
+          "finished before, after \(Quantity.of(outcome.lastStep, "step")): \(output.escapedWhole)")
       }
       Standard.output(
         String(
           format: "%d steps, loss %.4f, %.0f tokens/s, peak %@: ", last.step, last.loss,
-          last.tokensPerSecond, Quantity.bytes(last.peakBytes)) + output)
+          last.tokensPerSecond, Quantity.bytes(last.peakBytes))
+          + output.escapedWhole)
     }
   }
 }

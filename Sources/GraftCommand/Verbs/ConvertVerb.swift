@@ -50,7 +50,7 @@ struct ConvertVerb: ParsableCommand {
     guard !json else { return Standard.output(report.json.serialized()) }
     let changed = report.convertedCount
     Standard.output(
-      "\(target): \(Quantity.of(report.tensors.count, "tensor")), \(Quantity.bytes(report.byteCount))"
+      "\(target.escapedWhole): \(Quantity.of(report.tensors.count, "tensor")), \(Quantity.bytes(report.byteCount))"
         + (changed > 0 ? ", \(Quantity.count(changed)) with another dtype" : ""))
     for loss in report.losses { Standard.output("  " + loss.line) }
   }

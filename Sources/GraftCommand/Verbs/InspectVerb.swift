@@ -74,6 +74,7 @@ struct InspectVerb: ParsableCommand {
       progress: display.progress)
     display.finish()
     try page.write(to: target)
-    Standard.output("\(Quantity.of(checkpoint.reader.tensors.count, "tensor")): \(target)")
+    let count = Quantity.of(checkpoint.reader.tensors.count, "tensor")
+    Standard.output("\(count): \(target.escapedWhole)")
   }
 }

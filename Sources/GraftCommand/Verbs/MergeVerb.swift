@@ -70,7 +70,7 @@ struct MergeVerb: ParsableCommand {
     let changed = entries.reduce(0) { $0 + $1.changedCount }
     let elements = entries.reduce(0) { $0 + $1.elementCount }
     var lines = [
-      "\(out): \(Quantity.of(entries.count, "tensor")) merged, \(Quantity.count(receipt.untouchedCount)) copied, \(Quantity.bytes(receipt.byteCount))",
+      "\(out.escapedWhole): \(Quantity.of(entries.count, "tensor")) merged, \(Quantity.count(receipt.untouchedCount)) copied, \(Quantity.bytes(receipt.byteCount))",
       base.isFinite
         ? String(
           format: "update: ‖ΔW‖/‖W‖ %.3g, %.2f %% of ΔW survived rounding",
@@ -89,13 +89,14 @@ struct MergeVerb: ParsableCommand {
   private func ratio(_ part: Double, _ whole: Double) -> Double { whole > 0 ? part / whole : 0 }
 }
 
-/// An adapter and its weight, as `PATH` or `PATH:WEIGHT`.
+/// An adapter and its weight, as `PATH` or `PATH:WEIGHT`; a path that is there as it is written has no weight.
 struct AdapterArgument: ExpressibleByArgument {
   let path: String
   let weight: Double
 
   init?(argument: String) {
-    guard let colon = argument.lastIndex(of: ":"),
+    guard !FileManager.default.fileExists(atPath: argument),
+      let colon = argument.lastIndex(of: ":"),
       let weight = Double(argument[argument.index(after: colon)...])
     else {
       (path, weight) = (argument, 1)

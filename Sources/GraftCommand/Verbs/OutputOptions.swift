@@ -46,7 +46,7 @@ struct OutputOptions: ParsableArguments {
   }
 
   @Option(
-    name: .long,
+    name: .long, parsing: .unconditional,
     help: "The most tensor data in one file of safetensors, PyTorch or GGUF, for example 500MiB.")
   var maxShardSize: ByteSize?
 
@@ -62,7 +62,7 @@ struct OutputOptions: ParsableArguments {
 
   /// The help of `--overwrite`, which other verbs have too.
   static let overwriteHelp: ArgumentHelp =
-    "Replace a checkpoint of another kind, or one with files that the new one doesn't have."
+    "Replace a checkpoint of another kind, or one with files or tensors that the new one doesn't have."
 
   @Option(name: .long, help: "Compression inside HDF5: none, zstd or zstd:LEVEL (1 to 22).")
   var compress = Compression(value: .none)

@@ -22,6 +22,6 @@ struct ReportVerb: ParsableCommand {
   func run() throws {
     let report = try RunReport(run: runDirectory)
     try report.write(to: out)
-    Standard.output("\(report.records.count) steps: \(out)")
+    Standard.output("\(report.records.count) steps: \(out.escapedWhole)")
   }
 }

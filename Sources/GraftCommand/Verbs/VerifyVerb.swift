@@ -46,9 +46,7 @@ struct VerifyVerb: ParsableCommand {
 
   func run() throws {
     if let out, repair { return try repair(to: out) }
-    let display = ProgressDisplay(
-      "verifying", total: (try? OpenedCheckpoint(path: path).byteCount) ?? 0, unit: .bytes,
-      isQuiet: common.quiet)
+    let display = ProgressDisplay("verifying", unit: .bytes, isQuiet: common.quiet)
     let result = try verify(
       path, base: base, threadCount: common.workerCount, progress: display.progress)
     display.finish()
@@ -76,7 +74,7 @@ struct VerifyVerb: ParsableCommand {
       (report.faults.map { "repaired: \($0)" }
       + report.ties.map { "tied: \($0.kept) = \($0.left)" }
       + report.strangers.map { "left out: \($0.escapedForTerminal)" }
-      + ["\(output): \(extent)"]).joined(separator: "\n")
+      + ["\(output.escapedWhole): \(extent)"]).joined(separator: "\n")
   }
 
   // MARK: - Defects

@@ -75,6 +75,7 @@ struct WarmStartVerb: ParsableCommand {
       model: base, vectors: table, output: out, report: report, options: options,
       progress: display.progress)
     display.finish()
-    Standard.output(json ? result.json.serialized() : "\(out): \(result)")
+    let lines = ["\(out.escapedWhole): \(result)"] + result.losses.map(\.line)
+    Standard.output(json ? result.json.serialized() : lines.joined(separator: "\n"))
   }
 }

@@ -115,7 +115,7 @@ extension StorageError {
   }
 
   private var location: String {
-    var parts = [file.escapedForTerminal]
+    var parts = [file.escapedWhole]
     if let tensor { parts.append("tensor \(tensor)") }
     if let offset { parts.append("byte \(offset)") }
     switch reason {

@@ -80,15 +80,21 @@ public final class AtomicFile: Sendable {
   }
 }
 
-/// The path that a file may be renamed to: links followed, devices, FIFOs and sockets refused.
+/// The path that a file may be renamed to: links followed, devices, FIFOs and sockets refused, behind links too.
 func replaceableTarget(_ path: String) throws(StorageError) -> String {
   var status = stat()
-  guard unsafe lstat(path, &status) == 0 else { return path }
-  if status.st_mode & S_IFMT == S_IFLNK, let resolved = resolvedPath(path) { return resolved }
-  guard status.st_mode & S_IFMT == S_IFREG || status.st_mode & S_IFMT == S_IFLNK else {
+  guard unsafe stat(path, &status) == 0 else {
+    guard !path.hasSuffix("/") else {
+      throw StorageError(
+        .notRegular(found: "the name of a directory"), file: path,
+        remedy: "leave out the slash at its end")
+    }
+    return path
+  }
+  guard status.st_mode & S_IFMT == S_IFREG else {
     throw StorageError(.notRegular(found: fileKind(status.st_mode)), file: path)
   }
-  return path
+  return isLink(path) ? resolvedPath(path) ?? path : path
 }
 
 /// The path behind all symbolic links; nil when they lead nowhere.
@@ -111,7 +117,7 @@ func checkParent(of path: String) throws(StorageError) {
   let folder = parent(of: path)
   guard !Directory.exists(at: folder) else { return }
   throw StorageError(
-    .notFound, file: path, remedy: "there is no directory \(folder.escapedForTerminal)")
+    .notFound, file: path, remedy: "there is no directory \(folder.escapedWhole)")
 }
 
 /// The directory that holds the last component of `path`.

@@ -14,6 +14,20 @@ public enum Directory {
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
+  /// Whether a symbolic link stands at the path.
+  public static func hasLink(at path: String) -> Bool { isLink(path) }
+
+  /// What stands where a directory is to appear and isn't one, in words; nil where nothing or a directory does.
+  public static func obstacle(at path: String) -> String? {
+    var trimmed = path
+    while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+    var status = stat()
+    guard unsafe stat(trimmed, &status) == 0 else {
+      return isLink(trimmed) ? "a symbolic link that leads nowhere" : nil
+    }
+    return status.st_mode & S_IFMT == S_IFDIR ? nil : fileKind(status.st_mode)
+  }
+
   /// The names in a directory, sorted by their bytes, without `.` and `..`.
   public static func entries(of path: String) throws(StorageError) -> [String] {
     guard let stream = unsafe opendir(path) else {

@@ -94,13 +94,6 @@ internal import Glibc
     return unsafe start.map { unsafe $0 + byteOffset }
   }
 
-  /// Tells the system that the pages of a range will be read soon, in order.
-  package func willNeed(_ range: Range<Int>) {
-    guard let start = unsafe start, !range.isEmpty else { return }
-    let page = range.lowerBound & ~4095
-    _ = unsafe madvise(start + page, range.upperBound - page, MADV_WILLNEED)
-  }
-
   /// Gives the pages of an anonymous region back to the system; they read as zero afterwards.
   package func discard() {
     guard isWritable, let start = unsafe start else { return }

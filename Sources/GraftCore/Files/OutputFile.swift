@@ -28,11 +28,20 @@ public final class OutputFile: Sendable {
   /// - Parameter target: what errors name.
   package init(namelessFor target: String) throws(StorageError) {
     let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/var/tmp"
-    var template = Array("\(folder)/graft-XXXXXX".utf8CString)
-    let descriptor = unsafe mkstemp(&template)
-    guard descriptor >= 0 else { throw StorageError(call: "mkstemp", errno: errno, file: target) }
-    unsafe unlink(template)
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    var descriptor = retryingInterrupted { unsafe graft_open_nameless(folder) }
+    if descriptor < 0, errno == EOPNOTSUPP {
+      // It has a name for a moment, then.
+      let path = TemporarySibling.name(for: folder + "/graft")
+      descriptor = retryingInterrupted {
+        unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      }
+      if descriptor >= 0 { unsafe unlink(path) }
+    }
+    guard descriptor >= 0 else {
+      throw StorageError(
+        .system(call: "open", errno: errno), file: target,
+        remedy: "it is unpacked in \(folder.escapedForTerminal); TMPDIR names another directory")
+    }
     self.path = target
     self.target = target
     self.descriptor = descriptor

@@ -6,9 +6,6 @@ public enum ProcessMemory {
   /// The largest resident size so far in bytes (`VmHWM`), or 0 where the system doesn't tell.
   public static var peakResidentBytes: Int { statusField("VmHWM:") }
 
-  /// The resident size now in bytes (`VmRSS`), or 0 where the system doesn't tell.
-  public static var residentBytes: Int { statusField("VmRSS:") }
-
   /// The resident bytes that belong to no file (`RssAnon`), or 0 where the system doesn't tell.
   public static var anonymousResidentBytes: Int { statusField("RssAnon:") }
 

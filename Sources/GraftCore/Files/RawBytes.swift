@@ -77,7 +77,7 @@ extension Array where Element == UInt8 {
   }
 
   /// Hashes the bytes as one run of memory.
-  func hashBytes(into hasher: inout Hasher) {
+  package func hashBytes(into hasher: inout Hasher) {
     unsafe withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
   }
 }

@@ -36,6 +36,12 @@ package struct JSONKeySet: Sendable {
 }
 
 extension JSONScanner {
+  /// The error for a key that stood in its object before.
+  package func repeated(_ key: JSONToken) -> StorageError {
+    .repeated(
+      text(of: key), rule: "json J-11", file: file, offset: base + key.range.lowerBound)
+  }
+
   /// The hash of what a key or string stands for.
   fileprivate func hash(of token: JSONToken) -> UInt32 {
     token.hasEscapes

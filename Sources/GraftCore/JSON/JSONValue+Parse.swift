@@ -44,10 +44,9 @@ extension JSONValue {
     func object(in scanner: JSONScanner) throws(StorageError) -> JSONObject {
       let object = JSONObject(members: zip(keys, values).map { (key: $0, value: $1) })
       if let position = object.duplicate {
-        throw StorageError(
-          .malformed(
-            rule: "json J-11", expected: "every key once", found: "'\(keys[position])' again"),
-          file: scanner.file, offset: scanner.base + offsets[position])
+        throw .repeated(
+          keys[position], rule: "json J-11", file: scanner.file,
+          offset: scanner.base + offsets[position])
       }
       return object
     }

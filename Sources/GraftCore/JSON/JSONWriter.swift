@@ -25,6 +25,9 @@ public struct JSONWriter {
   /// - Parameter indent: Spaces for each level; nil for a text on one line without spaces.
   public init(indent: Int? = 2) { self.indent = indent }
 
+  /// Takes the room of a long text at once: a text that outgrows its room is in memory twice while it moves.
+  public mutating func reserve(_ byteCount: Int) { bytes.reserveCapacity(byteCount) }
+
   /// The text so far, which is left empty for what follows.
   public mutating func take() -> [UInt8] {
     defer { bytes.removeAll(keepingCapacity: true) }
@@ -162,8 +165,22 @@ extension [UInt8] {
   /// Appends a string in quotes with the escapes that JSON demands and no others.
   public mutating func append(quoted text: String) {
     append(0x22)
-    append(escaping: Array(text.utf8).span)
+    append(escaping: text.utf8Span.span)
     append(0x22)
+  }
+
+  /// The bytes that a string has in quotes.
+  package static func byteCount(quoted text: String) -> Int {
+    let span = text.utf8Span.span
+    var count = span.count + 2
+    for index in 0..<span.count {
+      switch span[index] {
+      case 0x08, 0x09, 0x0A, 0x0C, 0x0D, 0x22, 0x5C: count += 1
+      case 0..<0x20: count += 5
+      default: break
+      }
+    }
+    return count
   }
 
   /// Appends the bytes of a name in quotes; what isn't UTF-8 is replaced.

@@ -46,18 +46,28 @@ extension TensorName: ExpressibleByStringLiteral {
 }
 
 extension TensorName: CustomStringConvertible {
-  /// The name made safe for a terminal: control and direction-changing characters are escaped.
+  /// The name as messages show it: safe for a terminal, and no longer than anyone reads.
   public var description: String { text.escapedForTerminal }
 }
 
 extension String {
-  /// The string with control characters, bidirectional overrides and line separators escaped.
+  /// A name or a value as messages show it: escaped, and without its middle where it is longer than anyone reads.
   public var escapedForTerminal: String {
+    let (head, tail) = (120, 79)
+    guard utf8.count > head + tail + 1, unicodeScalars.count > head + tail + 1 else {
+      return escapedWhole
+    }
+    return String(unicodeScalars.prefix(head)).escapedWhole + "…"
+      + String(unicodeScalars.suffix(tail)).escapedWhole
+  }
+
+  /// A path or a sentence as messages show it: what controls a terminal, changes the direction of text or takes no room is escaped.
+  public var escapedWhole: String {
     guard utf8.contains(where: { $0 < 0x20 || $0 > 0x7E }) else { return self }
     var result = ""
     for scalar in unicodeScalars {
-      switch scalar.value {
-      case 0x00...0x1F, 0x7F...0x9F, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator:
         result += "\\u{" + String(scalar.value, radix: 16) + "}"
       default: result.unicodeScalars.append(scalar)
       }

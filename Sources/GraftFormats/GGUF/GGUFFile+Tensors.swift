@@ -18,13 +18,10 @@ extension GGUFFile {
     for _ in 0..<count {
       let tensor = try tensor(alignment: alignment, &shapes, &cursor)
       let name = tensor.info.name
-      let hash = NameTable.hash(name.utf8)
-      guard names.position(hash, where: { tensors[$0].info.name == name }) == nil else {
-        throw StorageError(
-          .malformed(rule: "gguf G-12", expected: "each name once", found: "the name again"),
-          file: cursor.path, tensor: name, offset: tensor.headerOffset)
+      guard names.insert(name, at: tensors.count, among: { tensors[$0].info.name }) else {
+        throw .repeated(
+          name, rule: "gguf G-12", file: cursor.path, tensor: name, offset: tensor.headerOffset)
       }
-      names.add(hash, at: tensors.count)
       tensors.append(tensor)
     }
     return tensors

@@ -104,9 +104,7 @@ extension GGUFFile {
       }
       let hash = NameTable.hash(text)
       guard keys.position(hash, where: { entries[$0].key.utf8.elementsEqual(text) }) == nil else {
-        throw StorageError(
-          .malformed(rule: "gguf G-6", expected: "each key once", found: "\"\(key)\" again"),
-          file: cursor.path, offset: start)
+        throw .repeated(key, rule: "gguf G-6", file: cursor.path, offset: start)
       }
       keys.add(hash, at: entries.count)
       let valueStart = cursor.offset

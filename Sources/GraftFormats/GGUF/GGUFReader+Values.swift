@@ -7,7 +7,8 @@ extension GGUFReader {
   /// - Parameters:
   ///   - elements: Positions in the flattened tensor; whole blocks are the fastest.
   ///   - dtype: f32, bf16 or f16; `buffer` has room for exactly the elements.
-  /// - Throws: ``StorageError`` when the file ends early, or when the tensor holds integers or doubles.
+  /// - Throws: ``StorageError`` when the file ends early, when the tensor holds integers or doubles, or a finite value that the
+  ///   dtype has no number for.
   public func readValues(
     _ tensor: Int, _ elements: Range<Int>, as dtype: DType, into buffer: inout MutableRawSpan
   ) throws(StorageError) {
@@ -44,10 +45,13 @@ extension GGUFReader {
       let wanted = elements.clamped(to: start..<start + count * layout.elements)
       let place = wanted.lowerBound - elements.lowerBound
       var target = buffer._mutatingExtracting(place * width..<(place + wanted.count) * width)
-      values.withRawBytes { bytes in
+      try values.withRawBytes { bytes throws(StorageError) in
         let source = bytes.extracting(
           (wanted.lowerBound - start) * 4..<(wanted.upperBound - start) * 4)
         Quantization.narrow(source, to: dtype, into: &target)
+        try RoundedValues.checkRange(
+          of: source, .f32, in: target.bytes, dtype, from: wanted.lowerBound, file: path,
+          tensor: info.name)
       }
       first += count
     }

@@ -67,12 +67,11 @@ public enum GGUFSplit {
 
   /// Checks that the files are one model: the announced number of tensors, each name once.
   private static func check(_ files: [GGUFFile]) throws(StorageError) {
-    var seen: Set<TensorName> = []
+    var seen = DistinctNames(reserving: files.reduce(0) { $0 + $1.tensors.count })
     for file in files {
-      for tensor in file.tensors where !seen.insert(tensor.name).inserted {
-        throw StorageError(
-          .malformed(rule: "gguf G-12", expected: "each name once", found: "the name again"),
-          file: file.file.path, tensor: tensor.name)
+      for tensor in file.tensors where !seen.insert(tensor.name) {
+        throw .repeated(
+          tensor.name, rule: "gguf G-12", file: file.file.path, tensor: tensor.name)
       }
     }
     for file in files {

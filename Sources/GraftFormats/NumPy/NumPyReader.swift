@@ -20,7 +20,7 @@ public struct NumPyReader: StoredArrayReader {
   /// - Throws: ``StorageError`` with the broken rule, the array and the byte.
   public init(_ file: InputFile, limits: FormatLimits = .standard) throws(StorageError) {
     let start = try file.bytes(at: 0, count: min(file.byteCount, 4))
-    // A member, or the end of an archive without any.
+    // The first member, or the end of an archive without any.
     if start == [0x50, 0x4B, 0x03, 0x04] || start == [0x50, 0x4B, 0x05, 0x06] {
       try self.init(ZipArchive(file, limits: limits), limits: limits)
       return

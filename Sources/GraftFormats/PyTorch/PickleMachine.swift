@@ -12,7 +12,8 @@ struct PickleMachine {
   private var marks: [Int] = []
   private var memo: [PickleValue] = []
   private var sparseMemo: [Int: PickleValue] = [:]
-  /// The values that tables may still take.
+  /// The values that tables may take, and those that they may still take.
+  private let mostValues: Int
   private var allowance: Int
   /// Where the opcode being followed stands.
   private(set) var opcodeStart = 0
@@ -28,7 +29,7 @@ struct PickleMachine {
   private(set) var tensors: [PickledTensor] = []
   private(set) var words: [String] = []
   private var globalNames: [String: Int32] = [:]
-  private var knownStorages: [PickledStorage: Int32] = [:]
+  private var knownStorages = NameTable()
   private var knownWords: [String: Int32] = [:]
 
   /// A dictionary's entries in order.
@@ -38,11 +39,25 @@ struct PickleMachine {
     var isOrdered = false
   }
 
-  init(_ bytes: [UInt8], file: String, base: Int?, limits: FormatLimits = .standard) {
+  /// Begins before a pickle.
+  ///
+  /// - Parameter memberCount: The members of the archive that it stands in, each of which takes a hundred bytes of the file or more.
+  init(
+    _ bytes: [UInt8], file: String, base: Int?, memberCount: Int = 0,
+    limits: FormatLimits = .standard
+  ) {
     cursor = PickleCursor(bytes, file: file, base: base)
     self.limits = limits
-    allowance = limits.pickleValues + bytes.count / 6
+    mostValues =
+      limits.pickleValues + bytes.count / 6 + limits.pickleValuesOfMember * memberCount
+    allowance = mostValues
+    // A table that outgrows its room is there twice while it moves.
+    items.reserveCapacity(min(bytes.count / 4, Self.mostReserved))
+    tensors.reserveCapacity(min(memberCount, Self.mostReserved))
+    storages.reserveCapacity(min(memberCount, Self.mostReserved))
   }
+
+  private static let mostReserved = 1 << 22
 
   /// Follows one pickle to its end.
   ///
@@ -221,10 +236,9 @@ struct PickleMachine {
   mutating func spend(_ count: Int) throws(StorageError) {
     allowance -= count
     guard allowance >= 0 else {
-      let maximum = limits.pickleValues + cursor.bytes.count / 6
       throw failure(
         .limitExceeded(
-          limit: "values of a pickle (pytorch P-16)", maximum: maximum, found: "another one"))
+          limit: "values of a pickle (pytorch P-16)", maximum: mostValues, found: "another one"))
     }
   }
 
@@ -283,16 +297,19 @@ struct PickleMachine {
   }
 
   mutating func newTensor(_ tensor: PickledTensor) throws(StorageError) -> PickleValue {
-    try spend(16 + tensor.extents.count)
+    try spend(12 + tensor.extents.count)
     tensors.append(tensor)
     return .tensor(Int32(tensors.count - 1))
   }
 
   mutating func newStorage(_ storage: PickledStorage) throws(StorageError) -> PickleValue {
-    if let known = knownStorages[storage] { return .storage(known) }
-    try spend(16)
+    let hash = NameTable.hash(of: storage)
+    if let known = knownStorages.position(hash, where: { storages[$0] == storage }) {
+      return .storage(Int32(known))
+    }
+    try spend(8)
+    knownStorages.add(hash, at: storages.count)
     storages.append(storage)
-    knownStorages[storage] = Int32(storages.count - 1)
     return .storage(Int32(storages.count - 1))
   }
 

@@ -6,7 +6,10 @@ struct PickleText {
   private(set) var result = ""
   private let machine: PickleMachine
   private let limit: Int
-  private var isFull = false
+  /// Whether something was left away.
+  private(set) var isCut = false
+  /// Whether there was no room for more.
+  private(set) var isFull = false
   /// The containers that are being spelled, also those of which this is a key.
   private var depth: Int
 
@@ -27,6 +30,7 @@ struct PickleText {
       appendQuoted(value)
     }
     if isFull { result += "…" }
+    isCut = isCut || isFull
   }
 
   private mutating func write(_ text: String) {
@@ -40,7 +44,10 @@ struct PickleText {
 
   private mutating func appendQuoted(_ value: PickleValue) {
     guard !isFull else { return }
-    guard depth < Self.maximumDepth else { return write("\"…\"") }
+    guard depth < Self.maximumDepth else {
+      isCut = true
+      return write("\"…\"")
+    }
     depth += 1
     defer { depth -= 1 }
     switch value {
@@ -51,7 +58,7 @@ struct PickleText {
     case .real(let number): write(number.isFinite ? "\(number)" : "\"\(number)\"")
     case .text(let slice):
       var quoted = ""
-      JSONValue.quote(machine.text(PickleSlice(slice.range.prefix(limit))), to: &quoted)
+      JSONValue.quote(machine.text(PickleSlice(slice.range.prefix(limit + 1))), to: &quoted)
       write(quoted)
     case .bytes(let slice): write("\"\(slice.count) bytes\"")
     case .tuple, .list:
@@ -81,6 +88,7 @@ struct PickleText {
     if case .text = key { return appendQuoted(key) }
     var inner = PickleText(machine, limit: 64, depth: depth)
     inner.append(key)
+    isCut = isCut || inner.isCut
     var quoted = ""
     JSONValue.quote(inner.result, to: &quoted)
     write(quoted)

@@ -8,10 +8,12 @@ struct PickleTree {
   private(set) var unreadable: [UnreadableTensor] = []
   /// Everything else, as JSON.
   private(set) var metadata: [MetadataEntry] = []
+  /// The keys of metadata too long to be kept whole.
+  private(set) var cutKeys: [String] = []
 
   private let machine: PickleMachine
   private let limits: FormatLimits
-  private var names = Set<TensorName>()
+  private var names = DistinctNames()
   private var holdings: [Container: Bool] = [:]
   /// The leaves, bytes of names and bytes of texts that may still come.
   private var leafAllowance: Int
@@ -64,7 +66,8 @@ struct PickleTree {
     case .dictionary, .list, .tuple:
       // A container that was met before, where less was around it, isn't asked again.
       try checkDepth(depth)
-      guard try holdsTensors(value, depth: depth) else { return try addText(value, at: path) }
+      // The members of the pickle itself have names, whatever they are, and an empty one has none.
+      if depth > 0, try !holdsTensors(value, depth: depth) { return try addText(value, at: path) }
       if case .dictionary(let place) = value {
         for entry in machine.dictionaries[Int(place)].entries {
           try add(entry.value, at: joined(path, key(entry.key)), depth: depth + 1)
@@ -102,10 +105,10 @@ struct PickleTree {
           maximum: min(limits.tensors, machine.cursor.bytes.count), found: "another one"))
     }
     let name = TensorName(utf8: path)
-    guard names.insert(name).inserted else {
-      throw failure(
-        .malformed(rule: "pytorch P-17", expected: "each name once", found: "the name again"),
-        name)
+    guard names.insert(name) else {
+      throw .repeated(
+        name, rule: "pytorch P-17", file: machine.cursor.file, tensor: name,
+        offset: machine.cursor.base)
     }
     return name
   }
@@ -114,9 +117,12 @@ struct PickleTree {
     throws(StorageError)
   {
     let name = try leaf(path)
-    var text = PickleText(machine, limit: min(4096, max(0, textAllowance)))
+    let limit = min(limits.pickleTextBytes, max(0, textAllowance))
+    var text = PickleText(machine, limit: limit)
     text.append(value)
-    textAllowance -= text.result.utf8.count
+    // What is looked at in vain counts, too.
+    textAllowance -= text.isFull ? limit : text.result.utf8.count
+    if text.isCut { cutKeys.append(name.text) }
     metadata.append(MetadataEntry(key: name.text, value: text.result))
   }
 

@@ -3,8 +3,8 @@ internal import GraftCore
 /// The form of PyTorch's files since 1.6: a ZIP archive with one folder of a pickle and the records of storages.
 struct PyTorchArchive {
   let contents: PyTorchContents
-  /// The records of storages by key.
-  let records: [String: ZipMember]
+  /// The positions of the records among the members, by storage.
+  let records: [Int]
 
   private static let pickleName = "data.pkl"
   private static let versions = 1...10
@@ -46,7 +46,8 @@ struct PyTorchArchive {
     }
     var machine = PickleMachine(
       try archive.contents(of: pickle, atMost: limit), file: file,
-      base: pickle.isDeflated ? nil : pickle.stored.lowerBound, limits: limits)
+      base: pickle.isDeflated ? nil : pickle.stored.lowerBound,
+      memberCount: archive.members.count, limits: limits)
     let root = try machine.run()
     guard machine.cursor.position == pickle.byteCount else {
       throw StorageError(
@@ -55,15 +56,20 @@ struct PyTorchArchive {
           found: "\(pickle.byteCount - machine.cursor.position) more bytes"),
         file: file, offset: machine.cursor.offset)
     }
-    var records: [String: ZipMember] = [:]
-    var storages: [String: ElementBytes] = [:]
+    var records: [Int] = []
+    var bytes: [ElementBytes] = []
+    records.reserveCapacity(machine.storages.count)
+    bytes.reserveCapacity(machine.storages.count)
+    var isCounted = [Bool](repeating: false, count: archive.members.count)
+    var byteCount = 0
     for storage in machine.storages {
       let name = TensorName(folder + "data/" + storage.key)
-      guard let record = archive[name] else {
+      guard let position = archive.position(of: name) else {
         throw StorageError(
           .malformed(rule: "pytorch P-14", expected: "the record \(name)", found: "none"),
           file: file)
       }
+      let record = archive.members[position]
       guard record.byteCount == storage.total * storage.type.width else {
         throw StorageError(
           .malformed(
@@ -72,13 +78,14 @@ struct PyTorchArchive {
             found: "\(record.byteCount) bytes"),
           file: file, offset: record.stored.lowerBound)
       }
-      if records.updateValue(record, forKey: storage.key) == nil {
-        storages[storage.key] = ElementBytes(record, in: archive)
-      }
+      records.append(position)
+      bytes.append(ElementBytes(record, in: archive))
+      if !isCounted[position] { byteCount += record.byteCount }
+      isCounted[position] = true
     }
     self.records = records
-    contents = PyTorchContents(
-      machine: machine, root: root, storages: storages, isBigEndian: isBigEndian)
+    contents = try PyTorchContents(
+      machine, root, bytes: bytes, byteCount: byteCount, isBigEndian: isBigEndian, limits: limits)
   }
 
   /// The one folder that all members stand in, of a checkpoint and not of a program.

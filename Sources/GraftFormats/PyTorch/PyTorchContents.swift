@@ -1,42 +1,76 @@
 internal import GraftCore
 
-/// What the two forms of PyTorch's files have in common: a tree of values, and the bytes of storages by key.
+/// What the two forms of PyTorch's files have in common: named tensors, and the bytes of their storages.
+///
+/// Of what the pickle's machine had on the way nothing is kept: it takes several times as much.
 struct PyTorchContents {
-  let machine: PickleMachine
-  let root: PickleValue
-  /// The bytes of the storages that the pickle names.
-  let storages: [String: ElementBytes]
+  /// The path, and where the pickle begins in it, for errors.
+  let file: String
+  let base: Int?
+  /// The tensors by name, each with its place among those of the pickle.
+  let names: [(name: TensorName, place: Int)]
+  let tensors: [PickledTensor]
+  /// The storages of the tensors, and the bytes of each; nil where there are none.
+  let storages: [PickledStorage]
+  let bytes: [ElementBytes?]
+  /// The bytes of all storages, each once.
+  let byteCount: Int
+  let unreadable: [UnreadableTensor]
+  let metadata: [MetadataEntry]
+  /// The keys of metadata too long to be kept whole.
+  let cutKeys: [String]
   /// Whether numbers have their high byte first.
   let isBigEndian: Bool
+
+  /// Names what a machine read.
+  ///
+  /// - Throws: ``StorageError`` as ``PickleTree`` does.
+  init(
+    _ machine: PickleMachine, _ root: PickleValue, bytes: [ElementBytes?], byteCount: Int,
+    isBigEndian: Bool, limits: FormatLimits
+  ) throws(StorageError) {
+    let tree = try PickleTree(root, of: machine, limits: limits)
+    (file, base) = (machine.cursor.file, machine.cursor.base)
+    (names, unreadable) = (tree.tensors, tree.unreadable)
+    (metadata, cutKeys) = (tree.metadata, tree.cutKeys)
+    (tensors, storages) = (machine.tensors, machine.storages)
+    self.bytes = bytes
+    self.byteCount = byteCount
+    self.isBigEndian = isBigEndian
+  }
 }
 
 /// The tensors of a PyTorch file, found to lie inside their storages.
 struct PyTorchTensors {
   let placements: [StoredArrays.Placement]
   let metadata: [MetadataEntry]
+  /// The keys of metadata too long to be kept whole.
+  let cutKeys: [String]
   let unreadable: [UnreadableTensor]
   /// The sets of tensors that are one and the same.
   let ties: [[Int]]
-  /// The key of each tensor's storage.
-  let keys: [String]
+  /// The storage of each tensor.
+  let storages: [Int]
 
   /// Places every tensor.
   ///
   /// - Throws: ``StorageError`` with the broken rule of `Formats/pytorch/SPEC.md`.
   init(_ contents: PyTorchContents, limits: FormatLimits) throws(StorageError) {
-    let machine = contents.machine
-    let tree = try PickleTree(contents.root, of: machine, limits: limits)
     var placements: [StoredArrays.Placement] = []
-    var keys: [String] = []
-    var unreadable = tree.unreadable
-    var places: [PickledTensor: Int] = [:]
+    var storages: [Int] = []
+    // The tensor of each placement among those of the pickle.
+    var origins: [Int] = []
+    placements.reserveCapacity(contents.names.count)
+    storages.reserveCapacity(contents.names.count)
+    origins.reserveCapacity(contents.names.count)
+    var unreadable = contents.unreadable
+    var places = NameTable(reserving: contents.names.count)
     var ties: [Int: [Int]] = [:]
-    var excess = -contents.storages.values.reduce(0) { $0 + $1.byteCount }
+    var excess = -contents.byteCount
     var total = 0
-    for (name, place) in tree.tensors {
-      let tensor = machine.tensors[place]
-      let storage = machine.storages[tensor.storage]
-      let placement = try Self.placement(of: tensor, named: name, in: contents, storage)
+    for (name, place) in contents.names {
+      let tensor = contents.tensors[place]
+      let placement = try Self.placement(of: tensor, named: name, in: contents)
       guard let placement else {
         unreadable.append(UnreadableTensor(name: name, kind: "a \(tensor.type.rawValue) tensor"))
         continue
@@ -44,42 +78,44 @@ struct PyTorchTensors {
       let position = placements.count
       let (sum, overflow) = total.addingReportingOverflow(placement.info.byteCount)
       guard !overflow else {
-        throw StorageError(.overflow(part: "file (pytorch P-15)"), file: machine.cursor.file)
+        throw StorageError(.overflow(part: "file (pytorch P-15)"), file: contents.file)
       }
       total = sum
-      if placement.info.byteCount > 0, let first = places[tensor] {
+      let hash = NameTable.hash(of: tensor)
+      let first = places.position(hash) { contents.tensors[origins[$0]] == tensor }
+      if placement.info.byteCount > 0, let first {
         ties[first, default: [first]].append(position)
       } else {
-        places[tensor] = position
+        if first == nil { places.add(hash, at: position) }
         excess += placement.info.byteCount
         guard excess <= limits.repeatedBytes else {
           throw StorageError(
             .limitExceeded(
               limit: "bytes of views beyond those of the storages (pytorch P-16)",
               maximum: limits.repeatedBytes, found: "another \(placement.info.byteCount)"),
-            file: machine.cursor.file, tensor: name)
+            file: contents.file, tensor: name)
         }
       }
       placements.append(placement)
-      keys.append(storage.key)
+      storages.append(tensor.storage)
+      origins.append(place)
     }
     self.placements = placements
-    metadata = tree.metadata
+    (metadata, cutKeys) = (contents.metadata, contents.cutKeys)
     self.unreadable = unreadable
     self.ties = ties.values.sorted { $0[0] < $1[0] }
-    self.keys = keys
+    self.storages = storages
   }
 
   /// Where a tensor lies; nil for a type that isn't read.
   private static func placement(
-    of tensor: PickledTensor, named name: TensorName, in contents: PyTorchContents,
-    _ storage: PickledStorage
+    of tensor: PickledTensor, named name: TensorName, in contents: PyTorchContents
   ) throws(StorageError) -> StoredArrays.Placement? {
-    let file = contents.machine.cursor.file
     func failure(_ reason: StorageError.Reason) -> StorageError {
-      StorageError(reason, file: file, tensor: name, offset: contents.machine.cursor.base)
+      StorageError(reason, file: contents.file, tensor: name, offset: contents.base)
     }
-    guard let record = contents.storages[storage.key] else {
+    let storage = contents.storages[tensor.storage]
+    guard let record = contents.bytes[tensor.storage] else {
       throw failure(
         .malformed(
           rule: "pytorch P-14", expected: "a record of storage \(storage.key)", found: "none"))

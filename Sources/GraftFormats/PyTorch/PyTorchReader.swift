@@ -10,6 +10,7 @@ public struct PyTorchReader: StoredArrayReader {
   public let file: InputFile
   /// What isn't a tensor, by its name, as JSON.
   public let metadata: [MetadataEntry]
+  private let cutKeys: [String]
   /// Tensors of kinds that aren't read, such as sparse ones.
   public let unreadable: [UnreadableTensor]
   /// The sets of tensors that are one and the same, by their positions.
@@ -26,7 +27,7 @@ public struct PyTorchReader: StoredArrayReader {
       try self.init(ZipArchive(file, limits: limits), limits: limits)
     } else {
       let stack = try PyTorchStack(file, limits: limits)
-      try self.init(stack.contents, of: file, nil, [:], limits: limits)
+      try self.init(stack.contents, of: file, nil, [], limits: limits)
     }
   }
 
@@ -38,17 +39,22 @@ public struct PyTorchReader: StoredArrayReader {
 
   private init(
     _ contents: PyTorchContents, of file: InputFile, _ archive: ZipArchive?,
-    _ records: [String: ZipMember], limits: FormatLimits
+    _ records: [Int], limits: FormatLimits
   ) throws(StorageError) {
     let found = try PyTorchTensors(contents, limits: limits)
     self.file = file
     arrays = StoredArrays(
       found.placements,
-      members: archive.map { ArrayMembers(found.keys.compactMap { records[$0] }, of: $0) })
-    metadata = found.metadata
+      members: archive.map { archive in
+        ArrayMembers(found.storages.map { archive.members[records[$0]] }, of: archive)
+      })
+    (metadata, cutKeys) = (found.metadata, found.cutKeys)
     unreadable = found.unreadable
     ties = found.ties
   }
+
+  /// What isn't kept of the metadata, in words.
+  public var omissions: [String] { cutKeys.map { "the end of the metadata \($0)" } }
 
   /// PyTorch.
   public var format: CheckpointFormat { .pytorch }

@@ -81,7 +81,10 @@ struct PyTorchStack {
       throw malformed("a list of storages", "something else")
     }
     let storages = try storages(machine.lists[Int(list)], machine, in: file)
-    return PyTorchContents(machine: machine, root: root, storages: storages, isBigEndian: false)
+    return try PyTorchContents(
+      machine, root, bytes: machine.storages.map { storages[$0.key] },
+      byteCount: storages.values.reduce(0) { $0 + $1.byteCount }, isBigEndian: false,
+      limits: limits)
   }
 
   /// Finds the storages: each a number of elements in 8 bytes, and the elements.

@@ -39,6 +39,7 @@ public struct PyTorchWriter: LaidOutWriter {
       entries.append(
         .init(name: copy.name, info: tensors[key], type: entries[key].type, key: key))
     }
+    try entries.lazy.map(\.name).checkDiffer(inFormat: "PyTorch", file: output.target)
     let pickle = StateDictionaryPickle(entries).bytes
     let heads: [(name: String, bytes: [UInt8])] = [
       ("data.pkl", pickle), ("byteorder", Array("little".utf8)), ("version", Array("3\n".utf8)),
@@ -59,11 +60,7 @@ public struct PyTorchWriter: LaidOutWriter {
   private static func add(
     _ name: TensorName, _ key: Int, to places: inout [TensorName: Int], file: String
   ) throws(StorageError) {
-    guard places.updateValue(key, forKey: name) == nil else {
-      throw StorageError(
-        .notRepresentable(what: "two tensors of one name", inFormat: "PyTorch"), file: file,
-        tensor: name)
-    }
+    places[name] = key
     guard String(validating: name.utf8, as: UTF8.self) != nil else {
       throw StorageError(
         .notRepresentable(what: "a name that isn't UTF-8", inFormat: "PyTorch"), file: file,

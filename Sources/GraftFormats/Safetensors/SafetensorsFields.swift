@@ -28,7 +28,7 @@ struct SafetensorsFields {
     var dtype: DType?
     var dimensions: [Int]?
     var offsets: [Int]?
-    var others = Set<TensorName>()
+    var others = JSONKeySet()
     while true {
       let key = try scanner.next()
       guard key.kind == .key else { break }
@@ -42,8 +42,7 @@ struct SafetensorsFields {
         guard offsets == nil else { throw scanner.repeated(key) }
         offsets = try Self.integers("S-9", "two offsets in order", &scanner)
       } else {
-        let name = TensorName(utf8: scanner.contents(of: key))
-        guard others.insert(name).inserted else { throw scanner.repeated(key) }
+        guard others.insert(key, of: scanner) else { throw scanner.repeated(key) }
         try scanner.skip(scanner.next())
       }
     }

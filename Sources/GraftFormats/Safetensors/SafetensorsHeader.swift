@@ -136,26 +136,8 @@ struct SafetensorsHeader {
     guard start.kind == .objectStart else {
       throw scanner.violation("S-5", "metadata of strings", at: start.range.lowerBound)
     }
-    var again = scanner
-    let count = try Self.countMetadata(&scanner)
-    metadata.reserveCapacity(count)
-    for _ in 0..<count {
-      let (key, value) = (try again.next(), try again.next())
-      metadata.append(MetadataEntry(key: again.text(of: key), value: again.text(of: value)))
-    }
-  }
-
-  /// Checks the entries of `__metadata__` up to their end, and counts them, so that their texts take no more memory than they need.
-  private static func countMetadata(_ scanner: inout JSONScanner) throws(StorageError) -> Int {
-    var keys = JSONKeySet()
-    while true {
-      let key = try scanner.next()
-      guard key.kind == .key else { return keys.count }
-      guard keys.insert(key, of: scanner) else { throw scanner.repeated(key) }
-      let value = try scanner.next()
-      guard value.kind == .string else {
-        throw scanner.violation("S-5", "metadata of strings", at: value.range.lowerBound)
-      }
+    metadata = try scanner.textMembers { scanner, value in
+      scanner.violation("S-5", "metadata of strings", at: value.range.lowerBound)
     }
   }
 
@@ -244,13 +226,5 @@ extension JSONScanner {
         .malformed(rule: "safetensors S-10", expected: "whole bytes", found: error.description)
       }
     return StorageError(reason, file: file, offset: base + position)
-  }
-
-  /// The error for a key that stood in its object before.
-  func repeated(_ key: JSONToken) -> StorageError {
-    StorageError(
-      .malformed(
-        rule: "json J-11", expected: "every key once", found: "'\(text(of: key))' again"),
-      file: file, offset: base + key.range.lowerBound)
   }
 }

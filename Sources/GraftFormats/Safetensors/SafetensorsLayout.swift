@@ -21,8 +21,19 @@ package struct SafetensorsLayout {
       return left == right ? $0.name < $1.name : left > right
     }
     try Self.checkNames(tensors, file: file)
-    var text = "{"
-    if !metadata.isEmpty { try Self.spell(metadata, to: &text, file: file) }
+    // A header that outgrows its room would be in memory twice, and metadata may have a hundred megabytes.
+    let metadataBytes = metadata.reduce(0) {
+      $0 + [UInt8].byteCount(quoted: $1.key) + [UInt8].byteCount(quoted: $1.value) + 2
+    }
+    let limit = limits.safetensorsHeaderBytes
+    try Self.check(metadataBytes, against: limit, file: file)
+    var header: [UInt8] = []
+    header.reserveCapacity(
+      metadataBytes + tensors.reduce(64) { $0 + $1.name.utf8.count + Self.likelyBytes })
+    // The length field, which is filled in at the end.
+    header.append(contentsOf: repeatElement(0, count: 8))
+    header.append(UInt8(ascii: "{"))
+    if !metadata.isEmpty { try Self.spell(metadata, to: &header, file: file) }
     var begins: [Int] = []
     var covered = 0
     for tensor in tensors {
@@ -30,54 +41,77 @@ package struct SafetensorsLayout {
       guard !overflow else {
         throw StorageError(.overflow(part: "file"), file: file, tensor: tensor.name)
       }
-      if text.utf8.count > 1 { text += "," }
-      JSONValue.quote(tensor.name.text, to: &text)
-      let extents = tensor.shape.dimensions.map(String.init).joined(separator: ",")
-      text += ":{\"dtype\":\"\(tensor.dtype)\",\"shape\":[\(extents)],"
-      text += "\"data_offsets\":[\(covered),\(end)]}"
+      if header.count > 9 { header.append(UInt8(ascii: ",")) }
+      Self.spell(tensor, covered..<end, to: &header)
       begins.append(covered)
       covered = end
     }
-    text += "}"
+    header.append(UInt8(ascii: "}"))
     // S-16: the data begin at a multiple of 8, counted from the start of the file.
-    let padded = (text.utf8.count + 7) / 8 * 8
-    guard padded <= limits.safetensorsHeaderBytes else {
-      throw StorageError(
-        .limitExceeded(
-          limit: "header bytes (safetensors S-2)", maximum: limits.safetensorsHeaderBytes,
-          found: "\(padded)"),
-        file: file)
-    }
-    text += String(repeating: " ", count: padded - text.utf8.count)
+    let padded = (header.count - 8 + 7) / 8 * 8
+    try Self.check(padded, against: limit, file: file)
+    header.append(contentsOf: repeatElement(UInt8(ascii: " "), count: padded + 8 - header.count))
+    for place in 0..<8 { header[place] = UInt8(truncatingIfNeeded: padded >> (place * 8)) }
     self.tensors = tensors
     self.begins = begins
     self.dataByteCount = covered
-    self.header = (0..<8).map { UInt8(truncatingIfNeeded: padded >> ($0 * 8)) } + Array(text.utf8)
+    self.header = header
+  }
+
+  /// The bytes of a tensor's entry beside its name, about.
+  private static let likelyBytes = 96
+
+  private static func check(
+    _ byteCount: Int, against limit: Int, file: String
+  ) throws(StorageError) {
+    guard byteCount > limit else { return }
+    throw StorageError(
+      .limitExceeded(
+        limit: "header bytes (safetensors S-2)", maximum: limit, found: "\(byteCount)"),
+      file: file)
   }
 
   private static func spell(
-    _ metadata: [MetadataEntry], to text: inout String, file: String
+    _ metadata: [MetadataEntry], to text: inout [UInt8], file: String
   ) throws(StorageError) {
-    let keys = Set(metadata.map { TensorName($0.key) })
-    guard keys.count == metadata.count else {
-      throw StorageError(
-        .notRepresentable(what: "two metadata entries of one key (S-5)", inFormat: "safetensors"),
-        file: file)
-    }
-    text += "\"__metadata__\":{"
+    text.append(text: "\"__metadata__\":{")
     // S-17: hash tables elsewhere write their own order; this one is the same every time.
     let sorted = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
     for (position, entry) in sorted.enumerated() {
-      if position > 0 { text += "," }
-      JSONValue.quote(entry.key, to: &text)
-      text += ":"
-      JSONValue.quote(entry.value, to: &text)
+      if position > 0 {
+        guard !sorted[position - 1].key.utf8.elementsEqual(entry.key.utf8) else {
+          throw StorageError(
+            .notRepresentable(
+              what: "two metadata entries of one key (S-5)", inFormat: "safetensors"), file: file)
+        }
+        text.append(UInt8(ascii: ","))
+      }
+      text.append(quoted: entry.key)
+      text.append(UInt8(ascii: ":"))
+      text.append(quoted: entry.value)
     }
-    text += "}"
+    text.append(UInt8(ascii: "}"))
+  }
+
+  private static func spell(
+    _ tensor: TensorInfo, _ place: Range<Int>, to text: inout [UInt8]
+  ) {
+    text.append(quoted: tensor.name)
+    text.append(text: ":{\"dtype\":\"")
+    text.append(contentsOf: tensor.dtype.description.utf8)
+    text.append(text: "\",\"shape\":[")
+    for (position, extent) in tensor.shape.dimensions.enumerated() {
+      if position > 0 { text.append(UInt8(ascii: ",")) }
+      text.append(decimal: extent)
+    }
+    text.append(text: "],\"data_offsets\":[")
+    text.append(decimal: place.lowerBound)
+    text.append(UInt8(ascii: ","))
+    text.append(decimal: place.upperBound)
+    text.append(text: "]}")
   }
 
   private static func checkNames(_ tensors: [TensorInfo], file: String) throws(StorageError) {
-    var names = Set<TensorName>()
     for tensor in tensors {
       let problem: String? =
         if tensor.name == "__metadata__" {
@@ -86,8 +120,6 @@ package struct SafetensorsLayout {
           "\(tensor.dtype) (S-7)"
         } else if Array(tensor.name.text.utf8) != tensor.name.utf8 {
           "a name that isn't UTF-8 (S-4)"
-        } else if !names.insert(tensor.name).inserted {
-          "two tensors of one name"
         } else {
           nil
         }
@@ -97,6 +129,7 @@ package struct SafetensorsLayout {
           tensor: tensor.name)
       }
     }
+    try tensors.lazy.map(\.name).checkDiffer(inFormat: "safetensors", file: file)
   }
 }
 

@@ -92,20 +92,3 @@ public struct ShardedWriter: CheckpointWriter {
     try index.directory.write(index.content.serialized, named: index.name)
   }
 }
-
-extension [TensorName] {
-  /// Checks that no two names of a checkpoint are the same, in whatever files they are.
-  ///
-  /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)``.
-  func checkDiffer(
-    inFormat format: String, rule: String? = nil, file: String
-  ) throws(StorageError) {
-    var names = Set<TensorName>()
-    for name in self where !names.insert(name).inserted {
-      let citation = rule.map { " (\($0))" } ?? ""
-      throw StorageError(
-        .notRepresentable(what: "two tensors of one name" + citation, inFormat: format),
-        file: file, tensor: name)
-    }
-  }
-}

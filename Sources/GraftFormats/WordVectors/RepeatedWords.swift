@@ -108,3 +108,36 @@ struct RepeatedWords {
     entries = wider
   }
 }
+
+extension Vocabulary {
+  /// Whether all words differ; nil when they do, else a row whose word has come before, and the word.
+  ///
+  /// - Throws: what ``visit(_:)`` throws.
+  package func repetition(
+    limits: FormatLimits = .standard
+  ) throws -> (row: Int, word: [UInt8])? {
+    var shareCount = 1
+    var share = 0
+    while share < shareCount {
+      var table = RepeatedWords(
+        share: share, of: shareCount, expecting: count / shareCount,
+        capacity: limits.wordTablePlaces)
+      var found: (row: Int, word: [UInt8])?
+      try visit { row, word in
+        guard found == nil, !table.isFull else { return }
+        table.insert(
+          RepeatedWords.Hash(word.span, 0..<word.count), offset: row, wordByteCount: word.count)
+        if !table.offsets.isEmpty { found = (row, Array(word)) }
+      }
+      if let found { return found }
+      if table.isFull {
+        // Begin again with smaller shares.
+        shareCount = max(shareCount * 2, count * 2 / limits.wordTablePlaces + 1)
+        share = 0
+      } else {
+        share += 1
+      }
+    }
+    return nil
+  }
+}

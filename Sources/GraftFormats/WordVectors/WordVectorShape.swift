@@ -55,13 +55,23 @@ struct WordVectorShape {
     return WordVectorRow.parse(bytes, split.numbers, into: &row) == nil
   }
 
-  /// Whether what follows the first blank is printable, as numbers in binary hardly ever are.
+  /// Whether what follows the first blank is printable, as numbers in binary hardly ever are: also beyond the line, as one of
+  /// 256 first numbers has a line feed in it.
   private static func beginsLikeText(_ bytes: Span<UInt8>, _ line: Range<Int>) -> Bool {
-    guard let blank = line.first(where: { bytes[$0] == 0x20 || bytes[$0] == 0x09 }) else {
+    let rest = line.lowerBound..<bytes.count
+    guard let blank = rest.first(where: { bytes[$0] == 0x20 || bytes[$0] == 0x09 }) else {
       return line.allSatisfy { bytes[$0] >= 0x20 }
     }
-    return (blank..<min(line.upperBound, blank + 256)).allSatisfy {
-      (0x20...0x7E).contains(bytes[$0]) || bytes[$0] == 0x09 || bytes[$0] == 0x0D
+    let end = min(blank + 256, bytes.count)
+    let text = (blank..<end).map { bytes[$0] }
+    let isPrintable = text.indices.allSatisfy { place in
+      let byte = text[place]
+      if byte < 0x20 { return byte == 0x09 || byte == 0x0A || byte == 0x0D }
+      // Words of the lines that follow may have any bytes of UTF-8.
+      return byte < 0x7F || byte >= 0x80 && blank + place >= line.upperBound
     }
+    // The last character may be cut.
+    return isPrintable
+      && (0..<4).contains { String(validating: text.dropLast($0), as: UTF8.self) != nil }
   }
 }

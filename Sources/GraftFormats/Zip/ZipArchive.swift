@@ -50,9 +50,11 @@ package struct ZipArchive: Sendable {
   }
 
   /// A member by its name.
-  package subscript(_ name: TensorName) -> ZipMember? {
+  package subscript(_ name: TensorName) -> ZipMember? { position(of: name).map { members[$0] } }
+
+  /// The position of a member by its name.
+  package func position(of name: TensorName) -> Int? {
     names.position(NameTable.hash(name.utf8)) { members[$0].name == name }
-      .map { members[$0] }
   }
 
   /// What a member holds, its checksum compared.

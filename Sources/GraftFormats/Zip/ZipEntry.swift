@@ -45,13 +45,9 @@ struct ZipEntry {
     var rest = bytes[...]
     for _ in 0..<end.memberCount {
       let (entry, length) = try ZipEntry.parsed(rest, at: end.directory.lowerBound, end, file)
-      let hash = NameTable.hash(entry.name.utf8)
-      guard names.position(hash, where: { entries[$0].name == entry.name }) == nil else {
-        throw StorageError(
-          .malformed(rule: "zip Z-9", expected: "each name once", found: "\(entry.name) again"),
-          file: file.path, offset: entry.position)
+      guard names.insert(entry.name, at: entries.count, among: { entries[$0].name }) else {
+        throw .repeated(entry.name, rule: "zip Z-9", file: file.path, offset: entry.position)
       }
-      names.add(hash, at: entries.count)
       entries.append(entry)
       rest = rest.dropFirst(length)
     }

@@ -38,12 +38,10 @@ package final class ZipWriter: Sendable {
     _ members: [(name: String, byteCount: Int)], to output: OutputFile
   ) throws(StorageError) {
     var plans: [Plan] = []
-    var names = Set<TensorName>()
     var end = 0
     for member in members {
       let name = Array(member.name.utf8)
-      guard !name.isEmpty, name.count <= 0xFFFF, names.insert(TensorName(utf8: name)).inserted
-      else {
+      guard !name.isEmpty, name.count <= 0xFFFF else {
         throw StorageError(
           .notRepresentable(what: "a member named '\(member.name)'", inFormat: "zip"),
           file: output.target)
@@ -57,6 +55,8 @@ package final class ZipWriter: Sendable {
       }
       end = next
     }
+    try plans.lazy.map { TensorName(utf8: $0.name) }.checkDiffer(
+      "members", inFormat: "zip", rule: "zip Z-9", file: output.target)
     self.output = output
     self.plans = plans
     directoryStart = end

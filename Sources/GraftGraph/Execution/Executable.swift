@@ -210,17 +210,18 @@ public final class Executable {
         position: Int(input(5).firstInt32), into: result(), shape: shape)
     case .gather: kernels.gatherRows(input(0), ids: input(1), into: result())
     case .scatterAdd:
-      let table = result()
-      table.fillWithZero()
-      kernels.scatterAddRows(input(0), ids: input(1), into: table)
+      if let sum = inputIfGiven(2) { result().hold(sum) } else { result().fillWithZero() }
+      kernels.scatterAddRows(input(0), ids: input(1), into: result())
     case .crossEntropy:
       kernels.crossEntropy(
         input(0), head: input(1), targets: input(2), losses: result(0),
         xGradient: resultIfUsed(1))
     case .crossEntropyHeadGradient:
+      let sum = inputIfGiven(4)
+      if let sum { result().hold(sum) }
       kernels.crossEntropyHeadGradient(
         input(0), head: input(1), targets: input(2), lossGradient: input(3), into: result(),
-        accumulate: false)
+        accumulate: sum != nil)
     case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
       .rotateHalf, .rowReduce, .sumRows, .reshape, .assign:
       preconditionFailure("\(op) isn't a kernel")
@@ -249,6 +250,12 @@ extension Graph {
 
 extension MemorySlice {
   fileprivate var firstInt32: Int32 { bytes.unsafeLoadInt32(at: 0) }
+
+  /// Takes over another slice's elements, unless they lie here already.
+  fileprivate func hold(_ other: MemorySlice) {
+    guard memory !== other.memory || byteOffset != other.byteOffset else { return }
+    replaceBytes(other.bytes)
+  }
 
   fileprivate func fillWithZero() {
     memory.withMutableBytes { bytes in

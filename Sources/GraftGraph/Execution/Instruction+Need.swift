@@ -62,8 +62,11 @@ extension Instruction {
 }
 
 extension Compilation {
-  /// The instructions that the steps become.
-  var instructions: [Instruction] { schedule.steps.map { Instruction($0, graph, used: used) } }
+  /// The instructions that the steps become; equal programs are prepared once.
+  var instructions: [Instruction] {
+    var prepared: [TileProgram: PreparedProgram] = [:]
+    return schedule.steps.map { Instruction($0, graph, used: used, &prepared) }
+  }
 
   /// The scratch that a run takes.
   package func need(_ kernels: Kernels) -> ScratchNeed {

@@ -24,12 +24,17 @@ struct Instruction {
 }
 
 extension Instruction {
-  /// Prepares a step; `used` are the values that somebody reads.
-  init(_ step: Step, _ graph: Graph, used: Set<Value>) {
+  /// Prepares a step; `used` are the values that somebody reads, `prepared` the programs of other steps.
+  init(
+    _ step: Step, _ graph: Graph, used: Set<Value>,
+    _ prepared: inout [TileProgram: PreparedProgram]
+  ) {
     func whole(_ value: Value) -> Operand { Operand(base: value, shape: graph.shape(of: value)) }
     switch step {
     case .tiles(let group):
-      action = .tiles(PreparedProgram(group.program))
+      let program = prepared[group.program] ?? PreparedProgram(group.program)
+      prepared[group.program] = program
+      action = .tiles(program)
       operands = group.operands.map(whole)
     case .copy(let from, let to):
       action = .copy

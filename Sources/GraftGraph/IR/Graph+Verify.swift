@@ -53,10 +53,15 @@ extension Graph {
           types.count >= 6 && node.results.count == 3 && areSegments(types.dropFirst(6), of: shape)
       case .cachedAttention: isSound = types.count == 6 && types[5].dtype == .i32
       case .gather: isSound = types[1].dtype == .i32 && node.results[0].dtype == types[0].dtype
-      case .scatterAdd: isSound = types[1].dtype == .i32 && node.results[0].dtype == .f32
+      case .scatterAdd:
+        isSound =
+          types.count <= 3 && types[1].dtype == .i32 && node.results[0].dtype == .f32
+          && types.dropFirst(2).allSatisfy { $0 == node.results[0] }
       case .crossEntropy:
         isSound = types.count == 3 && types[2].dtype == .i32 && node.results[1] == types[0]
-      case .crossEntropyHeadGradient: isSound = types.count == 4
+      case .crossEntropyHeadGradient:
+        isSound =
+          (4...5).contains(types.count) && types.dropFirst(4).allSatisfy { $0 == node.results[0] }
       case .assign: isSound = types.count == 2 && types[0] == types[1]
       }
       guard isSound else { throw broken(place, "its types don't fit") }

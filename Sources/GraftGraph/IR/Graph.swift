@@ -35,9 +35,15 @@ package struct Node: Hashable, Sendable {
   package let results: [ValueType]
   /// The stretch of the computation that the node belongs to; see ``Graph/beginBlock(_:)``.
   package let phase: Int
+
+  /// What a kernel adds to, if anything.
+  var sumSoFar: Value? {
+    guard let place = op.sumInput, inputs.indices.contains(place) else { return nil }
+    return inputs[place]
+  }
 }
 
-/// A computation, known before it runs: an append-only arena of nodes in an order that respects dependencies.
+/// A computation, known before it runs: an arena of nodes in an order that respects dependencies, to which nodes are added, and inputs.
 ///
 /// Types are inferred while building, and equal nodes of one phase are one node. Shapes and dtypes that don't fit are programmer's errors
 /// and stop the program with a sentence.
@@ -84,6 +90,15 @@ public struct Graph: Sendable {
     let place = nodes.count - 1
     if op.kind == .effect { effects.append(place) } else { known[node] = place }
     return Value(node: place)
+  }
+
+  /// Gives a node another input after those that it has; what it makes keeps its type.
+  package mutating func append(_ input: Value, toInputsOf place: Int) {
+    let old = nodes[place]
+    known[old] = nil
+    nodes[place] = Node(
+      op: old.op, inputs: old.inputs + [input], results: old.results, phase: old.phase)
+    known[nodes[place]] = place
   }
 
   /// External memory that outlives runs; the same name gives the same value.

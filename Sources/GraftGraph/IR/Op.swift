@@ -51,11 +51,11 @@ package enum Op: Sendable, Hashable {
   case cachedAttention(AttentionShape)
   /// table [rows, columns], ids [n] → [n, columns].
   case gather
-  /// gradient [n, columns], ids [n] → table gradient [rows, columns].
+  /// gradient [n, columns], ids [n], perhaps a sum so far → that and the table gradient [rows, columns].
   case scatterAdd
   /// x [tokens, hidden], head [vocabulary, hidden], targets [tokens] → losses [tokens], ∂losses[t]/∂x[t] [tokens, hidden].
   case crossEntropy
-  /// x, head, targets, ∂loss [tokens] → ∂head [vocabulary, hidden].
+  /// x, head, targets, ∂loss [tokens], perhaps a sum so far → that and ∂head [vocabulary, hidden].
   case crossEntropyHeadGradient
 
   // Effects
@@ -100,6 +100,18 @@ package enum Op: Sendable, Hashable {
       .rotateHalf, .rowReduce, .sumRows, .reshape, .matmul, .attentionBackward, .cachedAttention,
       .gather, .scatterAdd, .crossEntropyHeadGradient, .assign:
       false
+    }
+  }
+
+  /// The place among the inputs of a sum that the kernel may add to; nil for operations that add to nothing.
+  package var sumInput: Int? {
+    switch self {
+    case .scatterAdd: 2
+    case .crossEntropyHeadGradient: 4
+    case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
+      .rotateHalf, .rowReduce, .sumRows, .reshape, .matmul, .attention, .attentionBackward,
+      .cachedAttention, .gather, .crossEntropy, .assign:
+      nil
     }
   }
 }

@@ -128,7 +128,9 @@ public struct Interpreter: Sendable {
     case .cachedAttention(let shape): return [cachedAttention(node, inputs, shape)]
     case .gather: return [inputs[1].elements.flatMap { inputs[0].rows[Int($0)] }]
     case .scatterAdd:
-      var table = [Double](repeating: 0, count: node.results[0].shape.elementCount)
+      var table =
+        inputs.dropFirst(2).first?.elements
+        ?? [Double](repeating: 0, count: node.results[0].shape.elementCount)
       let columns = inputs[0].columns
       for (row, id) in zip(inputs[0].rows, inputs[1].elements) {
         for (column, x) in row.enumerated() { table[Int(id) * columns + column] += x }
@@ -139,13 +141,13 @@ public struct Interpreter: Sendable {
       return [losses, gradients.flatMap { weighted(inputs[1].rows, by: $0) }]
     case .crossEntropyHeadGradient:
       let (_, gradients) = crossEntropy(inputs[0], head: inputs[1], targets: inputs[2])
-      return [
-        (0..<inputs[1].rows.count).flatMap { word in
-          weighted(
-            inputs[0].rows,
-            by: gradients.indices.map { gradients[$0][word] * inputs[3].elements[$0] })
-        }
-      ]
+      let gradient = (0..<inputs[1].rows.count).flatMap { word in
+        weighted(
+          inputs[0].rows,
+          by: gradients.indices.map { gradients[$0][word] * inputs[3].elements[$0] })
+      }
+      guard let sum = inputs.dropFirst(4).first else { return [gradient] }
+      return [zip(sum.elements, gradient).map { $0 + $1 }]
     }
   }
 

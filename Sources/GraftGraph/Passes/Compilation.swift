@@ -25,17 +25,17 @@ package struct Compilation: Sendable {
   ) throws(GraphError) {
     try source.verify()
     let rematerialized = source.rematerialized(plan)
-    let (graph, map) = (rematerialized.graph, rematerialized.map)
+    let graph = rematerialized.graph
     copiedFrom = rematerialized.copiedFrom
     try graph.verify()
     outputs = Dictionary(
-      requested.map { ($0, map[$0] ?? $0) }, uniquingKeysWith: { first, _ in first })
+      requested.map { ($0, rematerialized[$0]) }, uniquingKeysWith: { first, _ in first })
     let kept = Set(outputs.values.map { graph.base(of: $0) })
     let live = graph.liveNodes(outputs: outputs.values)
     let fusion = Fusion(graph, live: live, outputs: kept, fuses: fuses)
     schedule = Schedule(graph, live: live, fusion: fusion, outputs: kept)
     report = CompilationReport(graph, schedule, live: live)
-    used = Set(graph.usedValues(live: live, outputs: kept).map { graph.base(of: $0) })
+    used = graph.usedValues(live: live, outputs: kept)
     memoryPlan = MemoryPlan(graph, schedule, used: used, outputs: kept)
     self.graph = graph
     self.plan = plan

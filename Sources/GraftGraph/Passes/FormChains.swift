@@ -23,7 +23,7 @@ private struct ChainFormation {
   let assigned: [Value: Value]
   let outputs: Set<Value>
   /// The steps that read each value, counted.
-  private var readers: [Value: Int] = [:]
+  private var readers: ValueTable<Int>
   /// For each step, the rows of the next product that could be in a chain.
   private var rowsAhead: [Int?]
   private(set) var result: [Step] = []
@@ -44,12 +44,13 @@ private struct ChainFormation {
     steps = schedule.steps
     assigned = schedule.assigned
     self.outputs = outputs
+    readers = ValueTable(graph, absent: 0)
     rowsAhead = [Int?](repeating: nil, count: steps.count)
     var next: Int?
     for index in steps.indices.reversed() {
       next = productRows(steps[index]) ?? next
       rowsAhead[index] = next
-      for value in steps[index].reads(in: graph) { readers[value, default: 0] += 1 }
+      for value in steps[index].reads(in: graph) { readers[value] += 1 }
     }
   }
 

@@ -39,7 +39,7 @@ package struct Fusion: Sendable {
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     inlined = graph.inlinedNodes(live: live, outputs: outputs)
     let standsAlone = graph.maskedForKernels(live: live, inlined)
-    var readers: [Value: [Int]] = [:]
+    var readers = ValueTable<[Int]>(graph, absent: [])
     for (place, node) in graph.nodes.enumerated()
     where live[place] && node.op.kind == .fusible && !inlined[place] {
       let shape = graph.iterationShape(of: place)
@@ -49,7 +49,7 @@ package struct Fusion: Sendable {
       guard fuses, !standsAlone[place] else { continue }
       mergeNeighbours(of: place, operands, graph, readers)
       for operand in operands where graph.shape(of: operand).elementCount > 1 {
-        readers[operand, default: []].append(place)
+        readers[operand].append(place)
       }
     }
   }
@@ -58,16 +58,18 @@ package struct Fusion: Sendable {
 
   /// Merges a new node's group with the groups that make or read its operands, latest first.
   private mutating func mergeNeighbours(
-    of place: Int, _ operands: [Value], _ graph: Graph, _ readers: [Value: [Int]]
+    of place: Int, _ operands: [Value], _ graph: Graph, _ readers: ValueTable<[Int]>
   ) {
-    var neighbours: Set<Int> = []
+    var neighbours: [Int] = []
     for operand in operands {
-      if let maker = groupOfNode[operand.node] { neighbours.insert(maker) }
-      for reader in readers[operand] ?? [] {
-        if let group = groupOfNode[reader] { neighbours.insert(group) }
+      if let maker = groupOfNode[operand.node] { neighbours.append(maker) }
+      for reader in readers[operand] {
+        if let group = groupOfNode[reader] { neighbours.append(group) }
       }
     }
-    for neighbour in neighbours.sorted(by: >) {
+    neighbours.sort(by: >)
+    for (index, neighbour) in neighbours.enumerated()
+    where index == 0 || neighbour != neighbours[index - 1] {
       guard let own = groupOfNode[place], own != neighbour, !groups[neighbour].nodes.isEmpty,
         let space = mergedSpace(own, neighbour, graph)
       else { continue }

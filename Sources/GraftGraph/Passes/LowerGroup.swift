@@ -50,7 +50,7 @@ struct GroupLowering {
   }
 
   /// Lowers the group; `stored` are the members whose values others read.
-  mutating func lowered(stored: Set<Int>) -> LoweredGroup {
+  mutating func lowered(stored: [Bool]) -> LoweredGroup {
     var writes:
       [(value: Value, binding: TileProgram.Binding, instruction: (Int) -> TileProgram.Instruction)] =
         []
@@ -65,7 +65,7 @@ struct GroupLowering {
       }
       let register = emit(place)
       registers[place] = register
-      guard stored.contains(place) else { continue }
+      guard stored[place] else { continue }
       let type = node.results[0]
       let isFull = type.shape.elementCount == group.rows * group.columns && group.columns != 1
       let binding = TileProgram.Binding(dtype: type.dtype, width: isFull ? .columns : .one)

@@ -81,13 +81,15 @@ public struct MemoryPlan: Sendable {
 extension MemoryPlan {
   /// Plans the memory of a schedule from the exact life of every value.
   package init(_ graph: Graph, _ schedule: Schedule, used: Set<Value>, outputs: Set<Value>) {
-    var first: [Value: Int] = [:]
-    var last: [Value: Int] = [:]
+    var written: [Value] = []
+    var first = ValueTable<Int?>(graph, absent: nil)
+    var last = ValueTable<Int?>(graph, absent: nil)
     func reads(_ value: Value, _ step: Int) { last[value] = step }
     func writes(_ value: Value, _ step: Int) {
       guard schedule.assigned[value] == nil,
         used.contains(value) || !graph.nodes[value.node].op.canOmit(result: value.result)
       else { return }
+      if first[value] == nil { written.append(value) }
       first[value] = step
       last[value] = max(last[value] ?? step, step)
     }
@@ -99,8 +101,8 @@ extension MemoryPlan {
     let heirs = Self.heirs(graph, schedule, first: first, last: last)
     var owner: [Value: Value] = [:]
     for (value, heir) in heirs { owner[heir] = value }
-    let buffers = first.filter { owner[$0.key] == nil }.sorted {
-      ($0.value, $0.key.node, $0.key.result) < ($1.value, $1.key.node, $1.key.result)
+    let buffers = written.filter { owner[$0] == nil }.map { ($0, first[$0] ?? 0) }.sorted {
+      ($0.1, $0.0.node, $0.0.result) < ($1.1, $1.0.node, $1.0.result)
     }
     .map { value, step in
       var final = value
@@ -124,7 +126,7 @@ extension MemoryPlan {
   ///
   /// Both are read and written row by row at the same elements, and nobody reads the old ones later.
   private static func heirs(
-    _ graph: Graph, _ schedule: Schedule, first: [Value: Int], last: [Value: Int]
+    _ graph: Graph, _ schedule: Schedule, first: ValueTable<Int?>, last: ValueTable<Int?>
   ) -> [Value: Value] {
     var heirs: [Value: Value] = [:]
     for (step, what) in schedule.steps.enumerated() {

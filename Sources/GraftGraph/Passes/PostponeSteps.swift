@@ -19,7 +19,7 @@ private struct Postponement {
   /// Parameters that some step writes: who reads them stays where it is.
   private let written: Set<Int>
   private let assigned: Set<Value>
-  private var readers: [Value: [Int]] = [:]
+  private var readers: ValueTable<[Int]>
   /// Where each step goes: the place of the step that it runs before, and its rank among those there.
   private(set) var places: [Place]
   private var moved = 0
@@ -40,8 +40,11 @@ private struct Postponement {
       schedule.assigned.values.map(\.node)
         + steps.compactMap { if case .copy(_, let target) = $0 { target.node } else { nil } })
     places = steps.indices.map { Place(step: $0, rank: 0) }
+    readers = ValueTable(graph, absent: [])
     for (index, step) in steps.enumerated() {
-      for value in Set(step.reads(in: graph)) { readers[value, default: []].append(index) }
+      for value in step.reads(in: graph) where readers[value].last != index {
+        readers[value].append(index)
+      }
     }
   }
 
@@ -50,7 +53,7 @@ private struct Postponement {
     let step = steps[index]
     guard isMovable(step) else { return }
     let (writes, reads) = (step.writes(in: graph), Set(step.reads(in: graph)))
-    let later = writes.flatMap { readers[$0] ?? [] }
+    let later = writes.flatMap { readers[$0] }
     guard let first = later.map({ places[$0] }).min(), first.step > index + 1,
       !writes.contains(where: { outputs.contains($0) || assigned.contains($0) }),
       !reads.contains(where: { written.contains($0.node) })
@@ -59,7 +62,7 @@ private struct Postponement {
     let held = reads.reduce(0) { sum, value in
       let staysAnyway =
         graph.nodes[value.node].op.kind == .leaf || outputs.contains(value)
-        || (readers[value] ?? []).contains { $0 != index && places[$0] >= first }
+        || readers[value].contains { $0 != index && places[$0] >= first }
       return staysAnyway ? sum : sum + graph.type(of: value).byteCount
     }
     let freed = writes.reduce(0) { $0 + graph.type(of: $1).byteCount }

@@ -5,18 +5,10 @@ extension Graph {
   /// GEMM, is never copied.
   package func rematerialized(_ plan: RecomputePlan) -> Rematerialized {
     guard backwardStart != nil else {
-      return Rematerialized(
-        graph: self, map: Dictionary(uniqueKeysWithValues: allValues.map { ($0, $0) }),
-        copiedFrom: [:])
+      return Rematerialized(graph: self, places: Array(nodes.indices), copiedFrom: [:])
     }
     var pass = Rematerialization(self, plan)
     return pass.run()
-  }
-
-  fileprivate var allValues: [Value] {
-    nodes.indices.flatMap { place in
-      nodes[place].results.indices.map { Value(node: place, result: $0) }
-    }
   }
 }
 
@@ -24,10 +16,15 @@ extension Graph {
 package struct Rematerialized {
   /// The graph.
   package let graph: Graph
-  /// Where each value of the source is.
-  package let map: [Value: Value]
+  /// Where each node of the source is.
+  fileprivate let places: [Int]
   /// The forward phase that a copy's original belongs to, by the copy's place.
   package let copiedFrom: [Int: Int]
+
+  /// Where a value of the source is.
+  package subscript(value: Value) -> Value {
+    Value(node: places[value.node], result: value.result)
+  }
 }
 
 private struct Rematerialization {
@@ -70,14 +67,7 @@ private struct Rematerialization {
       target.phase = node.phase
       copies.append(target.add(node.op, inputs, node.results).node)
     }
-    var map: [Value: Value] = [:]
-    map.reserveCapacity(copies.count)
-    for (place, copy) in copies.enumerated() {
-      for result in source.nodes[place].results.indices {
-        map[Value(node: place, result: result)] = Value(node: copy, result: result)
-      }
-    }
-    return Rematerialized(graph: target, map: map, copiedFrom: copiedFrom)
+    return Rematerialized(graph: target, places: copies, copiedFrom: copiedFrom)
   }
 
   /// A forward value as a node of the backward pass sees it: kept, or computed again.

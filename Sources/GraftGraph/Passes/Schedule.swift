@@ -67,30 +67,48 @@ package struct Schedule: Sendable {
   /// Members of groups that somebody outside reads.
   private static func storedNodes(
     _ graph: Graph, _ live: [Bool], _ fusion: Fusion, _ outputs: Set<Value>
-  ) -> Set<Int> {
-    var stored = Set(outputs.map { graph.base(of: $0).node })
+  ) -> [Bool] {
+    var stored = [Bool](repeating: false, count: graph.nodes.count)
+    for output in outputs { stored[graph.base(of: output).node] = true }
     for (place, node) in graph.nodes.enumerated() where live[place] {
       let mine = fusion.groupOfNode[place]
       if node.op.kind == .view || fusion.inlined[place] { continue }
       for operand in graph.operands(of: place, fusion.inlined)
       where mine == nil || fusion.groupOfNode[operand.node] != mine {
-        stored.insert(operand.node)
+        stored[operand.node] = true
       }
     }
     return stored
   }
 
-  /// Assigned values that their group can write straight into the parameter: the value is its own memory, and nothing
-  /// but the same group reads the parameter.
+  /// Who reads a node: how many, and the group of all, unless they are of several or kernels.
+  private struct Readers {
+    private(set) var count = 0
+    private var group: Int?
+    private var areMixed = false
+
+    mutating func add(_ other: Int?) {
+      if count == 0 { group = other }
+      if other == nil || other != group { areMixed = true }
+      count += 1
+    }
+
+    /// Whether nobody outside of a group is among them.
+    func areAll(in expected: Int) -> Bool { count == 0 || !areMixed && group == expected }
+  }
+
+  /// Assigned values that their group can write straight into the parameter.
+  ///
+  /// The value is its own memory, and nothing but the same group reads the parameter. Kernels that add to a parameter one after the other all work in its memory.
   private static func directAssignments(
     _ graph: Graph, _ live: [Bool], _ fusion: Fusion, _ outputs: Set<Value>
   ) -> [Value: Value] {
-    var readers: [Int: Set<Int?>] = [:]
+    var readers = [Readers](repeating: Readers(), count: graph.nodes.count)
     for (place, node) in graph.nodes.enumerated()
     where live[place] && node.op.kind != .effect && node.op.kind != .view && !fusion.inlined[place]
     {
       for operand in graph.operands(of: place, fusion.inlined) {
-        readers[operand.node, default: []].insert(fusion.groupOfNode[place])
+        readers[operand.node].add(fusion.groupOfNode[place])
       }
     }
     var result: [Value: Value] = [:]
@@ -98,10 +116,16 @@ package struct Schedule: Sendable {
       let (target, value) = (
         graph.nodes[place].inputs[0], graph.base(of: graph.nodes[place].inputs[1])
       )
+      if let additions = graph.additions(to: target, endingAt: value),
+        ([target] + additions.dropLast()).allSatisfy({ readers[$0.node].count == 1 }),
+        readers[value.node].count == 0, additions.allSatisfy({ !outputs.contains($0) })
+      {
+        for addition in additions { result[addition] = target }
+        continue
+      }
       guard let group = fusion.groupOfNode[value.node], graph.nodes[value.node].op != .sumRows,
         result[value] == nil, !outputs.contains(value),
-        (readers[target.node] ?? []).allSatisfy({ $0 == group }),
-        (readers[value.node] ?? []).allSatisfy({ $0 == group })
+        readers[target.node].areAll(in: group), readers[value.node].areAll(in: group)
       else { continue }
       result[value] = target
     }
@@ -122,10 +146,21 @@ extension Graph {
     return live
   }
 
-  /// For each value, whether a live node or an output reads it.
+  /// The values in memory that a live node or an output reads.
   package func usedValues(live: [Bool], outputs: Set<Value>) -> Set<Value> {
-    var used = outputs
-    for (place, node) in nodes.enumerated() where live[place] { used.formUnion(node.inputs) }
-    return used
+    var used = ValueTable(self, absent: false)
+    var result: Set<Value> = []
+    result.reserveCapacity(nodes.count)
+    func use(_ value: Value) {
+      let base = base(of: value)
+      guard !used[base] else { return }
+      used[base] = true
+      result.insert(base)
+    }
+    for output in outputs { use(output) }
+    for (place, node) in nodes.enumerated() where live[place] {
+      for input in node.inputs { use(input) }
+    }
+    return result
   }
 }

@@ -62,15 +62,26 @@ extension BlockSequence {
   }
 
   /// The bytes of the choice that keeps everything.
-  func mostBytes() -> Int {
+  func mostBytes() -> Int { bytes { $0.modes[0] } }
+
+  /// The bytes of the choice that keeps least without running a kernel again.
+  func bytesWithoutKernelsAgain() -> Int { bytes(\.withoutKernelsAgain) }
+
+  /// The bytes of a choice that treats every block alone.
+  private func bytes(_ mode: (Block) -> BlockMode) -> Int {
     var kept = 0
     var peak = 0
-    for index in blocks.indices {
-      guard let option = options(from: index).first else { continue }
-      peak = max(peak, kept + option.peakBytes)
-      kept += option.keptBytes
+    for (index, block) in blocks.enumerated() {
+      let (input, mode) = (inputBytes(of: index), mode(block))
+      peak = max(peak, kept + input + mode.peakBytes)
+      kept += input + mode.keptBytes
     }
     return peak
+  }
+
+  /// The bytes of a block's input; the first one's is made outside and is in memory in every plan.
+  private func inputBytes(of index: Int) -> Int {
+    index == 0 ? 0 : blocks[index - 1].outputBytes
   }
 
   /// The blocks' nodes that a choice keeps in memory.
@@ -108,8 +119,7 @@ extension BlockSequence {
 
   /// The ways to go on from a block.
   private func options(from index: Int) -> [Option] {
-    // The first block's input is made outside and is in memory in every plan.
-    let input = index == 0 ? 0 : blocks[index - 1].outputBytes
+    let input = inputBytes(of: index)
     var result = blocks[index].modes.enumerated().map { place, mode in
       Option(
         length: 1, keptBytes: input + mode.keptBytes, peakBytes: input + mode.peakBytes,

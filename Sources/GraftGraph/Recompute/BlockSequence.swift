@@ -14,6 +14,9 @@ struct BlockSequence: Sendable {
     let replaySeconds: Double
     /// The ways to treat it, from the one that keeps most.
     let modes: [BlockMode]
+
+    /// The one that keeps least without running a kernel again.
+    var withoutKernelsAgain: BlockMode { modes.last { $0.kernelsAgain == 0 } ?? modes[0] }
   }
 
   let blocks: [Block]

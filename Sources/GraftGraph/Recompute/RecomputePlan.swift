@@ -13,11 +13,14 @@ package struct RecomputePlan: Sendable, Equatable {
 
   /// The plan that keeps as little as possible without running a kernel again.
   package static func kernels(in graph: Graph, outputs: [Value]) -> RecomputePlan {
-    let sequence = BlockSequence(graph, outputs: outputs, costs: .standard)
+    kernels(in: graph, of: BlockSequence(graph, outputs: outputs, costs: .standard))
+  }
+
+  /// The same for a graph whose blocks were looked at already.
+  static func kernels(in graph: Graph, of sequence: BlockSequence) -> RecomputePlan {
     var kept: Set<Int> = []
     for block in sequence.blocks {
-      let mode = block.modes.last { $0.kernelsAgain == 0 } ?? block.modes[0]
-      kept.formUnion(mode.kept.map { block.nodes[$0] } + block.handed)
+      kept.formUnion(block.withoutKernelsAgain.kept.map { block.nodes[$0] } + block.handed)
     }
     return RecomputePlan(keeping: { kept.contains($0) }, in: graph)
   }

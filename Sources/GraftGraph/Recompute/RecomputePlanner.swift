@@ -20,15 +20,20 @@ package struct RecomputePlanner {
   private var compilations: [(choice: BlockChoice, compilation: Compilation)] = []
   /// How much an exact arena differs from its outline; learnt from the last one.
   private var difference = 0
+  /// What a run holds beside its arena, as far as it is known.
+  package private(set) var others: Int
 
   private static let rungCount = 96
   private static let levelCount = 2048
 
   /// Looks at a differentiated graph's blocks.
+  ///
+  /// - Parameter others: about what a run holds beside its arena.
   package init(
-    _ source: Graph, outputs: [Value], fuses: Bool, costs: CostModel = .standard
+    _ source: Graph, outputs: [Value], fuses: Bool, others: Int = 0, costs: CostModel = .standard
   ) {
     self.source = source
+    self.others = others
     self.outputs = outputs
     self.fuses = fuses
     sequence = BlockSequence(source, outputs: outputs, costs: costs)
@@ -44,18 +49,32 @@ package struct RecomputePlanner {
     }
   }
 
-  /// The quickest plan whose arena takes at most `byteCount`.
+  /// The plan that runs no kernel again, unless its outline is far beyond `byteCount` for all that a run holds.
+  package func withoutRecompute(within byteCount: Int) throws(GraphError) -> Compilation? {
+    let outline = sequence.bytesWithoutKernelsAgain()
+    guard outline - outline / 4 + others <= byteCount else { return nil }
+    let plan = RecomputePlan.kernels(in: source, of: sequence)
+    return try Compilation(source, outputs: outputs, plan: plan, fuses: fuses)
+  }
+
+  /// The quickest plan whose arena takes at most `byteCount`, less what `besides` says that a run holds beside it.
   ///
   /// What it learns of plans' arenas makes the next call quicker.
   /// - Throws: ``GraphError/Reason/arenaTooSmall(byteCount:least:)``.
-  package mutating func quickest(within byteCount: Int) throws(GraphError) -> Compilation {
+  package mutating func quickest(
+    within limit: Int, besides: (Compilation) -> Int = { _ in 0 }
+  ) throws(GraphError) -> Compilation {
+    // That depends on the plan so little that one guess tells it.
+    let rung = capacities.lastIndex { $0 + difference + others <= limit } ?? 0
+    _ = try arena(rung: rung)
+    others = besides(try compilation(rung: rung))
+    let byteCount = max(0, limit - others)
     var fitting = -1
     var tooLarge = Self.rungCount
     while tooLarge - fitting > 1 {
       let guess = capacities.lastIndex { $0 + difference <= byteCount } ?? 0
       let rung = min(max(guess, fitting + 1), tooLarge - 1)
       let arena = try arena(rung: rung)
-      difference = arena - capacities[rung]
       if arena <= byteCount { fitting = rung } else { tooLarge = rung }
     }
     guard fitting >= 0 else {
@@ -74,8 +93,14 @@ package struct RecomputePlanner {
 
   private mutating func arena(rung: Int) throws(GraphError) -> Int {
     let choice = choice(rung: rung)
-    if let known = arenas.first(where: { $0.choice == choice }) { return known.byteCount }
-    return try compilation(rung: rung).memoryPlan.arenaByteCount
+    let arena: Int
+    if let known = arenas.first(where: { $0.choice == choice }) {
+      arena = known.byteCount
+    } else {
+      arena = try compilation(rung: rung).memoryPlan.arenaByteCount
+    }
+    difference = arena - capacities[rung]
+    return arena
   }
 
   private mutating func compilation(rung: Int) throws(GraphError) -> Compilation {

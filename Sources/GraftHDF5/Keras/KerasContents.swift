@@ -5,8 +5,8 @@ struct KerasContents {
   let layout: KerasLayout
   /// What a tensor file keeps of it, under ``KerasKey``.
   private(set) var metadata: [MetadataEntry] = []
-  /// The tensors in Keras's order.
-  private(set) var ordered: [TreeWalk.Found] = []
+  /// The places of the tensors among what was found, in Keras's order.
+  private(set) var order: [Int] = []
 
   static let modelWeights = Array("model_weights".utf8)
   static let topLevelWeights = Array("top_level_model_weights".utf8)
@@ -38,9 +38,9 @@ struct KerasContents {
     if isLegacy, let layers = groups.first(where: { $0.layerNames != nil }) {
       layout = layers.links.isEmpty ? .legacyWeights : .legacyModel
       try readLegacy(found, groups, layers, file)
-    } else if !found.isEmpty, found.allSatisfy({ KerasPath.isVariable($0.links) }) {
+    } else if !found.isEmpty, found.allSatisfy({ KerasPath.holdsVariables($0.groups) }) {
       layout = .weights
-      ordered = Self.byNumber(found)
+      order = Self.byNumber(found)
       let names = groups.compactMap { group in
         group.name.map { (key: Self.path(group.links), value: JSONValue.string($0)) }
       }
@@ -60,18 +60,22 @@ struct KerasContents {
   }
 
   /// The variables of each layer by number, not by name: `10` comes after `2`.
-  private static func byNumber(_ found: [TreeWalk.Found]) -> [TreeWalk.Found] {
-    var result: [TreeWalk.Found] = []
+  private static func byNumber(_ found: [TreeWalk.Found]) -> [Int] {
+    var result: [Int] = []
+    result.reserveCapacity(found.count)
     var start = 0
     while start < found.count {
       let parent = found[start].groups
       let end = found[start...].firstIndex { $0.groups != parent } ?? found.count
       // Those with names come last, as their links stand.
-      let order = (start..<end).sorted {
-        (KerasPath.number(found[$0].links) ?? .max, $0)
-          < (KerasPath.number(found[$1].links) ?? .max, $1)
+      let numbers = found[start..<end].map { KerasPath.number($0.link) ?? .max }
+      let isRising = zip(numbers, numbers.dropFirst()).allSatisfy { $0 <= $1 }
+      if isRising {
+        result += start..<end
+      } else {
+        let order = numbers.indices.sorted { (numbers[$0], $0) < (numbers[$1], $1) }
+        result += order.map { start + $0 }
       }
-      result += order.map { found[$0] }
       start = end
     }
     return result
@@ -82,57 +86,66 @@ struct KerasContents {
   private mutating func readLegacy(
     _ found: [TreeWalk.Found], _ groups: [KerasGroup], _ layers: KerasGroup, _ file: StructureFile
   ) throws(StorageError) {
-    let byLinks = Dictionary(
-      groups.map { ($0.links, $0) }, uniquingKeysWith: { first, _ in first })
-    let places = Dictionary(
-      found.indices.map { (found[$0].links, $0) }, uniquingKeysWith: { first, _ in first })
+    let byPath = Dictionary(
+      groups.map { (LinkPath($0.links), $0) }, uniquingKeysWith: { first, _ in first })
+    var places = NameTable(reserving: found.count)
+    func position(of path: LinkPath) -> Int? {
+      places.position(NameTable.hash(path.bytes)) { found[$0].path == path }
+    }
+    for number in found.indices where position(of: found[number].path) == nil {
+      places.add(NameTable.hash(found[number].path.bytes), at: number)
+    }
     var isTaken = [Bool](repeating: false, count: found.count)
-    var lists: [(key: String, value: JSONValue)] = []
+    // A list of 100,000 names goes straight into its text.
+    var lists = JSONWriter(indent: nil)
+    lists.open(.object)
     func malformed(_ expected: String, _ found: String) -> StorageError {
       StorageError(
         .malformed(rule: "HDF5 H-26", expected: expected, found: found), file: file.path)
     }
     let layerNames = layers.layerNames ?? []
-    guard Set(layerNames).count == layerNames.count else {
-      throw malformed("each layer once in layer_names", "one twice")
+    var distinct = DistinctNames(reserving: layerNames.count)
+    for name in layerNames.map({ TensorName(utf8: $0) }) where !distinct.insert(name) {
+      throw .repeated(name, rule: "HDF5 H-26", file: file.path)
     }
-    let named = layerNames.map { ($0, layers.links + Self.components($0), true) }
-    let others = [
-      (Self.topLevelWeights, layers.links + [Self.topLevelWeights], false),
-      (Self.optimizerWeights, [Self.optimizerWeights], false),
-    ]
-    for (name, links, isRequired) in named + others {
-      guard let weights = byLinks[links]?.weightNames else {
-        guard !isRequired else {
-          throw malformed("a group with weight_names for each layer", "none at \(Self.path(links))")
+    let base = LinkPath(layers.links)
+    let others = [Self.topLevelWeights, Self.optimizerWeights]
+    for (number, name) in (layerNames + others).enumerated() {
+      let isOptimizer = number == layerNames.count + 1
+      var group = isOptimizer ? LinkPath() : base
+      group.append(each: name)
+      guard let weights = byPath[group]?.weightNames else {
+        guard number >= layerNames.count else {
+          throw malformed("a group with weight_names for each layer", "none at \(group)")
         }
         continue
       }
+      lists.key(String(decoding: name, as: UTF8.self))
+      lists.open(.array)
       for weight in weights {
-        guard let place = places[links + Self.components(weight)] else {
-          throw malformed(
-            "a dataset for each weight", "none at \(Self.path(links + [weight]))")
+        var path = group
+        path.append(each: weight)
+        guard let place = position(of: path) else {
+          throw malformed("a dataset for each weight", "none at \(path)")
         }
         guard !isTaken[place] else {
-          throw malformed("each weight once", "\(Self.path(links + [weight])) twice")
+          throw .repeated(TensorName("\(path)"), rule: "HDF5 H-26", file: file.path)
         }
         isTaken[place] = true
-        ordered.append(found[place])
+        order.append(place)
+        lists.value(.string(String(decoding: weight, as: UTF8.self)))
       }
-      lists.append(
-        (
-          String(decoding: name, as: UTF8.self),
-          .array(weights.map { .string(String(decoding: $0, as: UTF8.self)) })
-        ))
+      lists.close()
     }
-    ordered += found.indices.filter { !isTaken[$0] }.map { found[$0] }
+    lists.close()
+    order += found.indices.filter { !isTaken[$0] }
     let names = JSONValue.array(
       layerNames.map { .string(String(decoding: $0, as: UTF8.self)) })
-    let table = JSONValue.object(JSONObject(members: lists))
     metadata = [
       MetadataEntry(key: KerasKey.layout, value: layout.rawValue),
       MetadataEntry(key: KerasKey.layerNames, value: names.serialized(indent: nil)),
-      MetadataEntry(key: KerasKey.weightNames, value: table.serialized(indent: nil)),
+      MetadataEntry(
+        key: KerasKey.weightNames, value: String(decoding: lists.bytes, as: UTF8.self)),
     ]
   }
 

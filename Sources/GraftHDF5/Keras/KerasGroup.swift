@@ -40,6 +40,7 @@ struct KerasGroup {
   private static func list(
     _ name: String, _ attributes: [Attribute], _ heaps: GlobalHeap
   ) throws(StorageError) -> [[UInt8]]? {
+    guard attributes.contains(where: { $0.name.starts(with: name.utf8) }) else { return nil }
     let byName = Dictionary(
       attributes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     // An empty list is one of numbers, which numpy makes of nothing.

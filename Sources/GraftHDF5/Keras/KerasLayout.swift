@@ -49,6 +49,8 @@ package enum KerasKey {
   package static let modelConfiguration = "model_config"
   /// How the model is trained, likewise.
   package static let trainingConfiguration = "training_config"
+  /// What the legacy layout keeps of a model in the attributes of its root.
+  package static let describing = [modelConfiguration, trainingConfiguration]
   /// The version of Keras, likewise and in `metadata.json` of an archive.
   package static let version = "keras_version"
   /// The legacy layout's group of the optimizer's state.

@@ -43,16 +43,18 @@ struct KerasLists {
     var names: [[UInt8]: [[UInt8]]] = [:]
     // Some names differ only in what a path can't hold.
     var unique: [[UInt8]: UniqueNames] = [:]
+    var last: [UInt8] = []
     for tensor in tensors {
       let parts = tensor.name.utf8.split(
         separator: UInt8(ascii: "."), omittingEmptySubsequences: true
       ).map { part in part.map { $0 == Self.slash || $0 == 0 ? UInt8(ascii: "_") : $0 } }
-      let module = Array(parts.dropLast().joined(separator: [Self.slash]))
-      let isOwn = [KerasContents.topLevelWeights, KerasContents.optimizerWeights].contains(module)
-      // The layout's own groups are no layers.
-      let group =
+      var group =
         parts.count > 1
-        ? module + (isOwn ? [UInt8(ascii: "_")] : []) : KerasContents.topLevelWeights
+        ? Array(parts.dropLast().joined(separator: [Self.slash])) : KerasContents.topLevelWeights
+      // The layout's own groups are no layers.
+      if parts.count > 1, Self.isOwn(group) { group.append(UInt8(ascii: "_")) }
+      // The tensors of a module mostly follow each other: they share its name.
+      if group == last { group = last } else { last = group }
       let name = unique[group, default: UniqueNames()].take(parts.last ?? Array("unnamed".utf8))
       if names[group] == nil, parts.count > 1 { order.append(group) }
       names[group, default: []].append(name)
@@ -62,13 +64,30 @@ struct KerasLists {
     weights = (order + [KerasContents.topLevelWeights]).map { ($0, names[$0] ?? []) }
   }
 
-  /// The links of a tensor that the lists were made for, below the group of all weights.
-  func links(of tensor: Int) -> [[UInt8]] {
-    KerasContents.components(places[tensor].group) + [places[tensor].name]
+  /// The path of a tensor that the lists were made for.
+  func path(of tensor: Int, below base: LinkPath) -> LinkPath {
+    var path = base
+    path.append(each: places[tensor].group)
+    path.append(places[tensor].name)
+    return path
+  }
+
+  /// The path of a group of weights: the optimizer's isn't among those of the model.
+  static func path(of group: [UInt8], below base: LinkPath) -> LinkPath {
+    var path = group == KerasContents.optimizerWeights ? LinkPath() : base
+    path.append(each: group)
+    return path
+  }
+
+  /// Whether a group is one of those that the layout has beside the layers'.
+  private static func isOwn(_ group: [UInt8]) -> Bool {
+    group == KerasContents.topLevelWeights || group == KerasContents.optimizerWeights
   }
 
   /// Checks that every layer is listed once with its weights, and that every weight is there, once.
-  func check(_ links: [[[UInt8]]], base: [[UInt8]], _ status: HDF5Status) throws(StorageError) {
+  func check(
+    _ paths: [LinkPath], base: LinkPath, _ status: HDF5Status
+  ) throws(StorageError) {
     func mismatch(_ subject: String, _ name: [UInt8], _ found: String) -> StorageError {
       StorageError(
         .mismatch(
@@ -78,21 +97,26 @@ struct KerasLists {
           "the metadata \(KerasKey.layerNames) or \(KerasKey.weightNames) isn't that of these tensors"
       )
     }
-    var present = Set(links)
-    var groups: Set<[[UInt8]]> = []
+    var present = Set(paths)
+    var groups: Set<LinkPath> = []
     for list in weights {
-      let components = KerasContents.components(list.group)
-      let group = (list.group == KerasContents.optimizerWeights ? [] : base) + components
-      guard !components.isEmpty, !components.contains([UInt8(ascii: ".")]),
+      let group = Self.path(of: list.group, below: base)
+      guard group != base, !group.links.contains(where: { $0.elementsEqual(".".utf8) }),
         groups.insert(group).inserted
       else { throw mismatch("the lists of weights", list.group, "no group of its own") }
-      for name in list.names where present.remove(group + KerasContents.components(name)) == nil {
-        throw mismatch("the list of weights", name, "no such tensor, or one that was listed before")
+      for name in list.names {
+        var path = group
+        path.append(each: name)
+        guard present.remove(path) != nil else {
+          throw mismatch(
+            "the list of weights", name, "no such tensor, or one that was listed before")
+        }
       }
     }
-    var layers: Set<[[UInt8]]> = []
+    var layers: Set<LinkPath> = []
     for layer in self.layers {
-      let group = base + KerasContents.components(layer)
+      var group = base
+      group.append(each: layer)
       guard layers.insert(group).inserted, groups.contains(group) else {
         throw mismatch("the list of layers", layer, "no list of its weights, or the layer twice")
       }

@@ -9,7 +9,7 @@ extension PlannedTree {
     keras layout: KerasLayout, _ tensors: [TensorInfo], _ metadata: [MetadataEntry],
     _ status: HDF5Status
   ) throws(StorageError) {
-    try Self.checkDistinct(tensors, status)
+    try tensors.lazy.map(\.name).checkDiffer(inFormat: "HDF5", file: status.file)
     for tensor in tensors {
       guard tensor.dtype.layout.elements == 1, tensor.shape.rank <= Self.maximumRank else {
         throw StorageError(
@@ -43,28 +43,21 @@ extension PlannedTree {
     }
   }
 
-  /// A tensor at links, with its name where the links don't say it.
+  /// A tensor at a path, with its name where the links don't say it.
   private static func dataset(
-    _ tensor: TensorInfo, _ index: Int, at links: [[UInt8]], isNumbered: Bool,
+    _ tensor: TensorInfo, _ index: Int, at path: LinkPath, isNumbered: Bool,
     _ status: HDF5Status
   ) throws(StorageError) -> PlannedDataset {
-    guard links.count <= HDF5Limits.depth, links.allSatisfy({ $0.count <= HDF5Limits.nameBytes })
-    else {
+    let links = path.links
+    guard links.count <= HDF5Limits.depth, path.isShort else {
       throw StorageError(
         .notRepresentable(what: "so long a name", inFormat: "HDF5"), file: status.file,
         tensor: tensor.name)
     }
-    var attributes: [PlannedAttribute] = []
-    if isNumbered {
-      attributes.append(PlannedAttribute(name: Reserved.index, value: .integer(index)))
-    }
-    if KerasPath.name(links: links) != tensor.name {
-      attributes.append(
-        PlannedAttribute(name: Reserved.name, value: .texts([tensor.name.utf8])))
-    }
+    let isSaid = KerasPath.name(links: links) == tensor.name
     return PlannedDataset(
-      links: links, dtype: tensor.dtype, dimensions: tensor.shape.dimensions,
-      attributes: attributes, tensor: tensor.name)
+      path: path, dtype: tensor.dtype, dimensions: tensor.shape.dimensions,
+      number: isNumbered ? index : nil, name: isSaid ? nil : tensor.name, tensor: tensor.name)
   }
 
   // MARK: - Keras 3
@@ -73,19 +66,17 @@ extension PlannedTree {
   private mutating func addVariables(
     _ tensors: [TensorInfo], _ source: KerasSource, _ status: HDF5Status
   ) throws(StorageError) {
-    var places = tensors.map {
-      KerasPath.links($0.name).flatMap { KerasPath.isVariable($0) ? $0 : nil }
+    var places = tensors.map { tensor in
+      KerasPath.links(tensor.name).flatMap { KerasPath.isVariable($0) ? LinkPath($0) : nil }
     }
     let isKeras = places.allSatisfy { $0 != nil }
     if !isKeras { Self.number(tensors, &places) }
+    datasets.reserveCapacity(tensors.count)
     for (index, tensor) in tensors.enumerated() {
-      guard let links = places[index] else { continue }
+      guard let path = places[index] else { continue }
       var dataset = try Self.dataset(
-        tensor, index, at: links, isNumbered: !isKeras, status)
-      if let spelling = Self.spelling(of: tensor.dtype) {
-        dataset.isPlainBytes = true
-        dataset.attributes.append(PlannedAttribute(name: "dtype", value: .text(spelling)))
-      }
+        tensor, index, at: path, isNumbered: !isKeras, status)
+      dataset.spelling = Self.spelling(of: tensor.dtype)
       datasets.append(dataset)
     }
     for (path, name) in source.names {
@@ -93,7 +84,8 @@ extension PlannedTree {
       guard !links.isEmpty else { continue }
       groups.append(
         PlannedGroup(
-          links: links, attributes: [PlannedAttribute(name: "name", value: .text(name))]))
+          path: LinkPath(links),
+          attributes: [PlannedAttribute(name: "name", value: .text(name))]))
     }
   }
 
@@ -108,47 +100,51 @@ extension PlannedTree {
   }
 
   /// Makes variables of the tensors that have no place: kernels before biases, running statistics after both.
-  private static func number(_ tensors: [TensorInfo], _ places: inout [[[UInt8]]?]) {
-    var modules: [[[UInt8]]: [Int]] = [:]
-    var used: [[[UInt8]]: Set<Int>] = [:]
+  private static func number(_ tensors: [TensorInfo], _ places: inout [LinkPath?]) {
+    var modules: [LinkPath: [(rank: Int, index: Int)]] = [:]
+    var used: [LinkPath: Set<Int>] = [:]
     for (index, tensor) in tensors.enumerated() {
-      if let links = places[index] {
-        if let number = KerasPath.number(links) {
-          used[links.dropLast(), default: []].insert(number)
+      if let path = places[index] {
+        if let number = KerasPath.number(path.last), let group = path.group {
+          used[group, default: []].insert(number)
         }
       } else {
-        modules[module(of: tensor.name), default: []].append(index)
+        modules[module(of: tensor.name), default: []].append((rank(tensor.name), index))
       }
     }
     for (module, members) in modules {
+      let taken = used[module] ?? []
       var next = 0
-      let ordered = members.sorted { left, right in
-        let (first, second) = (rank(tensors[left].name), rank(tensors[right].name))
-        return first != second ? first < second : left < right
-      }
-      for index in ordered {
-        while used[module]?.contains(next) == true { next += 1 }
-        places[index] = module + [Array("\(next)".utf8)]
+      for member in members.sorted(by: { ($0.rank, $0.index) < ($1.rank, $1.index) }) {
+        while taken.contains(next) { next += 1 }
+        var path = module
+        path.append("\(next)".utf8)
+        places[member.index] = path
         next += 1
       }
     }
   }
 
   /// The group of a tensor's module and its variables.
-  private static func module(of name: TensorName) -> [[UInt8]] {
+  private static func module(of name: TensorName) -> LinkPath {
     let dot = UInt8(ascii: ".")
-    let module = name.utf8.split(separator: dot, omittingEmptySubsequences: true).dropLast()
-    let links = module.map { part in
-      part.map { $0 == UInt8(ascii: "/") || $0 == 0 ? UInt8(ascii: "_") : $0 }
+    var path = LinkPath()
+    for part in name.utf8.split(separator: dot, omittingEmptySubsequences: true).dropLast() {
+      path.append(part.map { $0 == UInt8(ascii: "/") || $0 == 0 ? UInt8(ascii: "_") : $0 })
     }
-    return links + [Array("vars".utf8)]
+    path.append("vars".utf8)
+    return path
   }
 
   /// Where PyTorch's name of a tensor stands among Keras's variables of a layer.
   private static func rank(_ name: TensorName) -> Int {
-    let order = ["weight", "kernel", "gamma", "bias", "beta", "running_mean", "running_var"]
-    return order.firstIndex { name == TensorName($0) || name.hasSuffix("." + $0) } ?? order.count
+    let last = name.utf8[(name.utf8.lastIndex(of: UInt8(ascii: ".")).map { $0 + 1 } ?? 0)...]
+    return ranks.firstIndex { last.elementsEqual($0.utf8) } ?? ranks.count
   }
+
+  private static let ranks = [
+    "weight", "kernel", "gamma", "bias", "beta", "running_mean", "running_var",
+  ]
 
   // MARK: - Legacy
 
@@ -156,7 +152,8 @@ extension PlannedTree {
   private mutating func addLegacy(
     _ tensors: [TensorInfo], _ source: KerasSource, _ layout: KerasLayout, _ status: HDF5Status
   ) throws(StorageError) {
-    let base = layout == .legacyModel ? [KerasContents.modelWeights] : []
+    let base = LinkPath(layout == .legacyModel ? [KerasContents.modelWeights] : [])
+    datasets.reserveCapacity(tensors.count)
     let lists: KerasLists
     if let known = source.lists {
       guard source.layout == layout else {
@@ -173,29 +170,28 @@ extension PlannedTree {
             tensor: tensor.name)
         }
         datasets.append(
-          try Self.dataset(tensor, index, at: links, isNumbered: false, status))
+          try Self.dataset(tensor, index, at: LinkPath(links), isNumbered: false, status))
       }
-      try lists.check(datasets.map(\.links), base: base, status)
+      try lists.check(datasets.map(\.path), base: base, status)
     } else {
       lists = KerasLists(tensors)
       for (index, tensor) in tensors.enumerated() {
         datasets.append(
           try Self.dataset(
-            tensor, index, at: base + lists.links(of: index), isNumbered: true, status))
+            tensor, index, at: lists.path(of: index, below: base), isNumbered: true, status))
       }
     }
     let names = KerasLists.attributes("layer_names", lists.layers)
-    if base.isEmpty {
-      attributes += names
+    if layout == .legacyModel {
+      groups.append(PlannedGroup(path: base, attributes: names + source.version))
     } else {
-      groups.append(PlannedGroup(links: base, attributes: names + source.version))
+      attributes += names
     }
     attributes += source.version
     for list in lists.weights {
-      let isOptimizer = list.group == KerasContents.optimizerWeights
       groups.append(
         PlannedGroup(
-          links: (isOptimizer ? [] : base) + KerasContents.components(list.group),
+          path: KerasLists.path(of: list.group, below: base),
           attributes: KerasLists.attributes("weight_names", list.names)))
     }
   }

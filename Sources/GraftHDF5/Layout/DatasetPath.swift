@@ -5,29 +5,35 @@ internal import GraftCore
 /// The dots of a name separate groups. Bytes that a link can't hold, and `%` itself, are `%` and two hexadecimal
 /// digits; `%-` stands for nothing, so that empty components have a link and a dataset can stand beside a group
 /// of its name. Reading a link gives back the exact bytes, whatever they are.
-struct DatasetPath: Equatable {
-  /// The names of the links, escaped.
-  let links: [[UInt8]]
-
+enum DatasetPath {
   /// The most groups that dots make; what follows keeps its dots in the dataset's own link.
   static let maximumComponents = 32
 
+  private static let dot = UInt8(ascii: ".")
   private static let percent = UInt8(ascii: "%")
   private static let nothing = Array("%-".utf8)
 
   /// The place of a tensor.
-  ///
-  /// - Parameter isGroup: whether the name, followed by a dot, begins the name of another tensor.
-  init(_ name: TensorName, isGroup: Bool) {
-    let components = name.utf8.split(
-      separator: UInt8(ascii: "."), maxSplits: Self.maximumComponents - 1,
-      omittingEmptySubsequences: false)
-    var links = components.map { component in
-      component.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        .map(Self.escaped).joined(separator: [UInt8(ascii: ".")])
-    }.map(Array.init)
-    if isGroup { links[links.count - 1] += Self.nothing }
-    self.links = links
+  static func path(of name: TensorName) -> LinkPath {
+    var path = LinkPath()
+    let parts = name.utf8.split(separator: dot, omittingEmptySubsequences: false)
+    for (position, part) in parts.enumerated() {
+      let link = escaped(part)
+      if position < maximumComponents {
+        path.append(link)
+      } else {
+        path.extend(by: [dot])
+        path.extend(by: link)
+      }
+    }
+    return path
+  }
+
+  /// The place of a tensor whose name, followed by a dot, begins the name of another one.
+  static func besideGroup(_ path: LinkPath) -> LinkPath {
+    var path = path
+    path.extend(by: nothing)
+    return path
   }
 
   /// The tensor at a link below groups of a file that Graft wrote; nil when a `%` isn't part of an escape.
@@ -52,16 +58,23 @@ struct DatasetPath: Equatable {
     return true
   }
 
-  private static func escaped(_ component: ArraySlice<UInt8>) -> [UInt8] {
-    guard !component.isEmpty else { return nothing }
+  private static func escaped(_ component: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    guard !component.isEmpty else { return nothing[...] }
+    guard component.contains(where: needsLook) else { return component }
     let isText = String(validating: component, as: UTF8.self) != nil
-    return component.flatMap { byte in
+    let escaped: [UInt8] = component.flatMap { byte in
       switch byte {
       case 0..<0x20, 0x7F, percent, UInt8(ascii: "/"): percentCode(byte)
       case 0x80... where !isText: percentCode(byte)
       default: [byte]
       }
     }
+    return escaped[...]
+  }
+
+  /// Whether a byte may have to be escaped.
+  private static func needsLook(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte >= 0x7F || byte == percent || byte == UInt8(ascii: "/")
   }
 
   private static func percentCode(_ byte: UInt8) -> [UInt8] {

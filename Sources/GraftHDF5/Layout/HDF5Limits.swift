@@ -32,7 +32,9 @@ enum HDF5Limits {
   static let expansion = 1200
   /// What a piece of a chunk counts at least: a dataset cut into pieces of a byte takes as much work as a large one.
   static let pieceBytes = 32
-  /// Bytes of the metadata text, and of text attributes altogether.
+  /// Bytes of the metadata text: as many as a header of safetensors may have.
+  static let metadataBytes = 100_000_000
+  /// Bytes of a vocabulary's parts, and of text attributes altogether.
   static let textBytes = 64 << 20
   /// Bytes of text attributes altogether: each text once is no more than the file.
   static func textBytes(ofFile byteCount: Int) -> Int {

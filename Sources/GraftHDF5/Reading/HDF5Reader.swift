@@ -24,11 +24,6 @@ public final class HDF5Reader: CheckpointReader {
   private let datasets: [StoredDataset]
   private let vocabularyParts: (bytes: HDF5Attachment, ends: HDF5Attachment)?
 
-  /// Whether a file begins like an HDF5 file.
-  public static func recognizes(_ file: InputFile) throws(StorageError) -> Bool {
-    try Superblock.find(in: file) != nil
-  }
-
   /// Opens a file and describes everything in it.
   ///
   /// - Throws: ``StorageError`` when a rule of `Formats/hdf5/SPEC.md` is broken or the system fails.
@@ -99,33 +94,5 @@ public final class HDF5Reader: CheckpointReader {
       start = end
     }
     return tokens
-  }
-
-  /// Reads every byte of every tensor, file and table, as the verbs would: what a fuzz target or a test calls.
-  ///
-  /// - Returns: the bytes read.
-  /// - Throws: ``StorageError`` when something can't be read.
-  @discardableResult
-  public func readEverything() throws(StorageError) -> Int {
-    var total = 0
-    var tile = [UInt8](repeating: 0, count: 1 << 18)
-    for tensor in tensors.indices {
-      let byteCount = tensors[tensor].byteCount
-      for start in stride(from: 0, to: byteCount, by: tile.count) {
-        let count = min(tile.count, byteCount - start)
-        try tile.withMutableRawBytes { (bytes: inout MutableRawSpan) throws(StorageError) in
-          var part = bytes._mutatingExtracting(0..<count)
-          try read(tensor, at: start, into: &part)
-        }
-        total += count
-      }
-    }
-    for file in files + shards {
-      for start in stride(from: 0, to: file.byteCount, by: tile.count) {
-        total += try file.bytes(in: start..<min(start + tile.count, file.byteCount)).count
-      }
-    }
-    _ = try vocabulary()
-    return total
   }
 }

@@ -1,25 +1,30 @@
 internal import GraftCore
 
-/// Headers that are like one before: the same bytes but for where the elements or links are, and for the number of a tensor.
+/// Headers that are like one before: the same bytes but for where the elements or links are, and for the number and the name of a tensor.
 ///
 /// The layers of a model repeat a few headers again and again. What the same bytes mean is known from the first one, which was read
 /// part by part, so only what differs is read; whatever isn't quite the same is left to ``ObjectHeader``.
 struct HeaderPatterns {
   /// What a header says.
   enum Object {
-    case dataset(StoredDataset, index: Int?)
+    case dataset(StoredDataset, DatasetMarks)
     case group([GroupLinks.Link])
   }
 
   private let file: StructureFile
+  private let heaps: GlobalHeap
   private var patterns: [Pattern] = []
   private var oldest = 0
   /// Where the search begins: patterns come in turn, as the tensors of layers do.
   private var next = 0
 
-  private static let capacity = 16
+  /// Names of some lengths, for each of the dozen kinds of tensors that layers have.
+  private static let capacity = 64
 
-  init(_ file: StructureFile) { self.file = file }
+  init(_ file: StructureFile, _ heaps: GlobalHeap) {
+    self.file = file
+    self.heaps = heaps
+  }
 
   /// The object of a header that is like one before; nil for others, and for those with something wrong.
   mutating func object(at address: UInt64) throws(StorageError) -> Object? {
@@ -32,7 +37,7 @@ struct HeaderPatterns {
       guard pattern.matches(block, range) else { continue }
       next = number + 1
       try file.spend(pattern.bytes.count + StructureFile.partCost)
-      return pattern.object(block, range, at: address, in: file)
+      return pattern.object(block, range, at: address, in: file, heaps)
     }
     return nil
   }
@@ -41,28 +46,36 @@ struct HeaderPatterns {
 
   /// Remembers the header of a dataset in one piece of the file.
   ///
-  /// - Parameter number: where in the file the number of the tensor stands; nil where it has none.
+  /// - Parameter places: where in the file that stands which differs from dataset to dataset.
   mutating func learn(
-    _ header: ObjectHeader, at address: UInt64, _ dataset: StoredDataset, index: Int?,
-    number: Range<Int>?
+    _ header: ObjectHeader, at address: UInt64, _ dataset: StoredDataset, _ marks: DatasetMarks,
+    _ places: DatasetMarks.Places
   ) throws(StorageError) {
     guard case .contiguous = dataset.storage, let place = header.place,
       let elements = try DataLayout.placeOfAddress(header.body(.layout))
     else { return }
-    let isHere =
-      number.map { number in
-        header.messages.contains { message in
-          guard message.kind == .attribute else { return false }
-          let body = header.body(of: message)
-          return number.lowerBound >= body.offset
-            && number.upperBound <= body.offset + body.remaining
-        }
-      } ?? false
-    let own = isHere ? number.map { $0.lowerBound - place.lowerBound } : nil
-    let start = elements - place.lowerBound
-    try learn(
-      header, at: address, holes: [start] + (own.map { [$0] } ?? []),
-      .dataset(dataset, index: index, place: start, number: own))
+    let holes = Pattern.DatasetHoles(
+      elements: elements - place.lowerBound,
+      number: Self.hole(places.number, of: header, in: place),
+      name: Self.hole(places.name, of: header, in: place),
+      spelling: Self.hole(places.spelling, of: header, in: place))
+    // What differs and isn't in the header can't be read out of it.
+    guard places.name == nil || holes.name != nil, places.spelling == nil || holes.spelling != nil
+    else { return }
+    try learn(header, at: address, holes: holes.all, .dataset(dataset, marks, holes))
+  }
+
+  /// A place of the file, where it lies in an attribute of a header, counted from the header's beginning.
+  private static func hole(
+    _ part: Range<Int>?, of header: ObjectHeader, in place: Range<Int>
+  ) -> Range<Int>? {
+    guard let part else { return nil }
+    let isHere = header.messages.contains { message in
+      guard message.kind == .attribute else { return false }
+      let body = header.body(of: message)
+      return part.lowerBound >= body.offset && part.upperBound <= body.offset + body.remaining
+    }
+    return isHere ? part.lowerBound - place.lowerBound..<part.upperBound - place.lowerBound : nil
   }
 
   /// Remembers the header of a group that holds its links itself, and no attributes.
@@ -78,18 +91,20 @@ struct HeaderPatterns {
       guard link.target != nil, place.contains(link.place) else { return }
       targets.append((link.name, link.place - place.lowerBound))
     }
-    try learn(header, at: address, holes: targets.map(\.hole), .group(targets))
+    let holes = targets.map { $0.hole..<$0.hole + Pattern.addressBytes }
+    try learn(header, at: address, holes: holes, .group(targets))
   }
 
   private mutating func learn(
-    _ header: ObjectHeader, at address: UInt64, holes: [Int], _ meaning: Pattern.Meaning
+    _ header: ObjectHeader, at address: UInt64, holes: [Range<Int>], _ meaning: Pattern.Meaning
   ) throws(StorageError) {
     guard let place = header.place, let (block, range) = try file.block(holding: address),
       place.count <= range.count
     else { return }
     let pattern = Pattern(
-      bytes: Array(block[range.prefix(place.count)]), holes: holes.sorted(),
-      hasChecksum: header.hasChecksum, meaning: meaning)
+      bytes: Array(block[range.prefix(place.count)]),
+      holes: holes.sorted { $0.lowerBound < $1.lowerBound }, hasChecksum: header.hasChecksum,
+      meaning: meaning)
     guard pattern.isSound else { return }
     if patterns.count < Self.capacity {
       patterns.append(pattern)
@@ -100,27 +115,60 @@ struct HeaderPatterns {
   }
 }
 
+/// What the layout, or Graft's way of writing Keras files, says of a dataset in attributes.
+struct DatasetMarks {
+  /// The number of the tensor.
+  var index: Int?
+  /// The shape of the tensor, where the dataset's own is another one.
+  var shape: [Int]?
+  /// The name of the tensor, where the links don't say it.
+  var name: [UInt8]?
+  /// The dtype that Keras names, where the type is just bytes.
+  var spelling: String?
+
+  /// Where in the file those stand that differ from dataset to dataset; nil for those that aren't there.
+  struct Places {
+    var number: Range<Int>?
+    var name: Range<Int>?
+    /// The place of a text in the heap.
+    var spelling: Range<Int>?
+  }
+}
+
 /// A header, and what in it may differ.
 private final class Pattern: Sendable {
-  /// What the header says; holes are eight bytes each, counted from its beginning.
+  /// What the header says, with places counted from its beginning.
   enum Meaning: Sendable {
-    case dataset(StoredDataset, index: Int?, place: Int, number: Int?)
+    case dataset(StoredDataset, DatasetMarks, DatasetHoles)
     case group([(name: [UInt8], hole: Int)])
   }
 
+  /// What differs between the headers of datasets.
+  struct DatasetHoles {
+    let elements: Int
+    let number: Range<Int>?
+    let name: Range<Int>?
+    let spelling: Range<Int>?
+
+    /// All of them.
+    var all: [Range<Int>] {
+      [elements..<elements + Pattern.addressBytes] + [number, name, spelling].compactMap { $0 }
+    }
+  }
+
   let bytes: [UInt8]
-  let holes: [Int]
+  let holes: [Range<Int>]
   let hasChecksum: Bool
   let meaning: Meaning
 
-  init(bytes: [UInt8], holes: [Int], hasChecksum: Bool, meaning: Meaning) {
+  init(bytes: [UInt8], holes: [Range<Int>], hasChecksum: Bool, meaning: Meaning) {
     self.bytes = bytes
     self.holes = holes
     self.hasChecksum = hasChecksum
     self.meaning = meaning
   }
 
-  private static let holeBytes = 8
+  static let addressBytes = 8
   private static let checksumBytes = 4
 
   /// The bytes before the checksum.
@@ -130,8 +178,8 @@ private final class Pattern: Sendable {
   var isSound: Bool {
     var place = 0
     for hole in holes {
-      guard hole >= place else { return false }
-      place = hole + Self.holeBytes
+      guard hole.lowerBound >= place else { return false }
+      place = hole.upperBound
     }
     return place <= end
   }
@@ -141,8 +189,8 @@ private final class Pattern: Sendable {
     guard bytes.count <= range.count else { return false }
     var place = 0
     for hole in holes {
-      guard isSame(block, range.lowerBound, place..<hole) else { return false }
-      place = hole + Self.holeBytes
+      guard isSame(block, range.lowerBound, place..<hole.lowerBound) else { return false }
+      place = hole.upperBound
     }
     return isSame(block, range.lowerBound, place..<end)
   }
@@ -153,7 +201,8 @@ private final class Pattern: Sendable {
 
   /// What a header with these bytes says; nil where a place isn't in the file, or the checksum is wrong.
   func object(
-    _ block: [UInt8], _ range: Range<Int>, at address: UInt64, in file: StructureFile
+    _ block: [UInt8], _ range: Range<Int>, at address: UInt64, in file: StructureFile,
+    _ heaps: GlobalHeap
   ) -> HeaderPatterns.Object? {
     let whole = StructureCursor(
       block, range.prefix(bytes.count), at: 0, of: file, "object header", "H-20")
@@ -164,14 +213,24 @@ private final class Pattern: Sendable {
       else { return nil }
     }
     switch meaning {
-    case .dataset(let dataset, let index, let place, let number):
-      guard let start = self.number(at: place, of: whole), start != .max,
+    case .dataset(let dataset, let known, let holes):
+      guard let start = number(at: holes.elements, of: whole), start != .max,
         let offset = try? file.offset(of: start, count: dataset.byteCount, "tensor data (H-8)")
       else { return nil }
-      let own = number.flatMap { self.number(at: $0, of: whole) }
-      return .dataset(
-        dataset.moved(to: address, offset: offset),
-        index: own.map { Int(truncatingIfNeeded: $0) } ?? index)
+      var marks = known
+      if let hole = holes.number {
+        guard let number = number(at: hole.lowerBound, of: whole) else { return nil }
+        marks.index = Int(truncatingIfNeeded: number)
+      }
+      if let hole = holes.name {
+        let start = range.lowerBound
+        let text = block[start + hole.lowerBound..<start + hole.upperBound]
+        marks.name = Array(text.prefix { $0 != 0 })
+      }
+      if let hole = holes.spelling, let spelling = known.spelling {
+        guard hasText(spelling, at: hole.lowerBound, of: whole, heaps) else { return nil }
+      }
+      return .dataset(dataset.moved(to: address, offset: offset), marks)
     case .group(let targets):
       var links: [GroupLinks.Link] = []
       links.reserveCapacity(targets.count)
@@ -186,6 +245,19 @@ private final class Pattern: Sendable {
   private func number(at hole: Int, of header: StructureCursor) -> UInt64? {
     var cursor = header
     guard (try? cursor.skip(hole)) != nil else { return nil }
-    return try? cursor.number(Self.holeBytes)
+    return try? cursor.number(Self.addressBytes)
+  }
+
+  /// Whether the text in the heap that a header refers to is the one that is known.
+  private func hasText(
+    _ text: String, at hole: Int, of header: StructureCursor, _ heaps: GlobalHeap
+  ) -> Bool {
+    var cursor = header
+    guard (try? cursor.skip(hole)) != nil, let length = try? cursor.u32(),
+      let address = try? cursor.number(8), let index = try? cursor.u32(), length > 0,
+      address != .max, index > 0, let found = try? heaps.object(index, at: address)
+    else { return false }
+    return length <= found.count
+      && found.prefix(length).prefix { $0 != 0 }.elementsEqual(text.utf8)
   }
 }

@@ -6,6 +6,8 @@ struct OpenTree {
   /// Whether the file says that it follows Graft's layout.
   let isOurs: Bool
   let found: [TreeWalk.Found]
+  /// The places among them, in the order of the file or in Keras's.
+  let order: [Int]
   /// The text attributes of the root.
   let attributes: [MetadataEntry]
   /// What Keras wrote beside the tensors; nil for other files.
@@ -46,7 +48,8 @@ struct OpenTree {
     try walk.walk(root, at: superblock.root, holding: links)
     store = DatasetStore(file)
     keras = isOurs ? nil : try KerasContents(walk.found, walk.keras, isLegacy: isLegacy, file)
-    found = keras?.ordered ?? walk.found
+    found = walk.found
+    order = keras?.order ?? Array(walk.found.indices)
   }
 }
 
@@ -65,7 +68,7 @@ struct TreeContents {
     var reserved: [String: HDF5Attachment] = [:]
     // Of each tensor its number and its place among what was found.
     var (numbers, places): ([Int], [Int]) = ([], [])
-    for place in tree.found.indices {
+    for place in tree.order {
       let found = tree.found[place]
       let outermost = found.groups.first ?? found.link
       if tree.isOurs, outermost.first == UInt8(ascii: ".") {
@@ -75,7 +78,7 @@ struct TreeContents {
         try file(attachment, under: names[0], &reserved, path)
       } else {
         // Tensors that someone added to a file of Graft's come after those that have a number.
-        numbers.append(found.index ?? Int.max)
+        numbers.append(found.marks.index ?? Int.max)
         places.append(place)
         tensors.append(try Self.info(found, in: tree))
       }
@@ -87,13 +90,9 @@ struct TreeContents {
     datasets = places.map { tree.found[$0].dataset }
     var names = NameTable(reserving: tensors.count)
     for (position, tensor) in tensors.enumerated() {
-      let hash = NameTable.hash(tensor.name.utf8)
-      guard names.position(hash, where: { tensors[$0].name == tensor.name }) == nil else {
-        throw StorageError(
-          .malformed(rule: "HDF5 H-14", expected: "distinct names", found: "one twice"), file: path,
-          tensor: tensor.name)
+      guard names.insert(tensor.name, at: position, among: { tensors[$0].name }) else {
+        throw .repeated(tensor.name, rule: "HDF5 H-14", file: path, tensor: tensor.name)
       }
-      names.add(hash, at: position)
     }
     metadata =
       try tree.isOurs
@@ -160,18 +159,18 @@ struct TreeContents {
       }
       name = ours
     } else if tree.keras != nil {
-      name = found.name.map { TensorName(utf8: $0) } ?? KerasPath.name(links: found.links)
+      name = found.marks.name.map { TensorName(utf8: $0) } ?? KerasPath.name(links: found.links)
     } else {
       name = found.joined
     }
     let dtype = found.dataset.type.dtype
-    guard found.shape != nil || dtype.layout.elements == 1 else {
+    guard found.marks.shape != nil || dtype.layout.elements == 1 else {
       throw malformed("H-16", "the attribute \(Reserved.shape)", "none")
     }
     let info: TensorInfo
     do {
       info = try TensorInfo(
-        name: name, dtype: dtype, shape: Shape(found.shape ?? found.dataset.dimensions))
+        name: name, dtype: dtype, shape: Shape(found.marks.shape ?? found.dataset.dimensions))
     } catch {
       throw malformed("H-16", "a shape", "\(error)")
     }
@@ -186,18 +185,16 @@ struct TreeContents {
     _ attachment: HDF5Attachment?, _ path: String
   ) throws(StorageError) -> [MetadataEntry] {
     guard let attachment else { return [] }
-    let bytes = try attachment.contents(atMost: HDF5Limits.textBytes, file: path)
-    guard let object = try JSONValue.parse(bytes, file: path).object else {
-      throw StorageError(
-        .malformed(rule: "HDF5 H-18", expected: "a JSON object", found: "something else"),
-        file: path)
+    let bytes = try attachment.contents(atMost: HDF5Limits.metadataBytes, file: path)
+    func malformed(_ expected: String, _ found: String) -> StorageError {
+      StorageError(.malformed(rule: "HDF5 H-18", expected: expected, found: found), file: path)
     }
-    return try object.members.map { member throws(StorageError) in
-      guard let value = member.value.string else {
-        throw StorageError(
-          .malformed(rule: "HDF5 H-18", expected: "texts", found: "another value"), file: path)
-      }
-      return MetadataEntry(key: member.key, value: value)
+    var scanner = JSONScanner(bytes, file: path)
+    guard try scanner.next().kind == .objectStart else {
+      throw malformed("a JSON object", "something else")
     }
+    let entries = try scanner.textMembers { _, _ in malformed("texts", "another value") }
+    _ = try scanner.next()
+    return entries
   }
 }

@@ -10,13 +10,17 @@ struct TreeWalk {
     let groups: [[UInt8]]
     let link: [UInt8]
     let dataset: StoredDataset
-    /// The attributes that the layout, or Graft's way of writing Keras files, gives a dataset.
-    var index: Int?
-    var shape: [Int]?
-    var name: [UInt8]?
+    let marks: DatasetMarks
 
     /// All links, outermost first.
     var links: [[UInt8]] { groups + [link] }
+
+    /// All links as one run of bytes.
+    var path: LinkPath {
+      var path = LinkPath(groups)
+      path.append(link)
+      return path
+    }
 
     /// The links with dots between them.
     var joined: TensorName {
@@ -61,11 +65,12 @@ struct TreeWalk {
     self.meaning = meaning
     self.heaps = heaps
     pathRoom = HDF5Limits.pathBytes + file.end - file.base
-    patterns = HeaderPatterns(file)
+    patterns = HeaderPatterns(file, heaps)
     // So many headers stand in a file of small tensors; tables that grow step by step are filled twice.
     let likely = min(Self.mostExpected, (file.end - file.base) / Self.likelyBytes)
     known.reserveCapacity(likely)
     groups.reserveCapacity(likely)
+    found.reserveCapacity(likely)
   }
 
   private static let mostExpected = 1 << 17
@@ -110,15 +115,13 @@ struct TreeWalk {
       if let first = known[target] {
         let known = found[first]
         try add(
-          Found(
-            groups: links, link: link.name, dataset: known.dataset, index: known.index,
-            shape: known.shape, name: known.name))
+          Found(groups: links, link: link.name, dataset: known.dataset, marks: known.marks))
         continue
       }
       switch try patterns.object(at: target) {
-      case .dataset(let dataset, let index)?:
+      case .dataset(let dataset, let marks)?:
         known[target] = found.count
-        try add(Found(groups: links, link: link.name, dataset: dataset, index: index))
+        try add(Found(groups: links, link: link.name, dataset: dataset, marks: marks))
         continue
       case .group(let own)? where own.count <= HDF5Limits.objects - objectCount:
         let path = links + [link.name]
@@ -169,30 +172,31 @@ struct TreeWalk {
   private mutating func describe(
     _ header: ObjectHeader, at address: UInt64, _ links: [[UInt8]]
   ) throws(StorageError) -> Found {
-    var (index, shape): (Int?, [Int]?)
-    var (name, spelling): ([UInt8]?, String?)
-    var number: Range<Int>?
+    var marks = DatasetMarks()
+    var places = DatasetMarks.Places()
     for attribute in try Attribute.all(of: header, in: file) {
       if attribute.isNamed(Reserved.index) {
-        index = try attribute.integers().first
-        number = attribute.placeOfNumber
+        marks.index = try attribute.integers().first
+        places.number = attribute.placeOfNumber
       } else if meaning == .ours, attribute.isNamed(Reserved.shape) {
-        shape = try attribute.integers()
+        marks.shape = try attribute.integers()
       } else if meaning != .ours, attribute.isNamed(Reserved.name) {
-        name = try attribute.texts(heaps)?.first
+        marks.name = try attribute.texts(heaps)?.first
+        places.name = attribute.placeOfText
       } else if meaning == .foreign, attribute.isNamed("dtype") {
-        spelling = try attribute.text(heaps)
+        marks.spelling = try attribute.text(heaps)
+        places.spelling = attribute.placeOfHeapText
       }
     }
-    if meaning == .legacyKeras { spelling = "bfloat16" }
+    let spelling = meaning == .legacyKeras ? "bfloat16" : marks.spelling
     let dataset = try StoredDataset(
       header, at: address, spelling: spelling, in: file, { TensorName(Self.text(links)) })
-    if shape == nil, name == nil {
-      try patterns.learn(header, at: address, dataset, index: index, number: number)
+    // A name in the heap isn't read out of a header like this one.
+    if marks.name == nil || places.name != nil {
+      try patterns.learn(header, at: address, dataset, marks, places)
     }
     return Found(
-      groups: Array(links.dropLast()), link: links.last ?? [], dataset: dataset, index: index,
-      shape: shape, name: name)
+      groups: Array(links.dropLast()), link: links.last ?? [], dataset: dataset, marks: marks)
   }
 
   // MARK: - Parts

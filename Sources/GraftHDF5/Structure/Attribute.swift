@@ -118,6 +118,22 @@ struct Attribute {
     return data.offset..<data.offset + 8
   }
 
+  /// Where in the file the value stands, if it is one text of a fixed number of bytes.
+  var placeOfText: Range<Int>? {
+    guard case .text(let width) = type, dimensions?.isEmpty == true || dimensions == [1],
+      data.remaining >= width
+    else { return nil }
+    return data.offset..<data.offset + width
+  }
+
+  /// Where in the file the value stands, if it refers to one text in a heap.
+  var placeOfHeapText: Range<Int>? {
+    guard case .heapText = type, dimensions?.isEmpty == true || dimensions == [1],
+      data.remaining >= type.byteCount
+    else { return nil }
+    return data.offset..<data.offset + type.byteCount
+  }
+
   /// The texts of strings of either kind, of at most one dimension; nil when the attribute is anything else.
   ///
   /// - Throws: ``StorageError`` when a text lies outside its heap, or all are too long together.

@@ -7,7 +7,7 @@ struct AttachedDataset {
 
   private init(_ path: String, _ content: HDF5Attachment, dtype: DType = .u8) {
     dataset = PlannedDataset(
-      links: path.split(separator: "/").map { Array($0.utf8) }, dtype: dtype,
+      path: LinkPath(path.split(separator: "/").map { Array($0.utf8) }), dtype: dtype,
       dimensions: [content.byteCount / dtype.layout.bytes])
     self.content = content
   }
@@ -19,11 +19,10 @@ struct AttachedDataset {
   ) throws(StorageError) -> [AttachedDataset] {
     var result: [AttachedDataset] = []
     if !metadata.isEmpty {
-      let object = JSONObject(members: metadata.map { ($0.key, .string($0.value)) })
-      let text = JSONValue.object(object).serialized(indent: nil)
       result.append(
         AttachedDataset(
-          Reserved.metadata, HDF5Attachment(name: Reserved.metadata, bytes: Array(text.utf8))))
+          Reserved.metadata,
+          HDF5Attachment(name: Reserved.metadata, bytes: try text(of: metadata, status))))
     }
     for (folder, attachments) in [(Reserved.shards, shards), (Reserved.files, files)] {
       let sorted = attachments.sorted {
@@ -43,6 +42,28 @@ struct AttachedDataset {
       result.append(AttachedDataset(Reserved.vocabularyEnds, vocabulary.ends, dtype: .u64))
     }
     return result
+  }
+
+  /// Metadata as the text of a JSON object, which readers take whole.
+  private static func text(
+    of metadata: [MetadataEntry], _ status: HDF5Status
+  ) throws(StorageError) -> [UInt8] {
+    let byteCount = metadata.reduce(2) {
+      $0 + [UInt8].byteCount(quoted: $1.key) + [UInt8].byteCount(quoted: $1.value) + 2
+    }
+    guard byteCount <= HDF5Limits.metadataBytes else {
+      throw StorageError(
+        .limitExceeded(
+          limit: "bytes of metadata (HDF5 H-18)", maximum: HDF5Limits.metadataBytes,
+          found: "\(byteCount)"),
+        file: status.file)
+    }
+    var writer = JSONWriter(indent: nil)
+    writer.reserve(byteCount)
+    writer.open(.object)
+    for entry in metadata { writer.member(entry.key, .string(entry.value)) }
+    writer.close()
+    return writer.bytes
   }
 
   /// The tokens of a table, written down: their bytes, and where each ends.

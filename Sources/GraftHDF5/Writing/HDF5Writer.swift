@@ -16,11 +16,13 @@ public final class HDF5Writer: CheckpointWriter {
   private let places: [Place]
   /// The bytes of all datasets, before compression.
   private let declaredBytes: Int
-  /// The bytes of the largest of the files inside.
-  private let largestContent: Int
+  /// The bytes of the largest dataset that isn't a tensor.
+  private let attachedBytes: Int
   private let level: Int32
   private let chunks = ChunkBuffers()
   private let order: ChunkOrder
+  /// The dataset of the last chunk: chunks come dataset by dataset, and the library keeps kibibytes for each that is open.
+  private let opened = Mutex<(place: Int, id: hid_t)?>(nil)
 
   /// Where a dataset's bytes go.
   enum Place {
@@ -29,7 +31,7 @@ public final class HDF5Writer: CheckpointWriter {
     /// In one piece from an offset of the file on.
     case contiguous(offset: Int)
     /// Through the library, chunk by chunk.
-    case chunked(ChunkGrid, dataset: hid_t)
+    case chunked(ChunkGrid, LinkPath)
   }
 
   /// Lays the file out and writes everything but the tensors' bytes.
@@ -80,6 +82,8 @@ public final class HDF5Writer: CheckpointWriter {
     let status = HDF5Status(file: output.target)
     var chosen: Int32?
     if case .zstd(let level) = compression { chosen = Int32(min(max(level, 1), 22)) }
+    // What planning 100,000 datasets left behind is room that the library, with an allocator's lists of its own, doesn't find.
+    ProcessMemory.releaseFreeMemory()
     let file = try HDF5Library.enter { () throws(StorageError) in
       try TreeBuilder.makeFile(
         output.path, status, objectCount: tree.datasets.count + tree.groups.count)
@@ -99,7 +103,7 @@ public final class HDF5Writer: CheckpointWriter {
     self.output = output
     level = chosen ?? 0
     declaredBytes = tree.datasets.reduce(0) { $0 + $1.byteCount }
-    largestContent = tree.datasets.dropFirst(tensors.count).map(\.byteCount).max() ?? 0
+    attachedBytes = tree.datasets.dropFirst(tensors.count).reduce(0) { max($0, $1.byteCount) }
     order = ChunkOrder(
       counts: places.map { place in
         if case .chunked(let grid, _) = place { grid.chunkCount } else { 0 }
@@ -142,12 +146,13 @@ public final class HDF5Writer: CheckpointWriter {
     }
     try order.finish { chunk throws(StorageError) in try store(chunk) }
     try file.close(HDF5Status(file: output.target))
-    // What compresses to almost nothing is told from a bomb by the size of its file, by whoever reads it: see rules H-8 and H-27.
-    let wanted = max(
-      declaredBytes > HDF5Limits.sparseBytes ? declaredBytes / HDF5Limits.expansion + 1 : 0,
-      largestContent > HDF5Limits.contentBytes
-        ? largestContent / HDF5Limits.contentExpansion + 1 : 0)
-    if try output.currentByteCount() < wanted { try output.reserve(byteCount: wanted) }
+    // What compresses to almost nothing is told from a bomb by the size of its file, by whoever reads it: rules H-8 and H-27.
+    let tensorBytes =
+      declaredBytes > HDF5Limits.sparseBytes ? declaredBytes / HDF5Limits.expansion : 0
+    let otherBytes =
+      attachedBytes > HDF5Limits.contentBytes ? attachedBytes / HDF5Limits.contentExpansion : 0
+    let least = max(tensorBytes, otherBytes)
+    if try output.currentByteCount() <= least { try output.reserve(byteCount: least + 1) }
   }
 
   // MARK: - Bytes
@@ -201,14 +206,31 @@ public final class HDF5Writer: CheckpointWriter {
   }
 
   private func store(_ chunk: ChunkOrder.Chunk) throws(StorageError) {
-    guard case .chunked(let grid, let dataset) = places[chunk.place] else { return }
+    guard case .chunked(let grid, let path) = places[chunk.place] else { return }
     let status = HDF5Status(file: output.target)
     let corner = grid.origin(of: chunk.number).map { hsize_t($0) }
     try HDF5Library.enter { () throws(StorageError) in
+      let dataset = try dataset(at: path, of: chunk.place, status)
       try status.done(
         unsafe H5Dwrite_chunk(
           dataset, HDF5Library.defaults, 0, corner, chunk.bytes.count, chunk.bytes),
         "H5Dwrite_chunk")
+    }
+  }
+  /// The dataset of a place, opened; inside the library.
+  private func dataset(
+    at path: LinkPath, of place: Int, _ status: HDF5Status
+  ) throws(StorageError) -> hid_t {
+    try opened.withLock { opened throws(StorageError) in
+      if let known = opened {
+        if known.place == place { return known.id }
+        opened = nil
+        try status.done(H5Dclose(known.id), "H5Dclose")
+      }
+      let id = unsafe H5Dopen2(file.id, path.cString, HDF5Library.defaults)
+      guard id >= 0 else { throw status.failure("H5Dopen2") }
+      opened = (place, id)
+      return id
     }
   }
 }

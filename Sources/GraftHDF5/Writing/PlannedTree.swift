@@ -12,26 +12,41 @@ struct PlannedTree {
 
 /// A group to be created.
 struct PlannedGroup {
-  /// The links that lead to it, outermost first.
-  var links: [[UInt8]]
+  /// The links that lead to it.
+  var path: LinkPath
   var attributes: [PlannedAttribute] = []
 }
 
 /// A dataset to be created.
 struct PlannedDataset {
-  /// The links that lead to it, outermost first.
-  var links: [[UInt8]]
+  /// The links that lead to it.
+  var path: LinkPath
   var dtype: DType
   /// The extents that the dataset has.
   var dimensions: [Int]
-  var attributes: [PlannedAttribute] = []
-  /// Whether the elements are bytes without a description, as Keras stores what numpy has no type for.
-  var isPlainBytes = false
+  /// The number of the tensor; nil where it has none.
+  var number: Int?
+  /// The shape of the tensor, where the dataset has another one.
+  var shape: [Int]?
+  /// The name of the tensor, where the links don't say it.
+  var name: TensorName?
+  /// The name of the dtype, where the elements are bytes without a description, as Keras stores what numpy has no type for.
+  var spelling: String?
   /// Who to name in an error.
   var tensor: TensorName?
 
   /// The size: the product of the extents is known to fit, though not every part of it times the size of an element.
   var byteCount: Int { dimensions.reduce(1, *) * dtype.layout.bytes }
+
+  /// The attributes, made when they are asked for: lists of them for 100,000 datasets would take more than all else.
+  var attributes: [PlannedAttribute] {
+    [
+      number.map { PlannedAttribute(name: Reserved.index, value: .integer($0)) },
+      shape.map { PlannedAttribute(name: Reserved.shape, value: .integers($0)) },
+      name.map { PlannedAttribute(name: Reserved.name, value: .texts([$0.utf8])) },
+      spelling.map { PlannedAttribute(name: "dtype", value: .text($0)) },
+    ].compactMap { $0 }
+  }
 }
 
 /// An attribute to be created.
@@ -78,45 +93,30 @@ extension PlannedTree {
   /// - Throws: ``StorageError`` when two tensors have one name or a name is too long for a link.
   init(_ tensors: [TensorInfo], _ status: HDF5Status) throws(StorageError) {
     attributes = [PlannedAttribute(name: Reserved.version, value: .integer(1))]
-    let paths = tensors.map { DatasetPath($0.name, isGroup: false).links }
-    var groups: Set<[[UInt8]]> = []
+    let paths = tensors.map { DatasetPath.path(of: $0.name) }
+    var groups: Set<LinkPath> = []
     for path in paths {
-      var path = path.dropLast()
-      while !path.isEmpty, groups.insert(Array(path)).inserted { path = path.dropLast() }
+      var next = path.group
+      while let group = next, groups.insert(group).inserted { next = group.group }
     }
-    try Self.checkDistinct(tensors, status)
-    for (index, (tensor, path)) in zip(tensors, paths).enumerated() {
-      let links = DatasetPath(tensor.name, isGroup: groups.contains(path)).links
-      guard links.allSatisfy({ $0.count <= HDF5Limits.nameBytes }) else {
+    try tensors.lazy.map(\.name).checkDiffer(inFormat: "HDF5", file: status.file)
+    datasets.reserveCapacity(tensors.count)
+    for (index, tensor) in tensors.enumerated() {
+      let own = paths[index]
+      let path = groups.contains(own) ? DatasetPath.besideGroup(own) : own
+      guard path.isShort else {
         throw StorageError(
           .notRepresentable(what: "so long a name", inFormat: "HDF5"), file: status.file,
           tensor: tensor.name)
       }
       let isBlocked = tensor.dtype.layout.elements > 1
       let isPlain = !isBlocked && tensor.shape.rank <= Self.maximumRank
-      var attributes = [PlannedAttribute(name: Reserved.index, value: .integer(index))]
-      if !isPlain {
-        attributes.append(
-          PlannedAttribute(name: Reserved.shape, value: .integers(tensor.shape.dimensions)))
-      }
       datasets.append(
         PlannedDataset(
-          links: links, dtype: tensor.dtype,
+          path: path, dtype: tensor.dtype,
           dimensions: isPlain
             ? tensor.shape.dimensions : [tensor.byteCount / tensor.dtype.layout.bytes],
-          attributes: attributes, tensor: tensor.name))
-    }
-  }
-
-  /// Checks that no two tensors have one name.
-  static func checkDistinct(
-    _ tensors: [TensorInfo], _ status: HDF5Status
-  ) throws(StorageError) {
-    var seen: Set<TensorName> = []
-    for tensor in tensors where !seen.insert(tensor.name).inserted {
-      throw StorageError(
-        .mismatch(subject: "tensor names", expected: "distinct names", found: "one twice"),
-        file: status.file, tensor: tensor.name)
+          number: index, shape: isPlain ? nil : tensor.shape.dimensions, tensor: tensor.name))
     }
   }
 }

@@ -7,7 +7,7 @@ struct TreeBuilder {
   private let file: OpenFile
   private let status: HDF5Status
   private let level: Int32?
-  private var groups: Set<[[UInt8]]> = []
+  private var groups: Set<LinkPath> = []
 
   /// The bytes of a chunk before compression, about.
   private static let chunkTarget = 1 << 20
@@ -21,6 +21,9 @@ struct TreeBuilder {
   /// Structure is kept together in blocks, to be read together: about the bytes of an object's, and the most of a block.
   private static let objectBytes = 512
   private static let structureBlocks = 2048...1 << 20
+
+  /// What the library keeps of the structure: by itself it takes as much as 32 MiB.
+  private static let cachedBytes = 4 << 20
 
   /// Begins a tree in a file, which the caller keeps: it can't be closed during a visit.
   init(
@@ -47,6 +50,7 @@ struct TreeBuilder {
       max(objectCount * objectBytes, structureBlocks.lowerBound), structureBlocks.upperBound)
     try status.done(
       H5Pset_meta_block_size(access.id, hsize_t(block)), "H5Pset_meta_block_size")
+    try status.done(graft_h5p_limit_cache(access.id, cachedBytes), "H5Pset_mdc_config")
     let creation = try properties(graft_h5p_file_create(), status)
     var id: hid_t
     repeat {
@@ -60,9 +64,9 @@ struct TreeBuilder {
 
   /// Creates a group with attributes, and the groups above it.
   mutating func add(_ group: PlannedGroup) throws(StorageError) {
-    try createGroups(above: group.links + [[]])
+    try create(group.path)
     let id = try status.handle(
-      unsafe H5Gopen2(file.id, Self.path(group.links), HDF5Library.defaults), "H5Gopen2")
+      unsafe H5Gopen2(file.id, group.path.cString, HDF5Library.defaults), "H5Gopen2")
     for attribute in group.attributes { try attach(attribute, to: id.id) }
   }
 
@@ -70,21 +74,21 @@ struct TreeBuilder {
   mutating func add(_ dataset: PlannedDataset) throws(StorageError) -> HDF5Writer.Place {
     var status = status
     status.tensor = dataset.tensor
-    try createGroups(above: dataset.links)
+    try create(dataset.path.group)
     let grid = level == nil ? nil : Self.grid(for: dataset)
     let type =
-      dataset.isPlainBytes
+      dataset.spelling != nil
       ? try DType.makePlainBytes(dataset.dtype.layout.bytes, status)
       : try dataset.dtype.makeStoredType(status)
     let space = try Self.space(dataset.dimensions, status)
     let properties = try layout(grid, status)
     let id = unsafe H5Dcreate2(
-      file.id, Self.path(dataset.links), type.id, space.id, HDF5Library.defaults, properties.id,
+      file.id, dataset.path.cString, type.id, space.id, HDF5Library.defaults, properties.id,
       HDF5Library.defaults)
     guard id >= 0 else { throw status.failure("H5Dcreate2") }
-    for attribute in dataset.attributes { try attach(attribute, to: id) }
-    if let grid { return .chunked(grid, dataset: id) }
     defer { H5Dclose(id) }
+    for attribute in dataset.attributes { try attach(attribute, to: id) }
+    if let grid { return .chunked(grid, dataset.path) }
     guard dataset.byteCount > 0 else { return .nowhere }
     let offset = H5Dget_offset(id)
     guard offset != graft_h5_no_address(), let place = Int(exactly: offset) else {
@@ -95,16 +99,20 @@ struct TreeBuilder {
 
   // MARK: - Parts
 
-  private mutating func createGroups(above links: [[UInt8]]) throws(StorageError) {
-    for depth in links.indices.dropFirst() {
-      let group = Array(links[..<depth])
-      guard groups.insert(group).inserted else { continue }
-      let properties = try Self.properties(graft_h5p_group_create(), status)
-      _ = try status.handle(
-        unsafe H5Gcreate2(
-          file.id, Self.path(group), HDF5Library.defaults, properties.id, HDF5Library.defaults),
-        "H5Gcreate2")
+  /// Creates a group that isn't there yet, and those above it.
+  private mutating func create(_ group: LinkPath?) throws(StorageError) {
+    guard let group, !groups.contains(group) else { return }
+    guard group.links.count < HDF5Limits.depth, group.isShort else {
+      throw StorageError(
+        .notRepresentable(what: "so long a path of groups", inFormat: "HDF5"), file: status.file)
     }
+    groups.insert(group)
+    try create(group.group)
+    let properties = try Self.properties(graft_h5p_group_create(), status)
+    _ = try status.handle(
+      unsafe H5Gcreate2(
+        file.id, group.cString, HDF5Library.defaults, properties.id, HDF5Library.defaults),
+      "H5Gcreate2")
   }
 
   private static func grid(for dataset: PlannedDataset) -> ChunkGrid? {
@@ -148,11 +156,6 @@ struct TreeBuilder {
     let extents = dimensions.map { hsize_t($0) }
     return try status.handle(
       unsafe H5Screate_simple(Int32(extents.count), extents, nil), "H5Screate_simple")
-  }
-
-  private static func path(_ links: [[UInt8]]) -> [CChar] {
-    links.flatMap { [CChar(bitPattern: UInt8(ascii: "/"))] + $0.map { CChar(bitPattern: $0) } }
-      + [0]
   }
 
   // MARK: - Attributes

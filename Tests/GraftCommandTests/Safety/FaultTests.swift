@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// Every system call of every verb that writes fails, falls short, finds the disk full or is the last of the process: then what was there is
@@ -8,14 +9,14 @@ struct FaultTests {
   /// A verb with its inputs, and what it makes of them when nothing goes wrong.
   private struct Subject {
     let verb: WritingVerb
-    let given: Scratch
+    let given: TemporaryFolder
     let before: FileTree
     let after: FileTree
     let calls: [WatchedGraft.Call]
 
     init(_ verb: WritingVerb) throws {
       self.verb = verb
-      given = Scratch()
+      given = TemporaryFolder()
       try verb.prepare(given)
       before = FileTree(at: given.folder.path)
       let folder = try given.linked()
@@ -124,6 +125,79 @@ struct FaultTests {
     }
   }
 
+  /// After one failure the kernel takes pages for written that aren't: another call would succeed, and tell nothing.
+  @Test(arguments: WritingVerb.all.filter { !$0.isTraining })
+  func `after a forced write that failed none is tried again, and nothing appears`(
+    verb: WritingVerb
+  ) throws {
+    let subject = try Subject(verb)
+    let forced = subject.calls.indices.filter { subject.calls[$0] == .synchronize }
+    #expect(!forced.isEmpty)
+    let moved = try #require(subject.calls.lastIndex(of: .rename))
+    for place in forced {
+      let folder = try subject.given.linked()
+      let outcome = try WatchedGraft.run(
+        verb.arguments, root: folder.folder.path, plan: .error(at: place + 1, EIO))
+      let story: Comment = "\(verb.name), call \(place + 1): \(outcome.status) \(outcome.error)"
+      #expect(outcome.failedCount == 1, story)
+      #expect(outcome.status == 4, story)
+      #expect(!outcome.calls.dropFirst(place + 1).contains(.synchronize), story)
+      let tree = FileTree(at: folder.folder.path)
+      for target in verb.targets where place < moved && verb.targets.count == 1 {
+        #expect(tree[target] == subject.before[target], story)
+      }
+    }
+  }
+
+  @Test func `a file that needs no name gets one where there are no such files`() throws {
+    let verb = try #require(WritingVerb.all.first { $0.name == "out of a deflated archive" })
+    let subject = try Subject(verb)
+    let place = try #require(subject.calls.firstIndex(of: .create))
+    for code in [EINTR, EOPNOTSUPP] {
+      let folder = try subject.given.linked()
+      let outcome = try WatchedGraft.run(
+        verb.arguments, root: folder.folder.path, plan: .error(at: place + 1, code))
+      #expect(outcome.failedCount == 1)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let extra = outcome.calls.count - subject.calls.count
+      // The call again; with a name there is one to be removed.
+      #expect(extra == (code == EINTR ? 1 : 2))
+      #expect(FileTree(at: folder.folder.path) == subject.after)
+    }
+    let folder = try subject.given.linked()
+    let outcome = try WatchedGraft.run(
+      verb.arguments, root: folder.folder.path, plan: .error(at: place + 1, EACCES))
+    #expect(outcome.status == 4)
+    #expect(outcome.error.contains("; TMPDIR names another directory"), "\(outcome.error)")
+  }
+
+  /// Requests for memory fail one after the other, until the verb makes no more of them.
+  @Test(arguments: WritingVerb.all.filter { !$0.isTraining })
+  func `without some piece of memory the old is there or the new`(verb: WritingVerb) throws {
+    let subject = try Subject(verb)
+    var deniedCount = 0
+    while true {
+      let folder = try subject.given.linked()
+      let outcome = try WatchedGraft.run(
+        verb.arguments, root: folder.folder.path, plan: .memory(at: deniedCount + 1))
+      guard outcome.failedCount > 0 else { break }
+      deniedCount += 1
+      let tree = FileTree(at: folder.folder.path)
+      let story: Comment =
+        "\(verb.name), request \(deniedCount): \(outcome.status) \(outcome.error)"
+      // Swift's own containers can't say that there is no memory, and end the process.
+      #expect([0, 5, -SIGILL, -SIGTRAP, -SIGABRT].contains(outcome.status), story)
+      for target in verb.targets {
+        #expect(subject.isWhole(target, in: tree), "\(target): \(story)")
+        if outcome.status == 0 { #expect(tree[target] == subject.after[target], story) }
+      }
+      if verb.isJoint { #expect(!verb.isBroken(in: tree), story) }
+      if outcome.status >= 0 { #expect(tree.unfinished == [], story) }
+      if outcome.status < 0 { try goOn(subject, in: folder, tree, story) }
+    }
+    #expect(deniedCount > 0, "\(verb.name) asked for no memory")
+  }
+
   /// A fault that the process saw: it goes on and is right, or ends with an error of input and output that names the path.
   private func judge(
     _ subject: Subject, _ outcome: WatchedGraft.Outcome, _ plan: WatchedGraft.Plan,
@@ -157,7 +231,7 @@ struct FaultTests {
 
   /// After a kill the verb is run again, and nothing is left of the first attempt.
   private func goOn(
-    _ subject: Subject, in folder: Scratch, _ tree: FileTree, _ story: Comment
+    _ subject: Subject, in folder: TemporaryFolder, _ tree: FileTree, _ story: Comment
   ) throws {
     // What is of use together alone isn't replaced.
     let isKept = subject.verb.isJoint && subject.verb.targets.allSatisfy { tree[$0] != .nothing }

@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 
 /// What stands at a path, with all bytes.
 indirect enum FileTree: Hashable, Sendable {
@@ -55,10 +56,10 @@ indirect enum FileTree: Hashable, Sendable {
   }
 }
 
-extension Scratch {
+extension TemporaryFolder {
   /// Another directory with the same files, each of which is one and the same: for verbs, none of which writes to a file in its place.
-  func linked() throws -> Scratch {
-    let copy = Scratch()
+  func linked() throws -> TemporaryFolder {
+    let copy = TemporaryFolder()
     try Self.link(folder.path, to: copy.folder.path)
     return copy
   }
@@ -76,8 +77,8 @@ extension Scratch {
   }
 
   /// Another directory with the same content.
-  func copied() throws -> Scratch {
-    let copy = Scratch()
+  func copied() throws -> TemporaryFolder {
+    let copy = TemporaryFolder()
     try FileManager.default.removeItem(at: copy.folder)
     try FileManager.default.copyItem(at: folder, to: copy.folder)
     return copy

@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// Files at the limits of the formats, made here as they are too large to keep: each is opened, or refused, in linear time and little memory.
@@ -37,6 +38,13 @@ import Testing
 
     func text(_ text: String) { handle.write(Data(text.utf8)) }
     func bytes(_ bytes: [UInt8]) { handle.write(Data(bytes)) }
+
+    /// A number of four bytes.
+    func number(_ number: Float) {
+      var block: [UInt8] = []
+      block.append(Int(number.bitPattern), width: 4)
+      bytes(block)
+    }
 
     private static let blockByteCount = 1 << 20
 
@@ -83,7 +91,7 @@ import Testing
   }
 
   /// A row of an object, which opens in the first one.
-  private static func member(
+  static func member(
     _ index: Int, named key: StaticString = "", radix: Int = 36, _ value: StaticString,
     to block: inout [UInt8]
   ) {
@@ -202,7 +210,7 @@ import Testing
 
   @Test(arguments: cases)
   func `is opened or refused within the bounds`(case: Case) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     let path = scratch("file")
     try Data().write(to: scratch.url("file"))
     let handle = try FileHandle(forWritingTo: scratch.url("file"))
@@ -221,17 +229,17 @@ import Testing
 
 extension [UInt8] {
   /// Appends a text that the program has in one piece.
-  fileprivate mutating func append(_ text: StaticString) {
+  mutating func append(_ text: StaticString) {
     text.withUTF8Buffer { append(contentsOf: $0) }
   }
 
   /// Appends a number in digits.
-  fileprivate mutating func append(number: Int, radix: Int) {
+  mutating func append(number: Int, radix: Int) {
     append(contentsOf: String(number, radix: radix).utf8)
   }
 
   /// Appends a number in some bytes, the lowest first.
-  fileprivate mutating func append(_ number: Int, width: Int) {
+  mutating func append(_ number: Int, width: Int) {
     for place in 0..<width { append(UInt8(truncatingIfNeeded: number >> (place * 8))) }
   }
 }

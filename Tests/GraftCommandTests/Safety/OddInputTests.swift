@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import GraftCore
+import TestSupport
 import Testing
 
 /// Paths that lead to no file, or to one that changes while it is read: every verb that reads tells so and leaves nothing.
@@ -71,7 +72,7 @@ struct OddInputTests {
     }
   }
 
-  private static func prepare(_ scratch: Scratch) throws {
+  private static func prepare(_ scratch: TemporaryFolder) throws {
     let base = Graft.fixtures.appending(path: "golden/families/llama-tied")
     try Directory.create(scratch("in"))
     for name in ["config.json", "model.safetensors"] {
@@ -92,7 +93,7 @@ struct OddInputTests {
 
   @Test(arguments: verbs, Oddity.allCases)
   func `is refused with its status, at once`(verb: ReadingVerb, oddity: Oddity) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     try oddity.make(at: scratch("odd"))
     let names = scratch.names
@@ -118,7 +119,7 @@ struct OddInputTests {
   func `a zero byte in a text is refused where it stands`(
     arguments: [String], place: String
   ) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     try FileManager.default.createSymbolicLink(
       at: scratch.url("encoder"),
@@ -133,7 +134,7 @@ struct OddInputTests {
 
   @Test(arguments: WritingVerb.all.filter { !$0.isTraining })
   func `a file that is cut while it is read is an error`(verb: WritingVerb) throws {
-    let given = Scratch()
+    let given = TemporaryFolder()
     try verb.prepare(given)
     let before = FileTree(at: given.folder.path)
     let whole = try given.linked()
@@ -174,7 +175,8 @@ struct OddInputTests {
 
   /// Where a verb is done although a file was cut, it made what it makes of the file that was cut before.
   private func expectSame(
-    _ verb: WritingVerb, _ tree: FileTree, made given: Scratch, with cut: [String], _ story: Comment
+    _ verb: WritingVerb, _ tree: FileTree, made given: TemporaryFolder, with cut: [String],
+    _ story: Comment
   ) throws {
     let folder = try given.copied()
     for file in cut {
@@ -190,7 +192,7 @@ struct OddInputTests {
 
   @Test(arguments: WritingVerb.all)
   func `a disk that is read-only is an error of output`(verb: WritingVerb) throws {
-    let folder = Scratch()
+    let folder = TemporaryFolder()
     try verb.prepare(folder)
     let before = FileTree(at: folder.folder.path)
     let outcome = try WatchedGraft.run(
@@ -200,8 +202,63 @@ struct OddInputTests {
     #expect(FileTree(at: folder.folder.path) == before)
   }
 
+  @Test(arguments: ["out.safetensors", "out"])
+  func `a target that can't be read isn't taken for something else`(target: String) throws {
+    let scratch = TemporaryFolder()
+    try Self.prepare(scratch)
+    let arguments = ["convert", "in", target, "--allow-loss", "--threads", "1", "--quiet"]
+    try #require(try Graft.run(arguments, in: scratch.folder).status == 0)
+    let before = FileTree(at: scratch.folder.path)
+    let calls = try WatchedGraft.run(arguments, root: scratch.folder.path).calls
+    var errors: [String] = []
+    for (place, call) in calls.enumerated() where call == .open || call == .list {
+      let folder = try scratch.linked()
+      let outcome = try WatchedGraft.run(
+        arguments, root: folder.folder.path, plan: .error(at: place + 1, EACCES))
+      #expect(FileTree(at: folder.folder.path)[target] == before[target])
+      // What a killed process may have left isn't looked for, then.
+      if outcome.status == 0, call == .list { continue }
+      #expect(outcome.status == 4, "call \(place + 1): \(outcome.error)")
+      #expect(outcome.error.contains("Permission denied\n"), "\(outcome.error)")
+      errors.append(outcome.error)
+    }
+    let remedy = "what stands there can't be read, and would be lost; name another target"
+    #expect(errors.contains { $0.contains("\n  \(target)\n  \(remedy)") }, "\(errors)")
+  }
+
+  /// Names of tensors that a file system may fold, reserve, cut or not have.
+  private static let oddNames = [
+    "A", "a", "con", "AUX.weight", "nul", "x ", "é", "=cmd|'/C calc'!A0", "@SUM(A1)",
+    String(repeating: "n", count: 300),
+  ]
+
+  @Test(arguments: ["out", "out.h5", "out.weights.h5", "out.pt", "out.npz"])
+  func `names that other systems fold, reserve or cut come back`(target: String) throws {
+    let scratch = TemporaryFolder()
+    let rows = Self.oddNames.enumerated().map { number, name in
+      (name, ["dtype": "U8", "shape": [1], "data_offsets": [number, number + 1]] as [String: Any])
+    }
+    let header = try JSONSerialization.data(
+      withJSONObject: Dictionary(uniqueKeysWithValues: rows))
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+    let bytes = Data((0..<rows.count).map { UInt8($0) })
+    try (Data(length) + header + bytes).write(to: scratch.url("in.safetensors"))
+    for arguments in [
+      ["convert", "in.safetensors", target],
+      ["convert", target, "back.safetensors", "--allow-loss"],
+    ] {
+      let outcome = try Graft.run(arguments + ["--quiet"], in: scratch.folder)
+      #expect(outcome.status == 0, "\(outcome.error)")
+    }
+    let same = try Graft.run("diff", "in.safetensors", "back.safetensors", in: scratch.folder)
+    #expect(same.output == "\(rows.count) tensors equal\n")
+    // A name is never that of a file.
+    let names = ["back.safetensors", "in.safetensors", target]
+    #expect(scratch.names == names.sorted())
+  }
+
   @Test func `a limit on the size of files is an error of output, and leaves nothing`() throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     let names = scratch.names
     for target in ["out", "out.h5", "out.safetensors"] {
@@ -223,7 +280,7 @@ struct OddInputTests {
 
   @Test(.enabled(if: mayMount))
   func `what compresses needs the room that it takes`() throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     let header = #"{"zeros":{"dtype":"F32","shape":[1024,2048],"data_offsets":[0,8388608]}}"#
     let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
     try (Data(length) + Data(header.utf8) + Data(count: 8_388_608)).write(
@@ -243,7 +300,7 @@ struct OddInputTests {
     .enabled(if: mayMount),
     arguments: ["out", "out.h5", "out.safetensors", "zstd.h5 --compress zstd"])
   func `a disk that is full is an error of output, and leaves nothing`(target: String) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     var fullCount = 0
     for kibibytes in [64, 192, 256, 270, 288] {
@@ -273,14 +330,14 @@ struct OddInputTests {
     ["merge", "in", "adapter", "--out", "in"],
   ])
   func `input and output may be one path`(arguments: [String]) throws {
-    let scratch = Scratch()
+    let scratch = TemporaryFolder()
     try Self.prepare(scratch)
     for file in ["one.safetensors", "one.h5"] {
       let made = try Graft.run(
         "convert", "in", file, "--allow-loss", "--quiet", in: scratch.folder)
       #expect(made.status == 0, "\(made.error)")
     }
-    let apart = Scratch()
+    let apart = TemporaryFolder()
     let suffix = URL(filePath: arguments[1]).pathExtension
     let target = apart("out" + (suffix.isEmpty ? "" : "." + suffix))
     var other = arguments

@@ -1,12 +1,13 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// Every verb that writes survives a loss of power at any moment, on the strictest disk, and each of its forced writes is needed for that.
 struct PowerLossTests {
   /// Runs a verb and takes down what it changes.
   private static func trace(_ verb: WritingVerb) throws -> (loss: PowerLoss, end: FileTree) {
-    let (folder, notes) = (Scratch(), Scratch())
+    let (folder, notes) = (TemporaryFolder(), TemporaryFolder())
     try verb.prepare(folder)
     var trace = try DiskTrace(of: folder.folder.path)
     let outcome = try WatchedGraft.run(
@@ -92,7 +93,7 @@ struct PowerLossTests {
 
   /// A trace written by hand.
   private static func loss(_ lines: String) throws -> PowerLoss {
-    let (folder, notes) = (Scratch(), Scratch())
+    let (folder, notes) = (TemporaryFolder(), TemporaryFolder())
     try Data("old".utf8).write(to: folder.url("x"))
     var status = stat()
     try #require(lstat(folder.folder.path, &status) == 0)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Verbs killed at random moments, on all threads.
@@ -26,7 +27,7 @@ struct RandomKillTests {
   }
 
   private static func start(
-    _ arguments: [String], in folder: Scratch, killedAfter seconds: Double?
+    _ arguments: [String], in folder: TemporaryFolder, killedAfter seconds: Double?
   ) throws -> Int32 {
     let executable = try #require(Graft.executable).path
     return try Spawned.run(
@@ -45,7 +46,7 @@ struct RandomKillTests {
     let arguments = verb.arguments.split(separator: "--threads").enumerated().flatMap {
       $0 == 0 ? Array($1) : Array($1.dropFirst())
     }
-    let given = Scratch()
+    let given = TemporaryFolder()
     try verb.prepare(given)
     let before = FileTree(at: given.folder.path)
     let whole = try given.linked()

@@ -1,5 +1,6 @@
 import Foundation
 import GraftCore
+import TestSupport
 import Testing
 
 /// The built command, run with `FaultInjection` between it and its files.
@@ -12,6 +13,8 @@ enum WatchedGraft {
     case readOnly
     case cut(at: Int)
     case kill(at: Int)
+    case outage(at: Int)
+    case memory(at: Int)
 
     var description: String {
       switch self {
@@ -21,6 +24,8 @@ enum WatchedGraft {
       case .readOnly: "sticky 1 \(EROFS)"
       case .cut(let call): "cut \(call)"
       case .kill(let call): "kill \(call)"
+      case .outage(let call): "outage \(call)"
+      case .memory(let request): "memory \(request)"
       }
     }
   }
@@ -79,7 +84,7 @@ enum WatchedGraft {
     _ arguments: [String], root: String, plan: Plan? = nil, trace: String? = nil
   ) throws -> Outcome {
     let executable = try #require(Graft.executable)
-    let notes = Scratch()
+    let notes = TemporaryFolder()
     let report = notes("report")
     try Data(count: 65536).write(to: notes.url("report"))
     var environment = [

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A verb that writes, with small inputs of its own; everything that writes has a row here.
@@ -41,7 +42,7 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
   var keepsSnapshots: Bool { arguments.contains("--keep-last") }
 
   /// Puts the inputs into a folder.
-  func prepare(_ folder: Scratch) throws {
+  func prepare(_ folder: TemporaryFolder) throws {
     for ingredient in given {
       switch ingredient {
       case .copy(let source, let name):
@@ -152,6 +153,11 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
         .copy("golden/keras/model.keras", as: "in.keras"),
         .graft(["convert", "in.keras", "out.keras", "--dtype", "f16"]),
       ], ["in.keras", "out.keras"], makes: ["out.keras"]),
+    // It is unpacked into a file without a name.
+    convert(
+      "out of a deflated archive",
+      [.copy("../Formats/keras/accept/deflated.keras", as: "in.keras")],
+      ["in.keras", "out.h5"], makes: ["out.h5"]),
     convert(
       "GGUF",
       tensors + [.graft(["convert", "in.safetensors", "out.gguf", "--allow-loss"])],

@@ -1,9 +1,10 @@
 import Graft
+import TestSupport
 import Testing
 
 /// Answers in a chat template: transformers' tokens (Fixtures/golden/chat/answers.json), and where they end.
 struct ChatGenerationTests {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
 
   private func model(_ path: String = fixture("model")) throws -> LanguageModel {
     try LanguageModel(path, precision: .f32, threads: 2)

@@ -1,10 +1,11 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 /// The token that chat templates end an answer with, where `tokenizer_config.json` names none.
 struct EndMarkTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
 
   /// The small model with other values in some of its files; nil takes a key out.
   private func model(_ changes: [String: [String: Any?]]) throws -> LanguageModel {

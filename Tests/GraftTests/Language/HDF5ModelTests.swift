@@ -1,11 +1,12 @@
 import Graft
 import GraftHDF5
+import TestSupport
 import Testing
 
 /// A model, an adapter and a table kept in HDF5 serve the computing verbs as their directories do.
 struct HDF5ModelTests {
   @Test func `a model and an adapter in HDF5 compute what their directories compute`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     _ = try convert(try OpenedCheckpoint(path: fixture("model")), to: workspace("model.h5"))
     let directory = try LanguageModel(fixture("model"), precision: .f32, threads: 2)
     let file = try LanguageModel(workspace("model.h5"), precision: .f32, threads: 2)

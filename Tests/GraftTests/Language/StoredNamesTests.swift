@@ -2,11 +2,12 @@ import Foundation
 import Graft
 import GraftFormats
 import GraftKernels
+import TestSupport
 import Testing
 
 /// Checkpoints whose names aren't the architecture's own, and what only GPT-2 has: transposed weights, learned positions.
 struct StoredNamesTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
 
   /// A copy of a tiny model under other names, with a tokenizer of three tokens.
   private func copy(

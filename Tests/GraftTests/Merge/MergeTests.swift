@@ -4,10 +4,11 @@ import GraftAdapters
 import GraftCore
 import GraftFormats
 import GraftHDF5
+import TestSupport
 import Testing
 
 struct MergeTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
   private let tied = golden("families/llama-tied")
   private let adapter = golden("lora/llama-tied")
 
@@ -176,20 +177,81 @@ struct MergeTests {
     options.allowsLoss = true
     let receipt = try merge(base, [adapter], to: space("merged.gguf"), options)
     #expect(try #require(receipt.verifiedByteCount) > 0)
-    // The file has the name of the directory that it was made from.
+    // The model has the name of the file, or of the directory that it was made from.
     try FileManager.default.createDirectory(
       atPath: space("apart"), withIntermediateDirectories: true)
-    let apart = try merge(base, [adapter], to: space("apart/" + name))
+    let apart = try merge(base, [adapter], to: space("apart/merged"))
     var conversion = ConversionOptions(form: .gguf(mixture))
     conversion.allowsLoss = true
     _ = try convert(
-      OpenedCheckpoint(path: space("apart/" + name)), to: space("converted.gguf"),
+      OpenedCheckpoint(path: space("apart/merged")), to: space("converted.gguf"),
       options: conversion)
     #expect(
       FileManager.default.contentsEqual(
         atPath: space("merged.gguf"), andPath: space("converted.gguf")))
     #expect(receipt.entries.map(\.updateNorm) == apart.entries.map(\.updateNorm))
     #expect(receipt.entries.map(\.changedCount) == apart.entries.map(\.changedCount))
+  }
+
+  /// A base whose tensors lie in another order than Graft's, with metadata, in some container.
+  private func unordered(in container: String) throws -> String {
+    let path = try space.copy(tied, to: "base")
+    try FileManager.default.removeItem(atPath: path + "/golden.safetensors")
+    let file = path + "/model.safetensors"
+    let reader = try SafetensorsReader(path: file)
+    var (entries, data) = ([#""__metadata__":{"zeta":"1","format":"pt","alpha":"2"}"#], [UInt8]())
+    for tensor in reader.tensors.reversed() {
+      let bytes = try reader.bytes(tensor.name)
+      let offsets = [data.count, data.count + bytes.count]
+      entries.append(
+        #""\#(tensor.name)":{"dtype":"\#(tensor.dtype)","shape":\#(tensor.shape.dimensions),"data_offsets":\#(offsets)}"#
+      )
+      data += bytes
+    }
+    let header = Array(("{" + entries.joined(separator: ",") + "}").utf8)
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> ($0 * 8)) }
+    try Data(length + header + data).write(to: URL(filePath: file))
+    try Data("notes".utf8).write(to: URL(filePath: path + "/a.txt"))
+    try Directory.create("a", below: path)
+    try Data("more".utf8).write(to: URL(filePath: path + "/a/b.txt"))
+    guard container != "safetensors" else { return path }
+    var options = ConversionOptions(form: container == "torch" ? .pyTorchDirectory() : .hdf5())
+    options.allowsLoss = true
+    _ = try convert(OpenedCheckpoint(path: path), to: space("base." + container), options: options)
+    return space("base." + container)
+  }
+
+  @Test(
+    arguments: ["safetensors", "torch", "h5"],
+    [
+      ("", .directory(maximumShardByteCount: 60_000)), (".safetensors", .safetensorsFile),
+      (".h5", .hdf5()), (".h5", .hdf5(.zstd(level: 1))), (".gguf", .gguf()),
+      (".gguf", .gguf(.q8_0)), (".gguf", .gguf(nil, maximumShardByteCount: 100_000)),
+      (".weights.h5", .keras()), (".h5", .keras()), ("", .pyTorchDirectory()),
+      (".pt", .pyTorchFile), (".npz", .numPy(.archive)),
+    ] as [(suffix: String, form: OutputForm)])
+  func `every form is what a conversion of the merged directory gives, byte for byte`(
+    container: String, target: (suffix: String, form: OutputForm)
+  ) throws {
+    let base = try unordered(in: container)
+    for folder in ["one", "two"] { try Directory.create(space(folder)) }
+    var options = MergeOptions(form: target.form, verifies: true)
+    options.allowsLoss = true
+    let receipt = try merge(base, [adapter], to: space("one/tuned" + target.suffix), options)
+    try merge(base, [adapter], to: space("tuned"))
+    var conversion = ConversionOptions(form: target.form)
+    conversion.allowsLoss = true
+    let report = try convert(
+      OpenedCheckpoint(path: space("tuned")), to: space("two/tuned" + target.suffix),
+      options: conversion)
+    let names = try FileManager.default.subpathsOfDirectory(atPath: space("one")).sorted()
+    #expect(try FileManager.default.subpathsOfDirectory(atPath: space("two")).sorted() == names)
+    for name in names where Directory.hasFile(at: space("one/" + name)) {
+      let same = FileManager.default.contentsEqual(
+        atPath: space("one/" + name), andPath: space("two/" + name))
+      #expect(same, "\(name)")
+    }
+    #expect(receipt.losses == report.losses)
   }
 
   @Test func `GGUF in several files is read back and right`() throws {
@@ -413,5 +475,20 @@ struct MergeTests {
     let error = #expect(throws: StorageError.self) { try merge(tied, [tied], to: space("out")) }
     #expect(error?.reason == .notFound)
     #expect(error?.file.hasSuffix("adapter_config.json") == true)
+  }
+
+  @Test(arguments: [
+    ("kohya.safetensors", "kohya"), ("diffusers.safetensors", "diffusers"),
+    ("lycoris-loha.safetensors", "kohya"), ("adapter.gguf", "GGUF"), ("mlx-lora", "MLX"),
+  ])
+  func `an adapter in another layout is called by its name`(file: String, layout: String) throws {
+    let path = golden("layouts/" + file)
+    let error = try #require(throws: StorageError.self) {
+      try merge(tied, [path], to: space("out"))
+    }
+    #expect(error.reason == .unsupported(feature: "layout of adapters", found: layout))
+    #expect(error.file == path)
+    #expect(error.remedy?.contains("adapter_config.json beside adapter_model.safetensors") == true)
+    #expect(try space.names(in: space.path) == [])
   }
 }

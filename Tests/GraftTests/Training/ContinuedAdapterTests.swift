@@ -1,9 +1,10 @@
 import Graft
+import TestSupport
 import Testing
 
 /// Going on from an adapter: what is frozen of it stays, and the rest is trained as it would be without.
 struct ContinuedAdapterTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
   private let model: LanguageModel
 
   init() throws {

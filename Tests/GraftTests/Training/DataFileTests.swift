@@ -1,9 +1,10 @@
 import Graft
+import TestSupport
 import Testing
 
 /// Data files as `train` and `evaluate` read them: what is refused, by file and line, and what is made of the rest.
 struct DataFileTests {
-  private let workspace = Workspace()
+  private let workspace = TemporaryFolder()
   private let model: LanguageModel
 
   init() throws { model = try LanguageModel(fixture("model"), precision: .f32, threads: 2) }

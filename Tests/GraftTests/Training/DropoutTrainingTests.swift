@@ -1,6 +1,7 @@
 import Graft
 import GraftFormats
 import GraftKernels
+import TestSupport
 import Testing
 
 /// Training with dropout: beside PEFT on the same masks (Fixtures/golden/dropout), and where nothing is dropped.
@@ -108,7 +109,7 @@ struct DropoutTrainingTests {
   }
 
   @Test func `stopped after any batch, a run goes on with the same masks`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), threads: 2)
     try model.train(request(workspace("whole")))
     let expected = try bytes(workspace("whole"))
@@ -131,7 +132,7 @@ struct DropoutTrainingTests {
   }
 
   @Test func `a run can't go on with another dropout`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), threads: 2)
     try model.train(request(workspace("run")))
     var other = request(workspace("run"), dropout: 0.1)
@@ -141,7 +142,7 @@ struct DropoutTrainingTests {
   }
 
   @Test func `the seed decides what is dropped`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), threads: 2)
     try model.train(request(workspace("start")))
     func trained(_ name: String, seed: UInt64, dropout: Double) throws -> [UInt8] {
@@ -162,7 +163,7 @@ struct DropoutTrainingTests {
   }
 
   @Test func `validation and evaluation drop nothing`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), precision: .f32, threads: 2)
     let text = try InputFile.contents(of: fixture("text/revelation.txt"), atMost: 1 << 20)
     try AtomicFile.write(Array(text.prefix(2000)), to: workspace("validation.txt"))
@@ -181,7 +182,7 @@ struct DropoutTrainingTests {
   }
 
   @Test func `a run that goes on from an adapter drops what it is told itself`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), threads: 2)
     try model.train(request(workspace("first"), dropout: 0.4))
     #expect(try adapter(workspace("first")).configuration.dropout == 0.4)
@@ -196,7 +197,7 @@ struct DropoutTrainingTests {
 
   @Test(arguments: [1, 1.5, -0.1, .nan, .infinity])
   func `a dropout that is no probability below 1 is refused`(dropout: Double) throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let request = request(workspace("run"), dropout: dropout)
     let error = #expect(throws: TrainingError.self) {
       try LanguageModel(fixture("model"), threads: 1).train(request)

@@ -1,10 +1,11 @@
 import Graft
 import GraftKernels
+import TestSupport
 import Testing
 
 /// The base's own tensors trained, beside PyTorch (Fixtures/golden/full).
 struct FullTrainingTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
 
   /// A tiny model with a tokenizer, which training on ids doesn't use.
   private func model(

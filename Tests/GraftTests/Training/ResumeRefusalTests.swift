@@ -1,5 +1,6 @@
 import Foundation
 import Graft
+import TestSupport
 import Testing
 
 /// A run goes on only with what it was begun with; anything else is refused, and leaves the run as it was.
@@ -74,7 +75,7 @@ struct ResumeRefusalTests {
 
   @Test(arguments: changes.indices)
   func `another set of trained tensors is refused`(index: Int) throws {
-    let (change, workspace) = (Self.changes[index], Workspace())
+    let (change, workspace) = (Self.changes[index], TemporaryFolder())
     let model = try Self.model()
     var request = try Self.begin(Self.request(workspace("run")), model)
     change.apply(&request)
@@ -84,7 +85,7 @@ struct ResumeRefusalTests {
   }
 
   @Test func `other texts and another adapter to go on from are refused`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try Self.model()
     try model.train(Self.request(workspace("adapter")))
     let begun = try Self.begin(Self.request(workspace("run")), model)
@@ -105,7 +106,7 @@ struct ResumeRefusalTests {
   }
 
   @Test func `another base is refused, and the same one elsewhere isn't`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let path = try workspace.copy(fixture("model"), to: "here")
     try Self.model().train(Self.request(workspace("whole")))
     let request = try Self.begin(Self.request(workspace("run")), try Self.model(path))
@@ -137,7 +138,7 @@ struct ResumeRefusalTests {
   }
 
   @Test func `the same modules in another order go on`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try Self.model()
     var request = try Self.begin(Self.request(workspace("run")), model)
     request.adapter?.targetModules = ["v_proj", "q_proj"]

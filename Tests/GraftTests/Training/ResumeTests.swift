@@ -1,4 +1,5 @@
 import Graft
+import TestSupport
 import Testing
 
 /// A run that is stopped and resumed ends with the same bytes as an undisturbed one.
@@ -22,7 +23,7 @@ struct ResumeTests {
   @Test func `stopped after every step and resumed, a run ends with the same adapter and log`()
     throws
   {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), threads: 2)
     try model.train(Self.request(workspace("whole")))
     let expected = try Self.adapterBytes(workspace("whole"))
@@ -43,7 +44,7 @@ struct ResumeTests {
   }
 
   @Test func `resuming with other settings is refused`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), threads: 2)
     try model.train(Self.request(workspace("run")))
     var other = Self.request(workspace("run"), resumes: true)
@@ -55,7 +56,7 @@ struct ResumeTests {
   }
 
   @Test func `a fresh run doesn't overwrite another`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), threads: 2)
     try model.train(Self.request(workspace("run")))
     let before = try Self.adapterBytes(workspace("run"))
@@ -69,7 +70,7 @@ struct ResumeTests {
 
 extension ResumeTests {
   @Test func `killed between the last state and the adapter, resuming writes the adapter`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), threads: 2)
     try model.train(Self.request(workspace("run")))
     let expected = try Self.adapterBytes(workspace("run"))

@@ -1,4 +1,5 @@
 import Graft
+import TestSupport
 import Testing
 
 /// What ends a run, what is kept of it, and going on from anywhere.
@@ -39,7 +40,7 @@ struct RunControlTests {
   }
 
   @Test func `the lowest validation loss decides what is written at the end`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     var losses: [Double] = []
     let outcome = try Self.model().train(
       try Self.diverging(workspace("run")), step: { losses.append($0.validationLoss ?? .nan) })
@@ -53,7 +54,7 @@ struct RunControlTests {
   }
 
   @Test func `a run ends when the validation loss stays above its lowest`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try Self.model()
     let outcome = try model.train(try Self.diverging(workspace("run"), earlyStop: 2))
     #expect(outcome.stoppedEarly)
@@ -73,7 +74,7 @@ struct RunControlTests {
   }
 
   @Test func `without a validation text there is nothing to compare`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let request = Self.request(workspace("run")) { $0.earlyStop = 2 }
     let error = #expect(throws: TrainingError.self) { try Self.model().train(request) }
     #expect(
@@ -83,7 +84,7 @@ struct RunControlTests {
   }
 
   @Test func `what can't be trained leaves no directory`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     try AtomicFile.write(Array(#"{"question": "Why?"}"#.utf8), to: workspace("bad.jsonl"))
     try AtomicFile.write(Array("a".utf8), to: workspace("short.txt"))
     let changes: [(inout TrainingRequest) -> Void] = [
@@ -102,7 +103,7 @@ struct RunControlTests {
 
   @Test(arguments: [false, true])
   func `one run at a time has a directory`(resumes: Bool) throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try Self.model()
     var second = Self.request(workspace("run"))
     second.resumes = resumes
@@ -126,16 +127,48 @@ struct RunControlTests {
   }
 
   @Test func `of the saves, the last ones are kept`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     try Self.model().train(Self.request(workspace("run")) { $0.keepLast = 2 })
     #expect(try Directory.entries(of: workspace("run/snapshots")) == ["step-5", "step-6"])
     #expect(try Self.bytes(workspace("run/snapshots/step-6")) == Self.bytes(workspace("run")))
   }
 
+  @Test func `no save at all can't be asked for`() throws {
+    let workspace = TemporaryFolder()
+    let request = Self.request(workspace("run")) { $0.keepLast = 0 }
+    let error = try #require(throws: TrainingError.self) { try Self.model().train(request) }
+    guard case .invalidSetting("keep-last", _, "0") = error.reason else {
+      Issue.record("\(error)")
+      return
+    }
+    #expect(!Directory.exists(at: workspace("run")))
+  }
+
+  @Test func `saves of later steps, and what is left of removed ones, don't count`() throws {
+    let workspace = TemporaryFolder()
+    let model = try Self.model()
+    var request = Self.request(workspace("run")) { $0.keepLast = 1 }
+    var steps = 0
+    #expect(throws: TrainingError.self) {
+      try model.train(request, step: { _ in steps += 1 }, isInterrupted: { steps == 2 })
+    }
+    let folder = workspace("run/snapshots")
+    #expect(try Directory.entries(of: folder) == ["step-2"])
+    // Of a run that had gone on, and of a process that was killed while it removed one.
+    for name in ["step-99", ".step-1.4711-abc.partial"] {
+      try Directory.create(folder + "/" + name)
+      try AtomicFile.write([1], to: folder + "/\(name)/adapter_model.safetensors")
+    }
+    request.resumes = true
+    try model.train(request)
+    #expect(try Directory.entries(of: folder) == ["step-6"])
+    #expect(try Self.bytes(folder + "/step-6") == Self.bytes(workspace("run")))
+  }
+
   // MARK: - Going on
 
   @Test func `stopped inside an accumulation, a run goes on to the same bytes`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try Self.model()
     func request(_ output: String) -> TrainingRequest {
       Self.request(output, steps: 3) { $0.accumulation = 3 }
@@ -162,7 +195,7 @@ struct RunControlTests {
   }
 
   @Test func `stopped after each of 50 steps, a run goes on to the same bytes`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try Self.model()
     try model.train(Self.request(workspace("whole"), steps: 50))
     let expected = try Self.bytes(workspace("whole"))
@@ -180,7 +213,7 @@ struct RunControlTests {
   }
 
   @Test func `an update that isn't finite in f32 isn't made`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     // Adam's first step divides by 1 − beta1.
     let request = Self.request(workspace("run")) { $0.learningRate = 3e38 }
     let error = #expect(throws: TrainingError.self) { try Self.model().train(request) }
@@ -191,7 +224,7 @@ struct RunControlTests {
   }
 
   @Test func `a result that isn't finite takes the place of no save`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     var request = Self.request(workspace("run"), steps: 2) {
       // The first step has a rate of 0, and the second takes values near 1 beyond f32.
       $0.optimizer = .adamW(AdamW(beta1: 0, weightDecay: 3.3))
@@ -210,7 +243,7 @@ struct RunControlTests {
   }
 
   @Test func `a loss that isn't finite leaves the state before its step`() throws {
-    let workspace = Workspace()
+    let workspace = TemporaryFolder()
     let model = try Self.model()
     var request = Self.request(workspace("run")) {
       $0.optimizer = .sgd(SGD())

@@ -2,11 +2,12 @@ import Foundation
 import Graft
 import GraftGraph
 import GraftKernels
+import TestSupport
 import Testing
 
 /// Modules trained whole beside an adapter: written, read, evaluated and merged.
 struct SavedModulesTests {
-  private let space = Workspace()
+  private let space = TemporaryFolder()
 
   private func family(_ name: String) throws -> String {
     let path = try space.copy(golden("families/\(name)"), to: name)

@@ -1,6 +1,7 @@
 import Foundation
 import Graft
 import GraftKernels
+import TestSupport
 import Testing
 
 /// Budgets of memory, from the request to the error.
@@ -34,7 +35,7 @@ struct TrainingBudgetTests {
   func `all scratch is taken before the first step`(
     kind: Int, precision: ComputePrecision
   ) throws {
-    let space = Workspace()
+    let space = TemporaryFolder()
     let model = try LanguageModel(fixture("model"), precision: precision, threads: 2)
     var request = try request(space("run"), memory: nil)
     Self.kinds[kind].change(&request)

@@ -4,10 +4,11 @@ import GraftCore
 import GraftFormats
 import GraftHDF5
 import GraftModels
+import TestSupport
 import Testing
 
 struct WarmStartTests {
-  let space = Workspace()
+  let space = TemporaryFolder()
   let model = golden("../model")
   private let vectors = golden("../vectors/newtestament.bin")
   private let table: TensorName = "model.embed_tokens.weight"
@@ -93,30 +94,75 @@ struct WarmStartTests {
 
   @Test(arguments: ["gguf", "h5"])
   func `another form is what a conversion of the started directory gives`(suffix: String) throws {
-    // GGUF has the name of the directory that it was made from.
+    // The model has the name of the file, or of the directory that it was made from.
     try Directory.create(space("apart"))
-    _ = try start(vectors, space("apart/model"))
+    _ = try start(vectors, space("apart/started"))
     var options = WarmStartOptions(threadCount: 3)
     options.form = suffix == "gguf" ? .gguf(.q8_0) : nil
     options.allowsLoss = true
     try warmStart(
       model: OpenedCheckpoint(path: model), vectors: OpenedCheckpoint(path: vectors),
       output: space("started." + suffix), options: options)
-    if suffix == "gguf" {
-      var conversion = ConversionOptions(form: .gguf(.q8_0))
-      conversion.allowsLoss = true
-      _ = try convert(
-        OpenedCheckpoint(path: space("apart/model")), to: space("converted.gguf"),
-        options: conversion)
-      #expect(
-        FileManager.default.contentsEqual(
-          atPath: space("started.gguf"), andPath: space("converted.gguf")))
-    } else {
-      let comparison = try diff(
-        OpenedCheckpoint(path: space("apart/model")), OpenedCheckpoint(path: space("started.h5")))
-      #expect(comparison.isWithinTolerance)
-      #expect(comparison.files.allSatisfy { $0.finding == .equal })
+    var conversion = ConversionOptions(form: options.form)
+    conversion.allowsLoss = true
+    _ = try convert(
+      OpenedCheckpoint(path: space("apart/started")), to: space("converted." + suffix),
+      options: conversion)
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("started." + suffix), andPath: space("converted." + suffix)))
+    guard suffix == "h5" else { return }
+    let comparison = try diff(
+      OpenedCheckpoint(path: space("apart/started")), OpenedCheckpoint(path: space("started.h5")))
+    #expect(comparison.isWithinTolerance)
+    #expect(comparison.files.allSatisfy { $0.finding == .equal })
+  }
+
+  @Test func `what the form has no place for is named and needs the flag`() throws {
+    let error = #expect(throws: StorageError.self) {
+      try start(vectors, space("out.safetensors"))
     }
+    #expect(error?.remedy?.contains("--allow-loss") == true)
+    var options = WarmStartOptions()
+    options.allowsLoss = true
+    let report = try warmStart(
+      model: OpenedCheckpoint(path: model), vectors: OpenedCheckpoint(path: vectors),
+      output: space("out.safetensors"), options: options)
+    let names = try OpenedCheckpoint(path: model).files.map(\.name)
+    #expect(report.losses.map(\.what) == names)
+    #expect(report.json["losses"]?.array?.map(\.string) == names)
+    #expect(try start(vectors, space("out")).losses.isEmpty)
+  }
+
+  @Test(arguments: ["vectors.bin", "vectors.h5", "vectors"])
+  func `the vectors stay unless asked, whatever they are`(name: String) throws {
+    if name == "vectors.bin" {
+      _ = try space.copy(vectors, to: name)
+    } else if name == "vectors.h5" {
+      _ = try convert(OpenedCheckpoint(path: vectors), to: space(name))
+    } else {
+      // A model's table gives vectors, too.
+      _ = try space.copy(model, to: name)
+    }
+    let error = #expect(throws: StorageError.self) { try start(space(name), space(name)) }
+    #expect(error?.reason == .alreadyExists)
+    #expect(error?.remedy?.hasPrefix("the vectors stand there, and would be lost; ") == true)
+    let kept = name == "vectors" ? model : vectors
+    #expect(
+      try diff(OpenedCheckpoint(path: kept), OpenedCheckpoint(path: space(name))).isWithinTolerance)
+  }
+
+  @Test func `the output may be the model`() throws {
+    _ = try start(vectors, space("apart"))
+    let path = try space.copy(model, to: "model")
+    try warmStart(
+      model: OpenedCheckpoint(path: path), vectors: OpenedCheckpoint(path: vectors), output: path)
+    for name in try space.names(in: space("apart")) {
+      let same = FileManager.default.contentsEqual(
+        atPath: space("apart/" + name), andPath: path + "/" + name)
+      #expect(same, "\(name)")
+    }
+    #expect(try space.names(in: path) == space.names(in: space("apart")))
   }
 
   @Test(arguments: ["newtestament-50.w2v.txt", "newtestament-50.glove.txt"])
@@ -246,5 +292,20 @@ extension WarmStartTests {
     }
     #expect(made > 1000)
     #expect(report.matched.first { $0.rule == "subwords" }?.count == made)
+  }
+
+  @Test func `GGUF is to be made a model directory first, on either side`() throws {
+    let gguf = golden("gguf/qwen2.gguf")
+    for (base, table) in [(gguf, vectors), (model, gguf)] {
+      let error = try #require(throws: StorageError.self) {
+        try warmStart(
+          model: OpenedCheckpoint(path: base), vectors: OpenedCheckpoint(path: table),
+          output: space("out"))
+      }
+      #expect(error.reason == .unsupported(feature: "format to compute with", found: "GGUF"))
+      #expect(error.file == gguf)
+      #expect(error.remedy == "make a model directory of it first: graft convert \(gguf) DIR")
+    }
+    #expect(!Directory.exists(at: space("out")))
   }
 }

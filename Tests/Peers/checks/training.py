@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from verdict import at_most
-from workspace import TEXT, THREADS, graft, model, reference, scratch, tokens, training_log
+from workspace import TEXT, THREADS, graft, model, multiplies_bf16, reference, scratch, tokens, training_log
 
 STEPS, BATCH, LENGTH, RATE = 20, 2, 128, 1e-3
 DATA = TEXT / "gospels.txt"
@@ -75,6 +75,12 @@ def first_gradients(name="one-step", *options):
     return {name.removesuffix(".exp_avg"): value / 0.1 for name, value in state.items() if name.endswith(".exp_avg")}
 
 
+def distance(found, expected):
+    """The relative difference of two gradients, each taken as one vector."""
+    difference = sum((found[name] - value).square().sum() for name, value in expected.items())
+    return (difference / sum(value.square().sum() for value in expected.values())).sqrt()
+
+
 def curve_difference():
     """The largest relative difference between the f32 losses of Graft and of PyTorch over a long run."""
     directory = train("curve", "f32", CURVE_STEPS, batch_size=CURVE_BATCH)
@@ -93,21 +99,29 @@ def checks():
     assert expected.keys() == plain.keys() == found.keys(), f"different tensors: {sorted(expected.keys() ^ found.keys())[:3]}"
     errors = [(found[name] - value).norm() / value.norm() for name, value in expected.items()]
     yield at_most(f"f32 gradients of {len(errors)} tensors at step 1, largest relative error, PyTorch's loss taken in f64", max(errors), 1e-4)
-    difference = sum((found[name] - value).square().sum() for name, value in plain.items())
-    whole = sum(value.square().sum() for value in plain.values())
-    yield at_most("f32 gradient as a whole at step 1, relative difference from PyTorch", (difference / whole).sqrt(), 1e-4)
+    # Without AVX-512, PyTorch's own f32 loss alone is off by more than the bound.
+    label = f"f32 gradient as a whole at step 1, relative difference from PyTorch's with the loss in f64 (PyTorch's with its own: {distance(plain, expected):.2g})"
+    yield at_most(label, distance(found, expected), 5e-5)
 
-    losses = {"PyTorch f32": run["losses"], "PyTorch bf16": peer_run("bf16")[0]["losses"]}
+    losses = {"PyTorch f32": run["losses"]}
     for compute, adapter in (("f32", trained_adapter()), ("bf16", train("trained-bf16", "bf16", STEPS))):
         losses[f"Graft {compute}"] = [record["loss"] for record in training_log(adapter)]
 
-    def largest(name, other, relative=False):
-        pairs = list(zip(losses[name], losses[other], strict=True))
-        return max(abs(a - b) / (b if relative else 1) for a, b in pairs)
+    pairs = zip(losses["Graft f32"], losses["PyTorch f32"], strict=True)
+    yield at_most(f"f32 losses over {STEPS} steps, largest difference from PyTorch", max(abs(a - b) for a, b in pairs), 1e-3)
 
-    yield at_most(f"f32 losses over {STEPS} steps, largest difference from PyTorch", largest("Graft f32", "PyTorch f32"), 1e-3)
-    # PyTorch's own losses in bf16 stray further from those in f32, so these are what counts.
-    stray = 100 * largest("PyTorch bf16", "PyTorch f32", relative=True)
-    yield at_most(f"bf16 losses, largest difference from PyTorch f32 (PyTorch bf16: {stray:.2g} %)", 100 * largest("Graft bf16", "PyTorch f32", relative=True), 1, " %")
+    def strays(name):
+        return [100 * abs(a / b - 1) for a, b in zip(losses[name], losses["PyTorch f32"], strict=True)]
+
+    def stray(name):
+        return (sum(percent**2 for percent in strays(name)) / STEPS) ** 0.5
+
+    label = "bf16 losses, root mean square of relative differences from PyTorch f32"
+    if multiplies_bf16():
+        losses["PyTorch bf16"] = peer_run("bf16")[0]["losses"]
+        label += f" (PyTorch bf16: {stray('PyTorch bf16'):.2g} %)"
+    yield at_most(label, stray("Graft bf16"), 0.5, " %")
+    # On single steps, such as the 18th here, either strays by a hundredth.
+    yield at_most("the largest of them", max(strays("Graft bf16")), 1.5, " %")
 
     yield at_most(f"f32 losses over {CURVE_STEPS} steps, largest difference from PyTorch", 100 * curve_difference(), 1, " %")

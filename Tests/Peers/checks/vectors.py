@@ -49,8 +49,9 @@ def decimals():
 def gensim_files():
     """What gensim wrote is read, and what Graft wrote gensim reads, in every form the same."""
     generator = numpy.random.default_rng(9)
-    words = [f"wort{number}" for number in range(4000)] + ["naïve", "日本", "a\u00a0b"]
+    words = [f"wort{number}" for number in range(4000)] + ["naïve", "日本", "a\u00a0b", "1984", "-0.5", "nan"]
     table = (generator.standard_normal((len(words), 50)) * 10.0 ** generator.integers(-6, 6, (len(words), 50))).astype("f4")
+    table[-3:, :4] = [-0.0, 1e-45, 1.17549435e-38, 3.4028235e38]
     vectors = KeyedVectors(50)
     vectors.add_vectors(words, table)
     for label, options, form in (("word2vec text", {}, ["word2vec", ".txt"]), ("word2vec binary", {"binary": True}, ["word2vec", ".bin"]), ("GloVe", {"write_header": False}, ["glove", ".txt"])):

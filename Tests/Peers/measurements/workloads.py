@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from measurements.training import HEADER, Workload, graft_speed, peer_speed
-from workspace import MODELS, model
+from workspace import MODELS, model, multiplies_bf16
 
 # Of which the first two don't count: steps take up to minutes here.
 STEPS = 4
@@ -49,14 +49,8 @@ def billion():
     return BILLION
 
 
-def swift_type() -> str:
-    """The type in which PyTorch is at its best: without instructions for bf16 it takes minutes for a step that takes seconds in f32."""
-    flags = open("/proc/cpuinfo").read()
-    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "f32"
-
-
 def lines():
-    dtype = swift_type()
+    dtype = "bf16" if multiplies_bf16() else "f32"
     everywhere = Workload(rank=16, targets="all-linear")
     long, longer = Workload(batch=1, length=4096), Workload(batch=1, length=8192)
     whole = Workload(full=True)

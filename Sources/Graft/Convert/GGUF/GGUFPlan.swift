@@ -87,8 +87,13 @@ extension GGUFPlan {
   private init(wrapping checkpoint: OpenedCheckpoint, _ mixture: GGUFMixture?)
     throws(StorageError)
   {
+    // GGUF has no type for the bytes of words.
+    let words = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary
+    let reader: (any CheckpointReader)? = words.map { words in
+      RenamedCheckpoint(checkpoint.reader) { $0 != words.bytes && $0 != words.ends }
+    }
     try self.init(
-      checkpoint.reader, entries: GGUFOrigin.entries(of: checkpoint.ownMetadata),
+      reader ?? checkpoint.reader, entries: GGUFOrigin.entries(of: checkpoint.ownMetadata),
       losses: checkpoint.files.map { ConversionLoss($0.name) }, mixture
     ) { mixture?.dtype(ofPlain: $0) ?? $0.dtype }
   }
@@ -106,9 +111,8 @@ extension GGUFPlan {
     if let template = checkpoint.file("chat_template.jinja") {
       words.template = String(decoding: try template.contents(), as: UTF8.self)
     }
-    let name = checkpoint.path.split(separator: "/").last.map(String.init) ?? "model"
     let export = try GGUFExport(
-      checkpoint.reader, parameters, name: name, tokenizer: words, path: checkpoint.path
+      checkpoint.reader, parameters, name: checkpoint.name, tokenizer: words, path: checkpoint.path
     ) { Self.storedNames(of: $0, configuration) }
     let losses =
       checkpoint.files.filter { !Self.isHeld($0.name, words) }.map { ConversionLoss($0.name) }

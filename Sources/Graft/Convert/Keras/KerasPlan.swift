@@ -122,7 +122,7 @@ struct KerasPlan {
         self.reader = RenamedCheckpoint(reader, metadata: metadata)
         return
       }
-      losses += metadata.filter { Self.describing.contains($0.key) }
+      losses += metadata.filter { KerasKey.describing.contains($0.key) }
         .map { ConversionLoss("the metadata \($0.key)") }
       self.reader = try RenamedCheckpoint(
         reader, KerasTranslation(toWeights: model, reader.tensors, metadata, file: path))
@@ -148,9 +148,6 @@ struct KerasPlan {
       self.reader = RenamedCheckpoint(reader, metadata: metadata)
     }
   }
-
-  /// What the legacy layout keeps of a model in the attributes of its root.
-  private static let describing = [KerasKey.modelConfiguration, KerasKey.trainingConfiguration]
 
   /// What `metadata.json` says: the version of Keras, and what the legacy layout has no place for but for the day, which nothing
   /// depends on; nil where it isn't there or no object.

@@ -1,7 +1,7 @@
 internal import GraftCore
 internal import GraftHDF5
 
-/// A checkpoint whose tensors have other names, another order or other metadata.
+/// A checkpoint whose tensors have other names, another order or other metadata, or aren't all there.
 struct RenamedCheckpoint: CheckpointReader {
   let tensors: [TensorInfo]
   let metadata: [MetadataEntry]
@@ -14,6 +14,14 @@ struct RenamedCheckpoint: CheckpointReader {
     self.metadata = metadata
     tensors = source.tensors
     places = Array(tensors.indices)
+  }
+
+  /// The tensors at some places.
+  init(_ source: any CheckpointReader, where isKept: (Int) -> Bool) {
+    self.source = source
+    metadata = source.metadata
+    places = source.tensors.indices.filter(isKept)
+    tensors = places.map { source.tensors[$0] }
   }
 
   /// The tensors as a translation names them.

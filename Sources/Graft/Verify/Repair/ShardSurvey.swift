@@ -89,7 +89,12 @@ struct ShardSurvey {
   /// What the index expects of a shard.
   private func expected(of name: String) -> String {
     guard let index, let shard = index.shards.firstIndex(of: name) else { return "a shard" }
-    return Quantity.of(index.placements.count { $0.shard == shard }, "tensor")
+    return placed(Quantity.of(index.placements.count { $0.shard == shard }, "tensor"))
+  }
+
+  /// Words for a tensor that isn't where the index has it, with the rule.
+  private func placed(_ words: String) -> String {
+    index == nil ? words : words + " (shard-index I-8)"
   }
 
   private mutating func open(_ names: [String]) throws {
@@ -100,7 +105,8 @@ struct ShardSurvey {
         if let other = identities.updateValue(name, forKey: reader.file.identity) {
           losses.append(
             Defect(
-              file: directory + "/" + name, "the same file as \(other.escapedForTerminal)"))
+              file: directory + "/" + name,
+              "the same file as \(other.escapedForTerminal) (shard-index I-7)"))
         }
         shards.append(Shard(name: name, reader: reader))
       } catch {
@@ -139,7 +145,7 @@ struct ShardSurvey {
         faults.append(
           Defect(
             file: indexPath, tensor: home.tensor,
-            "not in the index, found in \(shards[home.shard].name.escapedForTerminal)"))
+            placed("not in the index, found in \(shards[home.shard].name.escapedForTerminal)")))
         continue
       }
       let isTwice = duplicates.contains { $0.tensor == home.tensor }
@@ -149,13 +155,15 @@ struct ShardSurvey {
       faults.append(
         Defect(
           file: indexPath, tensor: home.tensor,
-          "expected in \(said), found in \(shards[home.shard].name.escapedForTerminal)"))
+          placed("expected in \(said), found in \(shards[home.shard].name.escapedForTerminal)")))
     }
     try explainMissing(listed.placements.map(\.tensor).filter { wanted[$0] != nil }, found)
     let total = shards.reduce(0) { $0 + $1.reader.tensors.reduce(0) { $0 + $1.byteCount } }
     if losses.isEmpty, duplicates.isEmpty, let declared = listed.totalByteCount, declared != total {
       faults.append(
-        Defect(file: indexPath, "total_size is \(declared) bytes, expected \(total)"))
+        Defect(
+          file: indexPath,
+          "total_size is \(declared) bytes, expected \(total) (shard-index I-9)"))
     }
   }
 
@@ -173,10 +181,11 @@ struct ShardSurvey {
       losses.append(
         Defect(
           file: file, tensor: name,
-          "also in \(first), with other values: nothing tells which one is meant"))
+          placed("also in \(first), with other values: nothing tells which one is meant")))
       return
     }
-    faults.append(Defect(file: file, tensor: name, "also in \(first), with the same values"))
+    faults.append(
+      Defect(file: file, tensor: name, placed("also in \(first), with the same values")))
     duplicates.append((name, shard))
   }
 
@@ -202,13 +211,13 @@ struct ShardSurvey {
         faults.append(
           Defect(
             file: indexPath, tensor: name,
-            "in the index and in no shard: config.json ties it to \(embedding)"))
+            placed("in the index and in no shard: config.json ties it to \(embedding)")))
       } else if losses.contains(where: { $0.tensor == nil }) {
         // A whole file is gone or damaged, and told already.
         continue
       } else {
         losses.append(
-          Defect(file: indexPath, tensor: name, "in the index and in no shard"))
+          Defect(file: indexPath, tensor: name, placed("in the index and in no shard")))
       }
     }
   }

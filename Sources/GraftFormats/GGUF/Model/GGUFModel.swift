@@ -135,7 +135,12 @@ public struct GGUFModel: CheckpointReader {
         try source.readValues(place.source, elements, as: .f32, into: &bytes)
       }
       for index in values.indices { values[index] -= 1 }
-      values.withRawBytes { Quantization.narrow($0, to: info.dtype, into: &buffer) }
+      try values.withRawBytes { bytes throws(StorageError) in
+        Quantization.narrow(bytes, to: info.dtype, into: &buffer)
+        try RoundedValues.checkRange(
+          of: bytes, .f32, in: buffer.bytes, info.dtype, from: start, file: path,
+          tensor: info.name)
+      }
     }
   }
 

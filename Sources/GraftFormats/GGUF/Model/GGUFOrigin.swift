@@ -11,6 +11,9 @@ package enum GGUFOrigin {
   /// What metadata without a key of GGUF is named by.
   private static let prefix = "graft.metadata."
 
+  /// The bytes of a list's text: a list of any more is a text, as the tree of one is many times its size.
+  private static let listBytes = 1 << 20
+
   /// The keys as text metadata.
   package static func metadata(of entries: [(key: String, value: GGUFValue)]) -> [MetadataEntry] {
     entries.compactMap { entry in
@@ -31,24 +34,30 @@ package enum GGUFOrigin {
 
   /// Text metadata as keys.
   package static func entries(of metadata: [MetadataEntry]) -> [(key: String, value: GGUFValue)] {
-    metadata.compactMap { entry in
-      // PyTorch's files say so, and nothing else.
-      if entry.key == "format", entry.value == "pt" { return nil }
-      guard entry.key.hasPrefix("general."), !structural.contains(entry.key) else {
-        return (prefix + entry.key, .string(entry.value))
-      }
-      if entry.key.hasSuffix(".count"), let count = UInt32(entry.value) {
-        return (entry.key, .unsigned(UInt64(count), bits: 32))
-      }
-      if entry.value.hasPrefix("["),
-        let texts = try? JSONValue.parse(Array(entry.value.utf8), file: entry.key).array?.map({
-          $0.string
-        }), !texts.contains(nil)
-      {
-        return (entry.key, .array(.strings(texts.compactMap { $0 })))
-      }
-      return (entry.key, .string(entry.value))
+    var entries: [(key: String, value: GGUFValue)] = []
+    entries.reserveCapacity(metadata.count)
+    // PyTorch's files say so, and nothing else.
+    for entry in metadata where entry.key != "format" || entry.value != "pt" {
+      entries.append(Self.entry(of: entry))
     }
+    return entries
+  }
+
+  private static func entry(of entry: MetadataEntry) -> (key: String, value: GGUFValue) {
+    guard entry.key.hasPrefix("general."), !structural.contains(entry.key) else {
+      return (prefix + entry.key, .string(entry.value))
+    }
+    if entry.key.hasSuffix(".count"), let count = UInt32(entry.value) {
+      return (entry.key, .unsigned(UInt64(count), bits: 32))
+    }
+    if entry.value.utf8.first == UInt8(ascii: "["), entry.value.utf8.count <= listBytes,
+      let texts = try? JSONValue.parse(Array(entry.value.utf8), file: entry.key).array?.map({
+        $0.string
+      }), !texts.contains(nil)
+    {
+      return (entry.key, .array(.strings(texts.compactMap { $0 })))
+    }
+    return (entry.key, .string(entry.value))
   }
 }
 

@@ -39,8 +39,9 @@ struct GGUFTokenizer {
     guard let kind = source["tokenizer.ggml.model"]?.string, kind != "none", kind != "no_vocab"
     else { return nil }
     tokens = try keys.strings("tokens")
-    if let repeated = Self.firstRepeated(tokens) {
-      throw keys.violation("tokens", expected: "each token once", found: "\"\(repeated)\" again")
+    var names = DistinctNames(reserving: tokens.count)
+    for token in tokens where !names.insert(TensorName(token)) {
+      throw .repeated(token, rule: "gguf M-6", file: source.path)
     }
     types = try keys.types(count: tokens.count)
     switch kind {
@@ -74,11 +75,6 @@ struct GGUFTokenizer {
     contextLength = source["general.architecture"]?.string.flatMap {
       source[$0 + ".context_length"]?.int
     }
-  }
-
-  private static func firstRepeated(_ tokens: [String]) -> String? {
-    var seen: Set<TensorName> = []
-    return tokens.first { !seen.insert(TensorName($0)).inserted }
   }
 }
 

@@ -130,17 +130,9 @@ extension GGUFTokenizerEntries {
       try put(token, added["id"]?.int, type)
       table.isAdded.insert(TensorName(token))
     }
-    var seen: Set<TensorName> = []
-    for (id, token) in tokens.enumerated() {
-      let token = token ?? "[PAD\(id)]"
-      guard seen.insert(TensorName(token)).inserted else {
-        throw StorageError(
-          .notRepresentable(
-            what: "the token \"\(token.escapedForTerminal)\" twice (gguf M-6)", inFormat: "GGUF"),
-          file: path)
-      }
-      table.tokens.append(token)
-    }
+    table.tokens = tokens.enumerated().map { id, token in token ?? "[PAD\(id)]" }
+    try table.tokens.lazy.map { TensorName($0) }.checkDiffer(
+      "tokens", inFormat: "GGUF", rule: "gguf M-6", file: path)
     table.types = types
     return table
   }

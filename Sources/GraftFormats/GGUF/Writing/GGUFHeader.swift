@@ -16,6 +16,10 @@ struct GGUFHeader {
     _ tensors: [TensorInfo], entries: [(key: String, value: GGUFValue)], file: String
   ) throws(StorageError) {
     var header = GGUFBytes()
+    // A header that outgrows its room would be in memory twice, and metadata may have hundreds of megabytes.
+    header.bytes.reserveCapacity(
+      entries.reduce(64) { $0 + $1.key.utf8.count + 12 + $1.value.mostBytes }
+        + tensors.reduce(0) { $0 + $1.name.utf8.count + 24 + 8 * $1.shape.rank })
     header.put(raw: Array("GGUF".utf8))
     header.put(UInt32(3))
     header.put(UInt64(tensors.count))
@@ -27,11 +31,8 @@ struct GGUFHeader {
     }
     var offsets: [Int] = []
     var end = 0
-    var seen: Set<TensorName> = []
+    try tensors.lazy.map(\.name).checkDiffer(inFormat: "GGUF", rule: "gguf G-12", file: file)
     for tensor in tensors {
-      guard seen.insert(tensor.name).inserted else {
-        throw Self.unspeakable("two tensors of one name (gguf G-12)", tensor, file)
-      }
       let name = try Self.name(of: tensor, file: file)
       let code = try Self.code(of: tensor, file: file)
       header.put(name)
@@ -58,7 +59,6 @@ struct GGUFHeader {
   private static func checkKeys(
     _ entries: [(key: String, value: GGUFValue)], file: String
   ) throws(StorageError) {
-    var keys: Set<TensorName> = []
     for (key, _) in entries {
       guard (1...GGUFLimits.keyBytes).contains(key.utf8.count), !key.utf8.contains(0) else {
         throw StorageError(
@@ -67,13 +67,9 @@ struct GGUFHeader {
               "the metadata key \"\(key.prefix(80).description.escapedForTerminal)\" (gguf G-5)",
             inFormat: "GGUF"), file: file)
       }
-      guard keys.insert(TensorName(key)).inserted else {
-        throw StorageError(
-          .notRepresentable(
-            what: "the metadata key \"\(key.escapedForTerminal)\" twice (gguf G-6)",
-            inFormat: "GGUF"), file: file)
-      }
     }
+    try entries.lazy.map { TensorName($0.key) }.checkDiffer(
+      "keys", inFormat: "GGUF", rule: "gguf G-6", file: file)
   }
 
   private static func name(of tensor: TensorInfo, file: String) throws(StorageError) -> String {
@@ -159,6 +155,18 @@ private struct GGUFBytes {
 }
 
 extension GGUFValue {
+  /// The bytes that the value takes at most.
+  fileprivate var mostBytes: Int {
+    switch self {
+    case .string(let text): 8 + text.utf8.count
+    case .array(.strings(let texts)): 12 + texts.reduce(0) { $0 + 8 + $1.utf8.count }
+    case .array(.unsigned(let numbers, let bits)): 12 + numbers.count * bits / 8
+    case .array(.signed(let numbers, let bits)): 12 + numbers.count * bits / 8
+    case .array(let elements): 12 + elements.count * 8
+    case .unsigned, .signed, .float32, .float64, .bool: 8
+    }
+  }
+
   /// The number of the value's type.
   fileprivate var code: UInt32 {
     switch self {

@@ -257,7 +257,7 @@ private struct VariableGroups {
     var numbered: [[[UInt8]]: [(number: Int, place: Int)]] = [:]
     for (place, name) in names.enumerated() {
       guard let links = KerasPath.links(name), KerasPath.isVariable(links),
-        let number = KerasPath.number(links)
+        let number = links.last.flatMap(KerasPath.number)
       else {
         others.append(place)
         continue

@@ -1,4 +1,4 @@
-internal import GraftCore
+package import GraftCore
 
 /// What bits of a dtype are NaN or infinite: those that, flipped and masked, reach a limit.
 struct NonFiniteTest<Bits: FixedWidthInteger & UnsignedInteger> {
@@ -23,31 +23,31 @@ struct NonFiniteTest<Bits: FixedWidthInteger & UnsignedInteger> {
 }
 
 /// NaNs and infinities among a tensor's elements.
-struct NonFiniteCount: Equatable, Sendable {
-  var nanCount = 0
-  var infinityCount = 0
+package struct NonFiniteCount: Equatable, Sendable {
+  package var nanCount = 0
+  package var infinityCount = 0
   /// The first such element.
-  var first: Int?
+  package var first: Int?
 
-  var isEmpty: Bool { first == nil }
+  package var isEmpty: Bool { first == nil }
 
-  static func += (left: inout NonFiniteCount, right: NonFiniteCount) {
+  package static func += (left: inout NonFiniteCount, right: NonFiniteCount) {
     left.nanCount += right.nanCount
     left.infinityCount += right.infinityCount
     left.first = [left.first, right.first].compactMap { $0 }.min()
   }
 
   /// Counts in stored bytes; elements are numbered from `start` on.
-  init(in bytes: RawSpan, of dtype: DType, from start: Int) {
+  package init(in bytes: RawSpan, of dtype: DType, from start: Int) {
     switch dtype {
     case .f16:
       scan(bytes, start, NonFiniteTest<UInt16>(mask: 0x7FFF, limit: 0x7C00, infinity: 0x7C00))
     case .bf16:
       scan(bytes, start, NonFiniteTest<UInt16>(mask: 0x7FFF, limit: 0x7F80, infinity: 0x7F80))
     case .f32, .c64:
-      scan(
-        bytes, start,
-        NonFiniteTest<UInt32>(mask: 0x7FFF_FFFF, limit: 0x7F80_0000, infinity: 0x7F80_0000))
+      let limit: UInt32 = 0x7F80_0000
+      let test = NonFiniteTest<UInt32>(mask: 0x7FFF_FFFF, limit: limit, infinity: limit)
+      scan(bytes, start, test, isComplex: dtype == .c64)
     case .f64:
       let limit: UInt64 = 0x7FF0_0000_0000_0000
       scan(bytes, start, NonFiniteTest<UInt64>(mask: ~(1 << 63), limit: limit, infinity: limit))
@@ -64,20 +64,29 @@ struct NonFiniteCount: Equatable, Sendable {
     }
   }
 
-  init() {}
+  package init() {}
 
   /// Blocks first, several elements in a 64-bit word: only those with a hit are looked at one by one.
+  ///
+  /// A complex element is NaN where one of its halves is, otherwise infinite where one is.
   private mutating func scan<Bits: BitwiseCopyable>(
-    _ bytes: RawSpan, _ start: Int, _ test: NonFiniteTest<Bits>
+    _ bytes: RawSpan, _ start: Int, _ test: NonFiniteTest<Bits>, isComplex: Bool = false
   ) {
-    let size = MemoryLayout<Bits>.size
+    let half = MemoryLayout<Bits>.size
+    let size = isComplex ? 2 * half : half
     let block = 2048
     for from in stride(from: 0, to: bytes.byteCount, by: block) {
       let end = min(from + block, bytes.byteCount)
       if end - from == block, !test.mayHit(bytes.extracting(from..<end)) { continue }
       for at in stride(from: from, to: end, by: size) {
         let bits = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: Bits.self)
-        let (isNaN, isInfinite) = test.classify(bits)
+        var (isNaN, isInfinite) = test.classify(bits)
+        if isComplex {
+          let imaginary = unsafe bytes.unsafeLoadUnaligned(
+            fromByteOffset: at + half, as: Bits.self)
+          let found = test.classify(imaginary)
+          (isNaN, isInfinite) = (isNaN || found.isNaN, isInfinite || found.isInfinite)
+        }
         guard isNaN || isInfinite else { continue }
         if isNaN { nanCount += 1 } else { infinityCount += 1 }
         if first == nil { first = start + at / size }

@@ -1,30 +1,5 @@
-import Foundation
 import GraftCore
 import TestSupport
-
-/// A temporary directory that goes with the test.
-final class Workspace: Sendable {
-  let path: String
-
-  init() {
-    path = FileManager.default.temporaryDirectory.appending(path: "graft-\(UUID())").path
-    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func callAsFunction(_ name: String) -> String { path + "/" + name }
-
-  /// A copy of a file or directory.
-  func copy(_ source: String, to name: String) throws -> String {
-    try FileManager.default.copyItem(atPath: source, toPath: self(name))
-    return self(name)
-  }
-
-  func names(in directory: String) throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
-  }
-}
 
 /// Files made by other programs, under `Fixtures/golden`.
 func golden(_ path: String) -> String { Repository.golden(path) }
