@@ -33,8 +33,8 @@ test: packages ## Build and run every test.
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 
-# The sanitizers' build is apart, and optimized like the others: without that the kernels' tests take hours. The compiler's runtime
-# has no leak checker for Swift's own data.
+# The sanitizers' build is apart, and optimized like the others: so the kernels' tests take seconds, not many minutes. The compiler's
+# runtime has no leak checker for Swift's own data.
 SANITIZED := --scratch-path .build-sanitized -c release --sanitize address
 test-sanitized: packages ## Run the tests of formats with AddressSanitizer and the kernels with UBSan.
 	swift build $(SANITIZED) --build-tests -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=all
