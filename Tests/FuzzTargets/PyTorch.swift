@@ -33,7 +33,8 @@ extension FuzzTarget {
       guard let reader = try? PyTorchReader(path: path) else { return }
       readAll(reader, byteCount: byteCount, isChecked: false)
       for entry in reader.metadata {
-        precondition(entry.value.utf8.count <= (16 << 20) + 64, "a text is cut where it is too long")
+        precondition(
+          entry.value.utf8.count <= (16 << 20) + 64, "a text is cut where it is too long")
       }
     })
 }
