@@ -147,7 +147,7 @@ import Testing
 
   @Test(arguments: KerasLayout.allCases, ["", "a\u{0}b"])
   func `metadata that no attribute can hold is refused`(layout: KerasLayout, key: String) throws {
-    let scratch = try Scratch()
+    let scratch = TemporaryFolder()
     let file = try AtomicFile(path: scratch.path + "/x.h5")
     // The file that was begun is closed on the way out.
     #expect(throws: StorageError.self) {

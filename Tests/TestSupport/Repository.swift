@@ -1,4 +1,4 @@
-internal import Foundation
+import Foundation
 public import GraftCore
 
 /// The checkout that the tests were built in: fixtures that other programs made, the formats' vectors, the manual.

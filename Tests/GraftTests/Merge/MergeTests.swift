@@ -391,9 +391,9 @@ struct MergeTests {
 
   @Test func `a saved module replaces the base's, and updates add to it`() throws {
     let name = TensorName("model.norm.weight")
-    let values = (0..<64).map { Float($0) }
+    let values = (0..<32).map { Float($0) }
     let made = try adapter(
-      [("base_model.model.model.norm.weight", [64], values)], modulesToSave: ["norm"])
+      [("base_model.model.model.norm.weight", [32], values)], modulesToSave: ["norm"])
     let receipt = try merge(tied, [made], to: space("out"))
     #expect(try floats(space("out"), name) == values)
     #expect(receipt.entries.map(\.isReplaced) == [true])
@@ -437,7 +437,7 @@ struct MergeTests {
     var b = [Float](repeating: 1, count: 64)
     b[17] = value
     let made = try adapter([
-      (path + ".lora_A.weight", [1, 64], [Float](repeating: 0, count: 64)),
+      (path + ".lora_A.weight", [1, 32], [Float](repeating: 0, count: 32)),
       (path + ".lora_B.weight", [64, 1], b),
     ])
     let error = #expect(throws: AdapterError.self) { try merge(tied, [made], to: space("out")) }
@@ -450,12 +450,12 @@ struct MergeTests {
   @Test func `an update that overflows is an error, and nothing is written`() throws {
     let path = "base_model.model.model.layers.1.mlp.up_proj"
     let made = try adapter([
-      (path + ".lora_A.weight", [1, 64], [Float](repeating: 1e30, count: 64)),
+      (path + ".lora_A.weight", [1, 32], [Float](repeating: 1e30, count: 32)),
       (path + ".lora_B.weight", [64, 1], [0, 1e10] + [Float](repeating: 0, count: 62)),
     ])
     let error = #expect(throws: AdapterError.self) { try merge(tied, [made], to: space("out")) }
     #expect(
-      error?.reason == .overflow(tensor: "model.layers.1.mlp.up_proj.weight", count: 64))
+      error?.reason == .overflow(tensor: "model.layers.1.mlp.up_proj.weight", count: 32))
     #expect(try space.names(in: space.path).count == 1)
   }
 
