@@ -12,7 +12,7 @@ MODEL ?= fixture
 GRAFT := .build/release/graft
 PEERS := $(CACHE)/peers/bin/python
 
-.PHONY: help packages build demo test test-sanitized fuzz peers test-peers bench install format lint clean
+.PHONY: help packages fixtures build demo test test-sanitized fuzz peers test-peers bench install format lint clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,21 +20,25 @@ help: ## Show the targets.
 packages: ## Install the system libraries that are missing.
 	@.ci/packages libhdf5-dev libzstd-dev zlib1g-dev libopenblas-dev libdnnl-dev pkg-config
 
+fixtures: ## Unpack the fixtures that are kept in archives.
+	@Fixtures/archives unpack
+
 build: packages ## Build the command in release mode.
 	swift build -c release --product graft
 
-demo: build ## Run the main job on a real model: import, train, merge, export, use (MODEL=smollm2 for the larger one).
+demo: build fixtures ## Run the main job on a real model: import, train, merge, export, use (MODEL=smollm2 for the larger one).
 	@GRAFT=$(GRAFT) CACHE=$(CACHE) Manual/demo.sh $(MODEL)
 
 test: packages ## Build and run every test.
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 
-# The sanitizers' build is apart. The compiler's runtime has no leak checker for Swift's own data.
-SANITIZED := swift build --scratch-path .build-sanitized
+# The sanitizers' build is apart, and optimized like the others: without that the kernels' tests take hours. The compiler's runtime
+# has no leak checker for Swift's own data.
+SANITIZED := --scratch-path .build-sanitized -c release --sanitize address
 test-sanitized: packages ## Run the tests of formats with AddressSanitizer and the kernels with UBSan.
-	$(SANITIZED) --build-tests --sanitize address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=all
-	ASAN_OPTIONS=detect_leaks=0 swift test --scratch-path .build-sanitized --skip-build --sanitize address \
+	swift build $(SANITIZED) --build-tests -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=all
+	SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 swift test $(SANITIZED) --skip-build \
 	  --filter 'GraftCoreTests|GraftFormatsTests|GraftHDF5Tests|GraftKernelsTests|FuzzReplayTests'
 
 fuzz: packages ## Fuzz every reader for MINUTES (1) each.
@@ -43,11 +47,11 @@ fuzz: packages ## Fuzz every reader for MINUTES (1) each.
 peers: ## Make the peers' Python environment, in the cache directory.
 	@CACHE=$(CACHE) Tests/Peers/environment
 
-test-peers: build peers ## Compare with PyTorch, PEFT, transformers and the other peers on real models.
+test-peers: build peers fixtures ## Compare with PyTorch, PEFT, transformers and the other peers on real models.
 	swift build -c release --product graft-benchmarks
 	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/run.py
 
-bench: build peers ## Measure beside the peers, topic by topic (BENCH="training merging" for some).
+bench: build peers fixtures ## Measure beside the peers, topic by topic (BENCH="training merging" for some).
 	swift build -c release --product graft-benchmarks
 	@GRAFT=$(GRAFT) CACHE=$(CACHE) $(PEERS) Tests/Peers/bench.py $(BENCH)
 
@@ -61,4 +65,4 @@ lint: ## Check the sources' format.
 	swift format lint --strict --recursive Sources Tests Package.swift
 
 clean: ## Remove what was built.
-	rm -rf .build
+	rm -rf .build .build-sanitized Tests/Fuzz/.build

@@ -635,6 +635,7 @@ def numpy_vectors():
     yield accept("archive", Zip().add("a.npy", one).add("b/c.npy", array(described(shape="(2, 2)"), FOUR)).close(), held("a"), held("b/c", shape=(2, 2)), suffix=".npz")
     yield accept("archive-deflated", Zip().add("a.npy", one, method=8).add("b.npy", array(described(order="True", shape="(2, 2)"), FOUR), method=8).close(), held("a"),
                  held("b", shape=(2, 2), data=struct.pack("<4f", 1, 3, 2, 4)), suffix=".npz")
+    yield accept("archive-none", Zip().close(), suffix=".npz")
     yield accept("archive-others", Zip().add("a.npy", one).add("note.txt", b"text").close(), held("a"), suffix=".npz")
     yield accept("archive-nested", Zip().add("a.npy", one).add("b.npz", Zip().add("c.npy", one).close()).close(), held("a"), suffix=".npz")
     yield reject("archive-object", "N-6", Zip().add("a.npy", array(described("'|O'"), FOUR)).close(), suffix=".npz")

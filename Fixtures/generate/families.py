@@ -2,7 +2,7 @@
 
 `golden/families/NAME/` is a model directory; its `golden.safetensors` holds
     input_ids  [2, 48] I32
-    logits     [2, 48, 256] F32   computed in f32 with eager attention (bf16 weights are widened first)
+    logits     [2, 48, 64] F32    computed in f32 with eager attention (bf16 weights are widened first)
 and for the decoders with windows or learned positions (WITH_GREEDY)
     greedy     [32] I32           what greedy decoding appends to the first 16 tokens of the first sequence
 """
@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, Gemma3TextConfig, GPT2Config, Lla
 
 from golden import GOLDEN, VOCABULARY, random_tokens, randomize, save
 
-LARGE = dict(hidden_size=64, intermediate_size=64, num_attention_heads=4, num_key_value_heads=2)
+LARGE = dict(hidden_size=32, intermediate_size=64, num_attention_heads=4, num_key_value_heads=2)
 SMALL = dict(hidden_size=32, intermediate_size=48, num_attention_heads=4, num_key_value_heads=2)
 COMMON = dict(
     vocab_size=VOCABULARY, num_hidden_layers=2, max_position_embeddings=128, bos_token_id=0, eos_token_id=1, pad_token_id=None

@@ -295,7 +295,7 @@ def pieces(byte_level: bool):
         trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = trainers.BpeTrainer(vocab_size=90, initial_alphabet=["é"], show_progress=False)
+        trainer = trainers.BpeTrainer(vocab_size=52, initial_alphabet=["é"], show_progress=False)
     tokenizer.train_from_iterator([TEXT], trainer)
     state = json.loads(tokenizer.to_str())["model"]
     return sorted(state["vocab"], key=state["vocab"].get), [" ".join(m) for m in state["merges"]]

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = FIXTURES / "golden"
-VOCABULARY = 256
+VOCABULARY = 64
 
 torch.set_num_threads(1)
 

@@ -1,7 +1,7 @@
 """Writes `Fixtures/MANIFEST.json`: who made each fixture, with which packages, and its sha256.
 
     manifest.py           writes it; needs the packages of the peers' environment only for files that changed
-    manifest.py --check   compares the files with it; needs nothing but Python
+    manifest.py --check   compares the files with it; needs nothing but Python, tar and gzip
 
 A file `golden/AREA/...` was made by `generate/AREA.py` unless a folder of it is listed below.
 """
@@ -64,8 +64,9 @@ def versions(script: str) -> dict[str, str]:
 
 def fixtures() -> dict[str, str]:
     """The path of each fixture below `Fixtures/`, with its sha256."""
-    paths = [p for p in FIXTURES.rglob("*") if p.is_file() and p.parent.name not in ("generate", "__pycache__")]
-    names = sorted(p.relative_to(FIXTURES).as_posix() for p in paths if p.name not in ("README.md", MANIFEST.name))
+    subprocess.run([FIXTURES / "archives", "unpack"], check=True)
+    paths = [p for p in FIXTURES.rglob("*") if p.is_file() and not {"generate", "packed", "__pycache__"} & set(p.relative_to(FIXTURES).parts)]
+    names = sorted(p.relative_to(FIXTURES).as_posix() for p in paths if p.name not in ("README.md", "archives", MANIFEST.name))
     return {name: hashlib.sha256((FIXTURES / name).read_bytes()).hexdigest() for name in names}
 
 

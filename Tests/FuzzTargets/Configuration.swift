@@ -15,9 +15,9 @@ extension FuzzTarget {
       guard let json = try? JSONValue.parse(bytes, file: "input"),
         let model = try? KnownArchitectures.configuration(json, file: "input")
       else { return }
-      precondition(
+      promise(
         model.tensors.allSatisfy { $0.shape.elementCount >= 0 }, "a tensor has a size")
-      precondition(
+      promise(
         model.linearModules.allSatisfy { $0.weightShape.elementCount > 0 }, "and a module")
     })
 
@@ -36,10 +36,10 @@ extension FuzzTarget {
       _ = try? configuration.targets(in: modules)
       guard let written = try? JSONValue.parse(configuration.peftFile, file: "written"),
         var again = try? LoRAConfiguration(written, file: "written")
-      else { preconditionFailure("what was written is a configuration") }
+      else { fatalError("what was written is a configuration") }
       // Keys without a meaning here are sorted.
       again.otherKeys = configuration.otherKeys
-      precondition(again == configuration, "the configuration is kept")
+      promise(again == configuration, "the configuration is kept")
     })
 
   /// The modules of a small model.

@@ -15,6 +15,11 @@ public struct FuzzTarget: Sendable {
   /// Makes the first checksum in an input right that isn't; nil where there is none.
   public var repairChecksum: @Sendable ([UInt8]) -> [UInt8]? = { _ in nil }
 
+  /// The most bytes of an input.
+  ///
+  /// Whatever reads byte by byte takes a thousand times as long under the counters of coverage.
+  public var longest = 128 << 10
+
   /// What a mutator knows of a format.
   public enum Structure: Sendable {
     /// Nothing but that binary numbers stand in it.
@@ -29,13 +34,18 @@ public struct FuzzTarget: Sendable {
     case array
     /// A ZIP archive of pickles, arrays and data.
     case archive
+    /// Any of these, as its first bytes say.
+    case file
+    /// Nothing but decisions, each a byte.
+    case decisions
   }
 
   /// All targets: one that is added here is fuzzed, and its failures are replayed.
   public static let all: [FuzzTarget] = [
     .safetensors, .gguf, .json, .shardIndex, .wordVectors, .binaryWordVectors, .fastText,
     .staticEmbeddings, .hdf5, .keras, .pickle, .pytorch, .numPy, .zip, .tokenizer, .chatTemplate,
-    .modelConfiguration, .adapterConfiguration, .anything,
+    .modelConfiguration, .adapterConfiguration, .anything, .conversion, .conversionChain,
+    .kerasLayouts,
   ]
 
   init(
@@ -47,6 +57,12 @@ public struct FuzzTarget: Sendable {
     self.dictionary = dictionary
     self.structure = structure
     self.run = run
+  }
+
+  /// A target whose bytes are decisions: any file will do to begin with.
+  init(_ name: String, decisions run: @escaping @Sendable ([UInt8]) -> Void) {
+    self.init(name, seeds: ["Formats/json/suite"], structure: .decisions, run: run)
+    longest = 512
   }
 
   /// Runs a target from a file of bytes.

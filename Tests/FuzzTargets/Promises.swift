@@ -6,6 +6,13 @@ import GraftFormats
 /// repeat themselves.
 private let readableBytes = 1 << 22
 
+/// Ends the process with the words of a promise that isn't kept; a precondition's would be lost where the code is optimized.
+func promise(
+  _ isKept: Bool, _ words: @autoclosure () -> String, file: StaticString = #file, line: UInt = #line
+) {
+  if !isKept { fatalError(words(), file: file, line: line) }
+}
+
 /// What an opened file promises: its tensors' bytes are inside the file, and every tensor can be read, the same whole and in pieces.
 ///
 /// - Parameters:
@@ -16,29 +23,29 @@ func readAll(
   _ reader: some CheckpointReader, byteCount: Int, isChecked: Bool = true, step: Int = 1
 ) {
   let names = Set(reader.tensors.map(\.name))
-  precondition(names.count == reader.tensors.count, "a tensor has a name of its own")
-  precondition(
+  promise(names.count == reader.tensors.count, "a tensor has a name of its own")
+  promise(
     reader.ties.joined().allSatisfy(reader.tensors.indices.contains), "ties are of tensors")
   var room = readableBytes
   for (index, tensor) in reader.tensors.enumerated() {
     let extent = reader.extent(of: index)
     if let extent {
-      precondition(extent.range.lowerBound >= 0, "an extent begins in the file")
-      precondition(extent.range.upperBound <= byteCount, "an extent ends in the file")
-      precondition(extent.range.count == tensor.byteCount, "an extent is its tensor's")
+      promise(extent.range.lowerBound >= 0, "an extent begins in the file")
+      promise(extent.range.upperBound <= byteCount, "an extent ends in the file")
+      promise(extent.range.count == tensor.byteCount, "an extent is its tensor's")
     }
     guard tensor.byteCount <= room else { continue }
     room -= tensor.byteCount
     do throws(StorageError) {
       let whole = try bytes(of: index, in: reader)
       let again = try bytes(of: index, in: reader, piece: (tensor.byteCount / 3 / step + 1) * step)
-      precondition(again == whole, "pieces are those of the whole")
+      promise(again == whole, "pieces are those of the whole")
       if let extent {
         let stored = try extent.file.bytes(at: extent.range.lowerBound, count: extent.range.count)
-        precondition(stored == whole, "an extent holds its tensor")
+        promise(stored == whole, "an extent holds its tensor")
       }
     } catch {
-      precondition(!isChecked && extent == nil, "what was accepted can be read: \(error)")
+      promise(!isChecked && extent == nil, "what was accepted can be read: \(error)")
     }
     try? reader.checkStoredBytes(of: index)
   }
@@ -50,13 +57,13 @@ func readAll(_ vocabulary: any Vocabulary) {
   var byteCount = 0
   do {
     try vocabulary.visit { row, word in
-      precondition(row == count, "words come in order")
+      promise(row == count, "words come in order")
       count += 1
       byteCount += word.count
     }
   } catch { return }
-  precondition(count == vocabulary.count, "words are counted")
-  precondition(byteCount <= vocabulary.byteCount, "their bytes are")
+  promise(count == vocabulary.count, "words are counted")
+  promise(byteCount <= vocabulary.byteCount, "their bytes are")
 }
 
 /// Writes what was read, reads it again and compares.
@@ -68,15 +75,15 @@ func writeBack(_ reader: SafetensorsReader) {
   do {
     let order = try write(reader, to: path)
     let again = try SafetensorsReader(path: path)
-    precondition(again.tensors.count == reader.tensors.count, "all tensors are written")
-    precondition(Set(again.metadata) == Set(reader.metadata), "metadata is kept")
+    promise(again.tensors.count == reader.tensors.count, "all tensors are written")
+    promise(Set(again.metadata) == Set(reader.metadata), "metadata is kept")
     for (index, source) in order.enumerated() {
-      precondition(again.tensors[index] == reader.tensors[source], "a tensor is kept")
+      promise(again.tensors[index] == reader.tensors[source], "a tensor is kept")
       let isSame = try bytes(of: index, in: again) == bytes(of: source, in: reader)
-      precondition(isSame, "its bytes are kept")
+      promise(isSame, "its bytes are kept")
     }
   } catch {
-    preconditionFailure("what was accepted can be written: \(error)")
+    fatalError("what was accepted can be written: \(error)")
   }
 }
 
@@ -87,7 +94,7 @@ private func write(_ reader: SafetensorsReader, to path: String) throws(StorageE
   var positions: [TensorName: Int] = [:]
   for (index, tensor) in reader.tensors.enumerated() { positions[tensor.name] = index }
   let order = writer.tensors.compactMap { positions[$0.name] }
-  precondition(order.count == writer.tensors.count, "names are kept")
+  promise(order.count == writer.tensors.count, "names are kept")
   for (index, source) in order.enumerated() {
     let bytes = try bytes(of: source, in: reader)
     try writer.write(bytes, of: index, at: 0)
@@ -98,8 +105,8 @@ private func write(_ reader: SafetensorsReader, to path: String) throws(StorageE
 }
 
 /// A tensor's bytes, read in pieces of a size, or whole.
-private func bytes(
-  of tensor: Int, in reader: some CheckpointReader, piece: Int = .max
+func bytes(
+  of tensor: Int, in reader: any CheckpointReader, piece: Int = .max
 ) throws(StorageError) -> [UInt8] {
   var bytes = [UInt8](repeating: 0, count: reader.tensors[tensor].byteCount)
   try bytes.withMutableRawBytes { (whole: inout MutableRawSpan) throws(StorageError) in

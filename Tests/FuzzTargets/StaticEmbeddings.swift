@@ -18,7 +18,7 @@ extension FuzzTarget {
       }
       guard let layout = StaticEmbeddingLayout(reader.tensors) else { return }
       let places = [layout.matrix, layout.mapping, layout.weights].compactMap { $0 }
-      precondition(places.allSatisfy(reader.tensors.indices.contains), "the tensors are there")
+      promise(places.allSatisfy(reader.tensors.indices.contains), "the tensors are there")
       guard let words = layout.vocabulary else { return }
       readAll(TensorVocabulary(reader, bytes: words.bytes, ends: words.ends))
     })

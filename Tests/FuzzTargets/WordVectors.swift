@@ -30,12 +30,12 @@ extension FuzzTarget {
       return
     }
     let numbers = table.vectors.floats()
-    precondition(numbers.allSatisfy { $0.isFinite }, "the numbers are finite")
-    precondition(numbers.count <= byteCount, "a number takes a byte")
-    precondition(table.words.count == table.vectors.shape[0], "a row has a word")
+    promise(numbers.allSatisfy { $0.isFinite }, "the numbers are finite")
+    promise(numbers.count <= byteCount, "a number takes a byte")
+    promise(table.words.count == table.vectors.shape[0], "a row has a word")
     guard let byRows, let contents = try? byRows.contents(of: 0) else {
-      preconditionFailure("a table can be read by rows")
+      fatalError("a table can be read by rows")
     }
-    precondition(contents.floats() == numbers, "the rows are the table's")
+    promise(contents.floats() == numbers, "the rows are the table's")
   }
 }

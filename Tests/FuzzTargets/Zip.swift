@@ -13,13 +13,13 @@ extension FuzzTarget {
       }
       var end = 0
       for member in archive.members.sorted(by: { $0.stored.lowerBound < $1.stored.lowerBound }) {
-        precondition(member.stored.lowerBound >= end, "members lie side by side")
-        precondition(member.stored.upperBound <= byteCount, "and in the file")
-        precondition(archive[member.name]?.stored == member.stored, "a name is one member's")
+        promise(member.stored.lowerBound >= end, "members lie side by side")
+        promise(member.stored.upperBound <= byteCount, "and in the file")
+        promise(archive[member.name]?.stored == member.stored, "a name is one member's")
         end = member.stored.upperBound
         guard let contents = try? archive.contents(of: member, atMost: 1 << 20) else { continue }
-        precondition(contents.count == member.byteCount, "a member has its size")
-        precondition((try? archive.check(member)) != nil, "what can be read is whole")
+        promise(contents.count == member.byteCount, "a member has its size")
+        promise((try? archive.check(member)) != nil, "what can be read is whole")
       }
     })
 }

@@ -45,20 +45,20 @@ import Testing
     #expect(
       outcome.output == """
         format        safetensors, adapter
-        parameters    3,584
-        size          14.0 KiB, all F32
+        parameters    2,560
+        size          10.0 KiB, all F32
         adapter       PEFT LoRA, rank 8, alpha 32, scaling 4, 4 modules
         tool          peft 0.21.2
         base          ../../families/qwen3
         files         adapter_config.json
         metadata      format: pt
 
-        base_model.model.model.layers.{0,1}.self_attn                14.0 KiB
-        ├─ q_proj                                                     8.0 KiB
-        │  ├─ lora_A.weight                            F32  [8, 64]   4.0 KiB  ×2
+        base_model.model.model.layers.{0,1}.self_attn                10.0 KiB
+        ├─ q_proj                                                     6.0 KiB
+        │  ├─ lora_A.weight                            F32  [8, 32]   2.0 KiB  ×2
         │  └─ lora_B.weight                            F32  [64, 8]   4.0 KiB  ×2
-        └─ v_proj                                                     6.0 KiB
-           ├─ lora_A.weight                            F32  [8, 64]   4.0 KiB  ×2
+        └─ v_proj                                                     4.0 KiB
+           ├─ lora_A.weight                            F32  [8, 32]   2.0 KiB  ×2
            └─ lora_B.weight                            F32  [32, 8]   2.0 KiB  ×2
 
         """)

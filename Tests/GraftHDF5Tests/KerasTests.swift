@@ -145,6 +145,17 @@ import Testing
     }
   }
 
+  @Test(arguments: KerasLayout.allCases, ["", "a\u{0}b"])
+  func `metadata that no attribute can hold is refused`(layout: KerasLayout, key: String) throws {
+    let scratch = TemporaryFolder()
+    let file = try AtomicFile(path: scratch.path + "/x.h5")
+    // The file that was begun is closed on the way out.
+    #expect(throws: StorageError.self) {
+      try HDF5Writer(
+        file.output, tensors: [], metadata: [MetadataEntry(key: key, value: "x")], keras: layout)
+    }
+  }
+
   @Test func `thousands of names that are one in a path come back`() throws {
     let scratch = TemporaryFolder()
     let samples = try (0..<4096).map { (number: Int) throws -> Sample in

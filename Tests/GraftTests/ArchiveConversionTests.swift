@@ -52,7 +52,7 @@ import Testing
 
   @Test func `PyTorch's files in shards have an index, and come back`() throws {
     let source = try OpenedCheckpoint(path: golden("families/qwen3"))
-    try convert(source, to: "torch", .pyTorchDirectory(maximumShardByteCount: 60_000))
+    try convert(source, to: "torch", .pyTorchDirectory(maximumShardByteCount: 30_000))
     let names = try workspace.names(in: workspace("torch")).filter { $0.hasPrefix("pytorch") }
     let count = names.count - 1
     #expect(count > 2)

@@ -133,7 +133,7 @@ import Testing
     _ = try workspace.copy(golden("lora/llama-tied"), to: "adapter")
     _ = try workspace.copy(fixture("model"), to: "model")
     _ = try workspace.copy(fixture("vectors/newtestament.bin"), to: "words.bin")
-    let shards = ConversionOptions(form: .directory(maximumShardByteCount: 100_000))
+    let shards = ConversionOptions(form: .directory(maximumShardByteCount: 30_000))
     _ = try convert(
       OpenedCheckpoint(path: workspace("base")), to: workspace("broken"), options: shards)
     try Data("{".utf8).write(

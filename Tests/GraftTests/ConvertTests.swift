@@ -40,7 +40,7 @@ import Testing
     let source = try OpenedCheckpoint(path: golden("families/qwen3"))
     let report = try convert(
       source, to: workspace("shards"),
-      options: ConversionOptions(form: .directory(maximumShardByteCount: 20_000)))
+      options: ConversionOptions(form: .directory(maximumShardByteCount: 10_000)))
     #expect(report.fileNames.count { $0.hasSuffix(".safetensors") } > 3)
     #expect(try diff(source, open("shards")).isWithinTolerance)
     _ = try convert(open("shards"), to: workspace("one"))

@@ -162,8 +162,8 @@ import Testing
       return
     }
     #expect(Array(new.prefix(old.count)) == old)
-    #expect(new.count == 256 && new.last == "[PAD255]")
-    #expect(types == kinds + [Int64](repeating: 5, count: 256 - old.count))
+    #expect(new.count == 64 && new.last == "[PAD63]")
+    #expect(types == kinds + [Int64](repeating: 5, count: 64 - old.count))
     #expect(after["tokenizer.ggml.unknown_token_id"] == .unsigned(0, bits: 32))
     _ = try convert(OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("again"))
     let files = ["model", "again"].map { workspace($0) + "/tokenizer.json" }

@@ -208,6 +208,61 @@ import Testing
     #expect(try open("x.keras").reader.tensors.map(\.name) == ["layers.dense.vars.0"])
   }
 
+  /// A directory with a model whose variables are one byte each, counted from 1.
+  private func directory(_ layers: String, variables: [TensorName]) throws -> OpenedCheckpoint {
+    let path = workspace("directory")
+    try Directory.create(path)
+    let file = try AtomicFile(path: path + "/model.safetensors")
+    let tensors = try variables.map { try TensorInfo(name: $0, dtype: .u8, shape: [1]) }
+    let writer = try SafetensorsWriter(tensors, to: file.output)
+    for index in writer.tensors.indices {
+      let bytes = [UInt8(index + 1)]
+      try writer.write(bytes, of: index, at: 0)
+    }
+    try writer.finish()
+    try file.commit()
+    let model = #"{"class_name": "Functional", "config": {"name": "m", "layers": [\#(layers)]}}"#
+    try AtomicFile.write(Array(model.utf8), to: path + "/config.json")
+    return try open("directory")
+  }
+
+  @Test func `layers of one name in two models inside are told apart by their order`() throws {
+    let dense = #"{"class_name": "Dense", "config": {"name": "d"}}"#
+    let inner = ["a", "b"].map {
+      #"{"class_name": "Functional", "config": {"name": "\#($0)", "layers": [\#(dense)]}}"#
+    }
+    let layers = inner.joined(separator: ", ")
+    let outer = #"{"class_name": "Functional", "config": {"name": "o", "layers": [\#(layers)]}}"#
+    let source = try directory(
+      outer,
+      variables: ["functional", "functional_1"].flatMap { name in
+        [0, 1].map {
+          TensorName("layers.functional.layers.\(name).layers.dense.vars.\($0)")
+        }
+      })
+    _ = try convert(source, to: workspace("x.keras"))
+    _ = try convert(open("x.keras"), to: workspace("x.h5"), options: lossy)
+    _ = try convert(open("x.h5"), to: workspace("y.keras"))
+    #expect(try diff(open("x.keras"), open("y.keras")).tensors.count == 4)
+    #expect(try diff(open("x.keras"), open("y.keras")).tensors.allSatisfy(\.isEqual))
+  }
+
+  @Test(arguments: [["d", "d"], ["é", "e\u{301}"], ["a/b"], [""], ["optimizer_weights"]])
+  func `layers whose names are no groups of their own have no legacy layout`(names: [String]) throws
+  {
+    let layers = names.map { #"{"class_name": "Embedding", "config": {"name": "\#($0)"}}"# }
+    let source = try directory(
+      layers.joined(separator: ", "),
+      variables: names.indices.map {
+        TensorName("layers.embedding\($0 == 0 ? "" : "_\($0)").vars.0")
+      })
+    _ = try convert(source, to: workspace("x.keras"))
+    #expect(throws: StorageError.self) {
+      try convert(open("x.keras"), to: workspace("x.h5"), options: lossy)
+    }
+    #expect(try !workspace.names(in: workspace.path).contains("x.h5"))
+  }
+
   @Test func `a layer that only Keras knows is refused by name`() throws {
     let directory = workspace("directory")
     _ = try convert(keras("model.keras"), to: directory)

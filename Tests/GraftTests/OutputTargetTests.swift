@@ -90,7 +90,7 @@ import Testing
 
   @Test func `a model takes the place of another model, whatever its shards`() throws {
     let from = try copied("families/llama-tied", to: "source")
-    let options = ConversionOptions(form: .directory(maximumShardByteCount: 20_000))
+    let options = ConversionOptions(form: .directory(maximumShardByteCount: 7_000))
     _ = try Graft.convert(
       try OpenedCheckpoint(path: golden("families/qwen3")), to: workspace("target"),
       options: options)

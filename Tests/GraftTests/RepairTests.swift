@@ -12,7 +12,7 @@ import Testing
     let path = workspace("model")
     _ = try convert(
       OpenedCheckpoint(path: golden("families/" + family)), to: path,
-      options: ConversionOptions(form: .directory(maximumShardByteCount: 60_000)))
+      options: ConversionOptions(form: .directory(maximumShardByteCount: 12_000)))
     return (path, try workspace.names(in: path).filter { $0.hasSuffix(".safetensors") })
   }
 

@@ -44,7 +44,7 @@ import Testing
     #expect(
       result.defects.map(\.description) == [
         "\(file), tensor model.norm.weight, byte \(place + 4): "
-          + "1 NaN and 2 infinite of 64 elements, the first at element 2"
+          + "1 NaN and 2 infinite of 32 elements, the first at element 2"
       ])
   }
 
@@ -110,7 +110,7 @@ import Testing
   @Test func `finds an adapter of another base`() throws {
     let adapter = golden("lora/llama-tied")
     #expect(try verify(adapter, base: golden("families/llama-tied")).isSound)
-    let result = try verify(adapter, base: golden("families/qwen2"))
+    let result = try verify(adapter, base: golden("families/qwen3"))
     #expect(!result.isSound)
   }
 

@@ -2,18 +2,18 @@
 
 INLINE float FN(from_f16)(uint16_t half) {
   uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13;
-  uint32_t finite = (uint32_t)FN(to_bits)(FN(from_bits)((int32_t)magnitude) * 0x1p112f);
+  uint32_t finite = FN(to_bits)(FN(from_bits)(magnitude) * 0x1p112f);
   uint32_t quiet = (half & 0x3ff) ? 0x00400000 : 0;
   uint32_t bits = (half & 0x7c00) == 0x7c00 ? (magnitude | 0x7f800000 | quiet) : finite;
-  return FN(from_bits)((int32_t)(bits | (uint32_t)(half & 0x8000) << 16));
+  return FN(from_bits)(bits | (uint32_t)(half & 0x8000) << 16);
 }
 
 INLINE uint16_t FN(to_f16)(float x) {
-  uint32_t bits = (uint32_t)FN(to_bits)(x);
+  uint32_t bits = FN(to_bits)(x);
   uint32_t sign = (bits >> 16) & 0x8000;
   uint32_t a = bits & 0x7fffffff;
   // Below the normal range, adding one half leaves the rounded fraction in the low bits.
-  uint32_t subnormal = (uint32_t)FN(to_bits)(FN(from_bits)((int32_t)a) + 0.5f) - 0x3f000000;
+  uint32_t subnormal = FN(to_bits)(FN(from_bits)(a) + 0.5f) - 0x3f000000;
   uint32_t normal = (a + 0xc8000fff + ((a >> 13) & 1)) >> 13;
   uint32_t finite = a < 0x38800000 ? subnormal : normal;
   uint32_t special = a > 0x7f800000 ? 0x7e00 | ((a >> 13) & 0x3ff) : 0x7c00;
@@ -24,8 +24,8 @@ INLINE uint16_t FN(to_f16)(float x) {
 INLINE float FN(to_odd)(double x) {
   float y = (float)x;
   double back = (double)y;
-  int32_t bits = FN(to_bits)(y);
-  int32_t toward = __builtin_fabs(back) > __builtin_fabs(x) ? bits - 1 : bits;
+  uint32_t bits = FN(to_bits)(y);
+  uint32_t toward = __builtin_fabs(back) > __builtin_fabs(x) ? bits - 1 : bits;
   return FN(from_bits)(back == x || x != x ? bits : toward | 1);
 }
 

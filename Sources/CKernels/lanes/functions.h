@@ -3,14 +3,15 @@
 // The polynomials are weighted least-squares fits on the reduced ranges; errors were measured over all arguments
 // of interest and are at most about 2 units in the last place.
 
-INLINE float FN(from_bits)(int32_t bits) {
+// Bits count modulo 2³², as they do in vectors.
+INLINE float FN(from_bits)(uint32_t bits) {
   float x;
   memcpy(&x, &bits, sizeof x);
   return x;
 }
 
-INLINE int32_t FN(to_bits)(float x) {
-  int32_t bits;
+INLINE uint32_t FN(to_bits)(float x) {
+  uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
   return bits;
 }
@@ -33,17 +34,17 @@ INLINE float FN(exp)(float x) {
   y = __builtin_fmaf(y, r, 1.0f);
   y = __builtin_fmaf(y, r, 1.0f);
   // 2ⁿ in two factors, so that results below the normal range are rounded once.
-  int32_t k = FN(to_bits)(shifted) - 0x4b400000;
+  int32_t k = (int32_t)(FN(to_bits)(shifted) - 0x4b400000);
   int32_t half = k >> 1;
-  return y * FN(from_bits)((half + 127) << 23) * FN(from_bits)((k - half + 127) << 23);
+  return y * FN(from_bits)((uint32_t)(half + 127) << 23) * FN(from_bits)((uint32_t)(k - half + 127) << 23);
 }
 
 INLINE float FN(log)(float x) {
   float tiny = x < 1.17549435e-38f ? 8388608.0f : 1.0f;
   float offset = x < 1.17549435e-38f ? 23.0f : 0.0f;
-  int32_t bits = FN(to_bits)(x * tiny) - 0x3f3504f3;
+  int32_t bits = (int32_t)(FN(to_bits)(x * tiny) - 0x3f3504f3);
   float e = (float)(bits >> 23) - offset;
-  float f = FN(from_bits)((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
+  float f = FN(from_bits)((uint32_t)(bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
   float q = 0.0691536814f;
   q = __builtin_fmaf(q, f, -0.117898077f);
   q = __builtin_fmaf(q, f, 0.118729763f);
@@ -106,7 +107,7 @@ INLINE float FN(erf)(float x) {
 INLINE float FN(sine)(float x, int32_t phase) {
   float shifted = __builtin_fmaf(x, 0.636619747f, ROUNDER);
   float n = shifted - ROUNDER;
-  int32_t quadrant = FN(to_bits)(shifted) - 0x4b400000 + phase;
+  uint32_t quadrant = FN(to_bits)(shifted) - 0x4b400000 + (uint32_t)phase;
   float r = __builtin_fmaf(n, -1.57079637f, x);
   r = __builtin_fmaf(n, 4.37113883e-08f, r);
   r = __builtin_fmaf(n, 1.71512451e-15f, r);
@@ -138,12 +139,12 @@ INLINE void FN(store)(float *p, lanes v) { *(unaligned_lanes *)p = v; }
 INLINE lanes FN(splat)(float x) { return x - (lanes){}; }
 
 INLINE uint16_t FN(to_bf16)(float x) {
-  uint32_t bits = (uint32_t)FN(to_bits)(x);
+  uint32_t bits = FN(to_bits)(x);
   uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
 }
 
-INLINE float FN(from_bf16)(uint16_t x) { return FN(from_bits)((int32_t)((uint32_t)x << 16)); }
+INLINE float FN(from_bf16)(uint16_t x) { return FN(from_bits)((uint32_t)x << 16); }
 
 INLINE lanes FN(load_bf16)(const uint16_t *p) {
   typedef uint32_t wide __attribute__((vector_size(64)));

@@ -31,6 +31,11 @@ struct KerasGroup {
     guard name != nil || layerNames != nil || weightNames != nil else { return nil }
   }
 
+  /// Whether an attribute's name is one of those that hold Keras's lists.
+  static func isList(_ name: String) -> Bool {
+    ["layer_names", "layer_names0", "weight_names", "weight_names0"].contains(name)
+  }
+
   /// A list of names in one attribute, or in several with numbers behind the name where one would be too long.
   private static func list(
     _ name: String, _ attributes: [Attribute], _ heaps: GlobalHeap

@@ -51,6 +51,8 @@ struct KerasLists {
       var group =
         parts.count > 1
         ? Array(parts.dropLast().joined(separator: [Self.slash])) : KerasContents.topLevelWeights
+      // The layout's own groups are no layers.
+      if parts.count > 1, Self.isOwn(group) { group.append(UInt8(ascii: "_")) }
       // The tensors of a module mostly follow each other: they share its name.
       if group == last { group = last } else { last = group }
       let name = unique[group, default: UniqueNames()].take(parts.last ?? Array("unnamed".utf8))
@@ -77,22 +79,46 @@ struct KerasLists {
     return path
   }
 
-  /// Checks that every weight is there.
+  /// Whether a group is one of those that the layout has beside the layers'.
+  private static func isOwn(_ group: [UInt8]) -> Bool {
+    group == KerasContents.topLevelWeights || group == KerasContents.optimizerWeights
+  }
+
+  /// Checks that every layer is listed once with its weights, and that every weight is there, once.
   func check(
     _ paths: [LinkPath], base: LinkPath, _ status: HDF5Status
   ) throws(StorageError) {
-    let present = Set(paths)
+    func mismatch(_ subject: String, _ name: [UInt8], _ found: String) -> StorageError {
+      StorageError(
+        .mismatch(
+          subject: subject, expected: String(decoding: name, as: UTF8.self), found: found),
+        file: status.file,
+        remedy:
+          "the metadata \(KerasKey.layerNames) or \(KerasKey.weightNames) isn't that of these tensors"
+      )
+    }
+    var present = Set(paths)
+    var groups: Set<LinkPath> = []
     for list in weights {
       let group = Self.path(of: list.group, below: base)
+      guard group != base, !group.links.contains(where: { $0.elementsEqual(".".utf8) }),
+        groups.insert(group).inserted
+      else { throw mismatch("the lists of weights", list.group, "no group of its own") }
       for name in list.names {
         var path = group
         path.append(each: name)
-        guard !present.contains(path) else { continue }
-        throw StorageError(
-          .mismatch(
-            subject: "the list of weights", expected: String(decoding: name, as: UTF8.self),
-            found: "no such tensor"), file: status.file,
-          remedy: "the metadata \(KerasKey.weightNames) isn't that of these tensors")
+        guard present.remove(path) != nil else {
+          throw mismatch(
+            "the list of weights", name, "no such tensor, or one that was listed before")
+        }
+      }
+    }
+    var layers: Set<LinkPath> = []
+    for layer in self.layers {
+      var group = base
+      group.append(each: layer)
+      guard layers.insert(group).inserted, groups.contains(group) else {
+        throw mismatch("the list of layers", layer, "no list of its weights, or the layer twice")
       }
     }
   }

@@ -33,6 +33,11 @@ extension PlannedTree {
     }
     let taken = Set(attributes.map(\.name))
     for entry in metadata where !KerasKey.all.contains(entry.key) {
+      guard !KerasGroup.isList(entry.key) else {
+        throw StorageError(
+          .notRepresentable(what: "the metadata \(entry.key)", inFormat: "Keras"),
+          file: status.file, remedy: "Keras would take it for the names of its layers: rename it")
+      }
       guard entry.key != Reserved.version, !taken.contains(entry.key) else { continue }
       guard (1...HDF5Limits.nameBytes).contains(entry.key.utf8.count),
         !entry.key.utf8.contains(0), !entry.value.utf8.contains(0)

@@ -1,5 +1,4 @@
 internal import CHDF5
-internal import Glibc
 internal import Synchronization
 
 /// libhdf5, entered by one thread at a time, and only to write: no file that it didn't make itself reaches it.
@@ -8,24 +7,14 @@ internal import Synchronization
 /// included, happens inside ``enter(_:)``. The library's data pipeline isn't used: chunks go in encoded, outside the gate.
 enum HDF5Library {
   private static let gate = Mutex<Void>(())
-  /// The thread that is in the library; 0 while none is.
-  private static let visitor = Atomic<UInt>(0)
 
   /// The default for any property list.
   static let defaults: hid_t = 0
 
-  /// Runs `body` while no other thread is in the library; a thread that is in it already stays there.
-  ///
-  /// Where a body fails, the files that it leaves behind close on the way out.
+  /// Runs `body` while no other thread is in the library.
   static func enter<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
-    let thread = UInt(pthread_self())
-    guard visitor.load(ordering: .relaxed) != thread else { return try body() }
     gate._unsafeLock()
-    visitor.store(thread, ordering: .relaxed)
-    defer {
-      visitor.store(0, ordering: .relaxed)
-      gate._unsafeUnlock()
-    }
+    defer { gate._unsafeUnlock() }
     _ = isPrepared
     // A build with threads prints errors for each thread that hasn't said otherwise.
     _ = H5Eset_auto2(defaults, nil, nil)

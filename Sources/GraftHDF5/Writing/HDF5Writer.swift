@@ -84,16 +84,21 @@ public final class HDF5Writer: CheckpointWriter {
     if case .zstd(let level) = compression { chosen = Int32(min(max(level, 1), 22)) }
     // What planning 100,000 datasets left behind is room that the library, with an allocator's lists of its own, doesn't find.
     ProcessMemory.releaseFreeMemory()
-    (file, places) = try HDF5Library.enter { () throws(StorageError) in
-      var builder = try TreeBuilder(
-        output.path, status, attributes: tree.attributes,
-        objectCount: tree.datasets.count + tree.groups.count, level: chosen)
-      for group in tree.groups { try builder.add(group) }
-      let places = try tree.datasets.map { dataset throws(StorageError) in
-        try builder.add(dataset)
-      }
-      return (builder.file, places)
+    let file = try HDF5Library.enter { () throws(StorageError) in
+      try TreeBuilder.makeFile(
+        output.path, status, objectCount: tree.datasets.count + tree.groups.count)
     }
+    // Closing is a visit of its own: where the plan can't be carried out, the file must outlive this one.
+    places = try withExtendedLifetime(file) { () throws(StorageError) in
+      try HDF5Library.enter { () throws(StorageError) in
+        var builder = try TreeBuilder(file, status, attributes: tree.attributes, level: chosen)
+        for group in tree.groups { try builder.add(group) }
+        return try tree.datasets.map { dataset throws(StorageError) in
+          try builder.add(dataset)
+        }
+      }
+    }
+    self.file = file
     self.tensors = tensors
     self.output = output
     level = chosen ?? 0

@@ -35,7 +35,8 @@ struct PlannedDataset {
   /// Who to name in an error.
   var tensor: TensorName?
 
-  var byteCount: Int { dimensions.reduce(dtype.layout.bytes, *) }
+  /// The size: the product of the extents is known to fit, though not every part of it times the size of an element.
+  var byteCount: Int { dimensions.reduce(1, *) * dtype.layout.bytes }
 
   /// The attributes, made when they are asked for: lists of them for 100,000 datasets would take more than all else.
   var attributes: [PlannedAttribute] {

@@ -4,7 +4,7 @@ internal import GraftCore
 
 /// Creates the groups and datasets of a file, the same bytes for the same plan.
 struct TreeBuilder {
-  let file: OpenFile
+  private let file: OpenFile
   private let status: HDF5Status
   private let level: Int32?
   private var groups: Set<LinkPath> = []
@@ -25,27 +25,33 @@ struct TreeBuilder {
   /// What the library keeps of the structure: by itself it takes as much as 32 MiB.
   private static let cachedBytes = 4 << 20
 
-  /// Creates the file at a path, over an empty one; errors name the status's.
+  /// Begins a tree in a file, which the caller keeps: it can't be closed during a visit.
   init(
-    _ path: String, _ status: HDF5Status, attributes: [PlannedAttribute], objectCount: Int,
-    level: Int32?
+    _ file: OpenFile, _ status: HDF5Status, attributes: [PlannedAttribute], level: Int32?
   ) throws(StorageError) {
+    self.file = file
     self.status = status
     self.level = level
+    for attribute in attributes { try attach(attribute, to: file.id) }
+  }
+
+  /// Creates the file at a path, over an empty one; errors name the status's.
+  static func makeFile(
+    _ path: String, _ status: HDF5Status, objectCount: Int
+  ) throws(StorageError) -> OpenFile {
     let access = try makeAccessProperties(status)
     // Since 1.8 every piece of structure has a checksum; nothing later is needed.
     try status.done(
       H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18), "H5Pset_libver_bounds")
     try status.done(
-      H5Pset_alignment(access.id, Self.alignedMinimum, Self.alignment), "H5Pset_alignment")
+      H5Pset_alignment(access.id, alignedMinimum, alignment), "H5Pset_alignment")
     try status.done(H5Pset_small_data_block_size(access.id, 0), "H5Pset_small_data_block_size")
     let block = min(
-      max(objectCount * Self.objectBytes, Self.structureBlocks.lowerBound),
-      Self.structureBlocks.upperBound)
+      max(objectCount * objectBytes, structureBlocks.lowerBound), structureBlocks.upperBound)
     try status.done(
       H5Pset_meta_block_size(access.id, hsize_t(block)), "H5Pset_meta_block_size")
-    try status.done(graft_h5p_limit_cache(access.id, Self.cachedBytes), "H5Pset_mdc_config")
-    let creation = try Self.properties(graft_h5p_file_create(), status)
+    try status.done(graft_h5p_limit_cache(access.id, cachedBytes), "H5Pset_mdc_config")
+    let creation = try properties(graft_h5p_file_create(), status)
     var id: hid_t
     repeat {
       errno = 0
@@ -53,8 +59,7 @@ struct TreeBuilder {
       // libhdf5 doesn't make a call again that a signal interrupted.
     } while id < 0 && errno == EINTR
     guard id >= 0 else { throw status.failure("H5Fcreate") }
-    file = OpenFile(id)
-    for attribute in attributes { try attach(attribute, to: id) }
+    return OpenFile(id)
   }
 
   /// Creates a group with attributes, and the groups above it.

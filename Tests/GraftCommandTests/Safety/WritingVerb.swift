@@ -163,7 +163,7 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
       tensors + [.graft(["convert", "in.safetensors", "out.gguf", "--allow-loss"])],
       ["in.safetensors", "out.gguf", "--dtype", "f16"], makes: ["out.gguf"]),
     convert(
-      "GGUF in parts", tensors, ["in.safetensors", "out.gguf", "--max-shard-size", "6KB"],
+      "GGUF in parts", tensors, ["in.safetensors", "out.gguf", "--max-shard-size", "3KB"],
       makes: [2, 3, 1].map { "out-0000\($0)-of-00003.gguf" }, isJoint: true),
     convert("PyTorch", tensors, ["in.safetensors", "out.pt"], makes: ["out.pt"]),
     convert("a PyTorch directory", small, ["in", "out", "--to", "torch"]),

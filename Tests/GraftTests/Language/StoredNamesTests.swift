@@ -118,8 +118,9 @@ struct StoredNamesTests {
     let model = try LanguageModel(base, precision: .f32, threads: 2)
     let generator = try Generator(
       try model.graph(.none), adapters: [:], capacity: 8, kernels: own.kernels)
-    let expected = try own.logits([3, 1, 4, 1, 5], .sequences(batch: 1, sequence: 5)).suffix(256)
     let found = try generator.read([3, 1, 4, 1, 5])
+    let expected = try own.logits([3, 1, 4, 1, 5], .sequences(batch: 1, sequence: 5))
+      .suffix(found.count)
     #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= 1e-4 })
   }
 }

@@ -131,7 +131,7 @@ struct MergeTests {
     for (source, name, form) in [
       (base, "base.h5", .hdf5(.zstd())),
       (try OpenedCheckpoint(path: adapter), "adapter.h5", .hdf5()),
-      (base, "shards", .directory(maximumShardByteCount: 60_000)),
+      (base, "shards", .directory(maximumShardByteCount: 20_000)),
     ] as [(OpenedCheckpoint, String, OutputForm)] {
       _ = try convert(source, to: space(name), options: ConversionOptions(form: form))
     }
@@ -154,7 +154,7 @@ struct MergeTests {
   }
 
   @Test func `shards on request carry an index`() throws {
-    let form = OutputForm.directory(maximumShardByteCount: 100_000)
+    let form = OutputForm.directory(maximumShardByteCount: 32_000)
     try merge(tied, [adapter], to: space("out"), MergeOptions(form: form))
     let names = try space.names(in: space("out"))
     #expect(names.contains("model.safetensors.index.json"))
@@ -256,7 +256,7 @@ struct MergeTests {
 
   @Test func `GGUF in several files is read back and right`() throws {
     var options = MergeOptions(
-      form: .gguf(nil, maximumShardByteCount: 100_000), verifies: true, threadCount: 2)
+      form: .gguf(nil, maximumShardByteCount: 32_000), verifies: true, threadCount: 2)
     options.allowsLoss = true
     let receipt = try merge(tied, [adapter], to: space("out.gguf"), options)
     #expect(try #require(receipt.verifiedByteCount) > 0)
@@ -266,7 +266,7 @@ struct MergeTests {
   }
 
   @Test func `PyTorch's files on request carry an index, as those of a conversion do`() throws {
-    let form = OutputForm.pyTorchDirectory(maximumShardByteCount: 100_000)
+    let form = OutputForm.pyTorchDirectory(maximumShardByteCount: 32_000)
     try merge(tied, [adapter], to: space("out"), MergeOptions(form: form, verifies: true))
     try merge(tied, [adapter], to: space("plain"))
     let options = ConversionOptions(form: form)
@@ -391,9 +391,9 @@ struct MergeTests {
 
   @Test func `a saved module replaces the base's, and updates add to it`() throws {
     let name = TensorName("model.norm.weight")
-    let values = (0..<64).map { Float($0) }
+    let values = (0..<32).map { Float($0) }
     let made = try adapter(
-      [("base_model.model.model.norm.weight", [64], values)], modulesToSave: ["norm"])
+      [("base_model.model.model.norm.weight", [32], values)], modulesToSave: ["norm"])
     let receipt = try merge(tied, [made], to: space("out"))
     #expect(try floats(space("out"), name) == values)
     #expect(receipt.entries.map(\.isReplaced) == [true])
@@ -426,7 +426,7 @@ struct MergeTests {
     #expect(
       error?.reason
         == .shapeMismatch(
-          tensor: "model.layers.0.self_attn.q_proj.weight", expected: [64, 64], found: [2, 3]))
+          tensor: "model.layers.0.self_attn.q_proj.weight", expected: [32, 32], found: [2, 3]))
   }
 
   @Test(arguments: [Float.nan, .infinity, -.infinity])
@@ -437,7 +437,7 @@ struct MergeTests {
     var b = [Float](repeating: 1, count: 64)
     b[17] = value
     let made = try adapter([
-      (path + ".lora_A.weight", [1, 64], [Float](repeating: 0, count: 64)),
+      (path + ".lora_A.weight", [1, 32], [Float](repeating: 0, count: 32)),
       (path + ".lora_B.weight", [64, 1], b),
     ])
     let error = #expect(throws: AdapterError.self) { try merge(tied, [made], to: space("out")) }
@@ -450,12 +450,12 @@ struct MergeTests {
   @Test func `an update that overflows is an error, and nothing is written`() throws {
     let path = "base_model.model.model.layers.1.mlp.up_proj"
     let made = try adapter([
-      (path + ".lora_A.weight", [1, 64], [Float](repeating: 1e30, count: 64)),
+      (path + ".lora_A.weight", [1, 32], [Float](repeating: 1e30, count: 32)),
       (path + ".lora_B.weight", [64, 1], [0, 1e10] + [Float](repeating: 0, count: 62)),
     ])
     let error = #expect(throws: AdapterError.self) { try merge(tied, [made], to: space("out")) }
     #expect(
-      error?.reason == .overflow(tensor: "model.layers.1.mlp.up_proj.weight", count: 64))
+      error?.reason == .overflow(tensor: "model.layers.1.mlp.up_proj.weight", count: 32))
     #expect(try space.names(in: space.path).count == 1)
   }
 

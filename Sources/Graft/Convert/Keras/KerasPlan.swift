@@ -126,7 +126,9 @@ struct KerasPlan {
         .map { ConversionLoss("the metadata \($0.key)") }
       self.reader = try RenamedCheckpoint(
         reader, KerasTranslation(toWeights: model, reader.tensors, metadata, file: path))
-    } else if source == .weights, let model = try Self.description(in: files) {
+    } else if source == .weights || source == nil && reader.tensors.isEmpty,
+      let model = try Self.description(in: files)
+    {
       layout = .legacyModel
       let about = try Self.about(files)
       // The description becomes attributes.

@@ -155,6 +155,20 @@ package struct KerasLayer: Sendable {
     return nil
   }
 
+  /// Whether every layer inside has a name of its own among those that may be named without what is around them.
+  var hasDistinctNames: Bool {
+    var names: Set<String> = []
+    return hasDistinctNames(besides: &names)
+  }
+
+  private func hasDistinctNames(besides names: inout Set<String>) -> Bool {
+    parts.allSatisfy { part in
+      guard names.insert(part.layer.name).inserted else { return false }
+      return part.layer.isModel
+        ? part.layer.hasDistinctNames(besides: &names) : part.layer.hasDistinctNames
+    }
+  }
+
   /// What precedes the names of the weights of a layer inside; the layers of a functional model were made outside of it.
   func scope(of inner: KerasLayer, in scope: [String]) -> [String] {
     (isModel && className != "Sequential" ? [] : scope) + [inner.name]

@@ -23,17 +23,24 @@ package struct KerasTranslation: Sendable {
     file: String
   ) throws(StorageError) {
     guard let root = model.root else { throw Self.unlisted(model, .legacyModel, file) }
-    var groups = VariableGroups(source)
+    var groups = VariableGroups(source.map(\.name))
     var lists = WeightLists()
+    var names: Set<String> = [
+      Self.text(KerasContents.topLevelWeights), Self.text(KerasContents.optimizerWeights),
+    ]
     for part in root.parts {
       let layer = part.layer
-      var weights = try Self.weights(
-        of: layer, at: part.links, scope: root.scope(of: layer, in: [root.name]), isInside: false,
-        isFrozen: false, &groups,
-        file)
-      if layer.isTrained {
-        weights = weights.filter(\.isTrained) + weights.filter { !$0.isTrained }
+      // A group is found by its name alone.
+      guard names.insert(layer.name).inserted, !layer.name.isEmpty, layer.name != ".",
+        !layer.name.utf8.contains(UInt8(ascii: "/"))
+      else {
+        throw StorageError(
+          .notRepresentable(
+            what: "the layer \(layer.name), for its name is taken or none for a group",
+            inFormat: KerasLayout.legacyModel.words),
+          file: file, remedy: "give every layer of the model a name of its own, without slashes")
       }
+      let weights = try Self.weights(of: part, in: root, &groups, file)
       lists.append(layer.name, weights.map(\.path))
       for (weight, name) in zip(weights, lists.names[layer.name] ?? []) {
         add(weight.place, [KerasContents.modelWeights] + Self.links(layer.name) + Self.links(name))
@@ -77,6 +84,17 @@ package struct KerasTranslation: Sendable {
     let place: Int
     let path: [String]
     let isTrained: Bool
+  }
+
+  /// The weights of a layer of the model as Keras lists them: those that are trained first.
+  private static func weights(
+    of part: KerasLayer.Part, in root: KerasLayer, _ groups: inout VariableGroups, _ file: String
+  ) throws(StorageError) -> [Weight] {
+    let weights = try weights(
+      of: part.layer, at: part.links, scope: root.scope(of: part.layer, in: [root.name]),
+      isInside: false, isFrozen: false, &groups, file)
+    guard part.layer.isTrained else { return weights }
+    return weights.filter(\.isTrained) + weights.filter { !$0.isTrained }
   }
 
   /// The weights of a layer as Keras counts them: its own, then those of the layers inside.
@@ -128,22 +146,32 @@ package struct KerasTranslation: Sendable {
     let places = Dictionary(
       source.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
     var counts: [[String]: Int] = [:]
+    let expected = KerasVariables(of: root).names
+    var groups = VariableGroups(expected)
     for list in lists.weights {
       let group = Self.text(list.group)
       let isOptimizer = list.group == KerasContents.optimizerWeights
       let isTop = list.group == KerasContents.topLevelWeights
-      let part = root.part(named: group)
-      for name in list.names {
+      let part = isOptimizer || isTop ? nil : root.part(named: group)
+      // Keras goes by the order. Names tell where a layer's classes aren't all known.
+      let known = part.flatMap { try? Self.weights(of: $0, in: root, &groups, file) }
+      let ordered = known.flatMap { $0.count == list.names.count ? $0 : nil }
+      let isClear = ordered == nil && part?.layer.hasDistinctNames ?? false
+      for (position, name) in list.names.enumerated() {
         let stored =
           (isOptimizer ? [] : [KerasContents.modelWeights]) + KerasContents.components(list.group)
           + KerasContents.components(name)
         guard let place = places[KerasPath.name(links: stored)] else { continue }
+        if let ordered {
+          tensors.append((place, expected[ordered[position].place]))
+          continue
+        }
         var links: [String]?
         if isOptimizer {
           links = [Self.optimizer]
         } else if isTop {
           links = []
-        } else if let part {
+        } else if let part, isClear {
           links = part.layer.links(
             toOwnerOf: KerasContents.components(name).map(Self.text)
           ).map { part.links + $0 }
@@ -225,10 +253,10 @@ private struct VariableGroups {
   /// What stands elsewhere.
   private var others: [Int] = []
 
-  init(_ tensors: [TensorInfo]) {
+  init(_ names: [TensorName]) {
     var numbered: [[[UInt8]]: [(number: Int, place: Int)]] = [:]
-    for (place, tensor) in tensors.enumerated() {
-      guard let links = KerasPath.links(tensor.name), KerasPath.isVariable(links),
+    for (place, name) in names.enumerated() {
+      guard let links = KerasPath.links(name), KerasPath.isVariable(links),
         let number = links.last.flatMap(KerasPath.number)
       else {
         others.append(place)
@@ -236,7 +264,15 @@ private struct VariableGroups {
       }
       numbered[Array(links.dropLast(2)), default: []].append((number, place))
     }
-    groups = numbered.mapValues { members in members.sorted { $0.number < $1.number }.map(\.place) }
+    for (links, members) in numbered {
+      let members = members.sorted { $0.number < $1.number }
+      // Other layouts don't have the numbers, so that Keras's own alone come back.
+      if members.map(\.number) == Array(members.indices) {
+        groups[links] = members.map(\.place)
+      } else {
+        others += members.map(\.place)
+      }
+    }
   }
 
   /// The variables of a layer by number, which are then gone.

@@ -12,7 +12,7 @@ let target: FuzzTarget = {
   return target
 }()
 
-/// libFuzzer's call before all others; with `GRAFT_FUZZ=targets` it lists them, with `dictionary:TARGET` a target's words.
+/// libFuzzer's call before all others; with `GRAFT_FUZZ=targets` it lists them with the length of inputs and the seeds, with `dictionary:TARGET` a target's words.
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(
   _ count: UnsafeMutablePointer<Int32>,
@@ -20,7 +20,9 @@ public func initialize(
 ) -> Int32 {
   let request = getenv("GRAFT_FUZZ").map { String(cString: $0) } ?? ""
   if request == "targets" {
-    for target in FuzzTarget.all { print(([target.name] + target.seeds).joined(separator: " ")) }
+    for target in FuzzTarget.all {
+      print(([target.name, "\(target.longest)"] + target.seeds).joined(separator: " "))
+    }
     exit(0)
   }
   for target in FuzzTarget.all where request == "dictionary:" + target.name {
@@ -80,7 +82,9 @@ private func libFuzzerMutate(
 
 /// libFuzzer's own mutations, the dictionary's words among them.
 func generalMutant(of bytes: [UInt8], atMost maximum: Int) -> [UInt8] {
-  var buffer = bytes + [UInt8](repeating: 0, count: max(64, maximum - bytes.count))
+  // Room for an insertion; all that there may be would cost more than the rest of an input.
+  let growth = min(max(64, maximum - bytes.count), bytes.count + 256)
+  var buffer = bytes + [UInt8](repeating: 0, count: growth)
   let room = min(buffer.count, max(maximum, 1))
   let count = buffer.withUnsafeMutableBufferPointer {
     $0.baseAddress.map { libFuzzerMutate($0, min(bytes.count, room), room) } ?? 0

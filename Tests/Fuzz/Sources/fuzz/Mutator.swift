@@ -18,7 +18,20 @@ struct Mutator {
     case .pickle where next(4) > 0: pickleMutant(of: bytes)
     case .array where next(4) > 0: arrayMutant(of: bytes)
     case .archive where next(4) > 0: archiveMutant(of: bytes)
+    case .file: mutant(of: bytes, Self.structure(of: bytes))
     default: generalMutant(of: bytes, atMost: maximum)
+    }
+  }
+
+  /// What the first bytes of a file say that it is.
+  private static func structure(of bytes: [UInt8]) -> FuzzTarget.Structure {
+    switch bytes.first {
+    case UInt8(ascii: "P"): .archive
+    case 0x80: .pickle
+    case 0x93: .array
+    case 0x89, 0xBA, UInt8(ascii: "G"): .numbers
+    default:
+      bytes.count > 8 && bytes[8] == UInt8(ascii: "{") && bytes[7] == 0 ? .lengthAndHeader : .text
     }
   }
 
