@@ -23,7 +23,7 @@ public struct TensorGroup: Sendable, Equatable {
 
   private static func label(_ piece: Piece) -> String {
     switch piece {
-    case .text(let bytes): String(decoding: bytes, as: UTF8.self).escapedForTerminal
+    case .text(let bytes): String(decoding: bytes, as: UTF8.self).escapedWhole
     case .numbers(let values): values.count == 1 ? "\(values[0])" : "{\(ranges(of: values))}"
     }
   }

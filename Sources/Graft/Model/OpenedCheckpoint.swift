@@ -63,8 +63,10 @@ public struct OpenedCheckpoint: Sendable {
       files = hdf5.files.map(CompanionFile.init)
     } else if let archive = reader as? KerasArchiveReader {
       files = archive.files.map(CompanionFile.init)
-    } else if folder == path || hasConfiguration(folder) {
+    } else if folder == path {
       files = try companionFiles(in: folder, below: "")
+    } else if hasConfiguration(folder) {
+      files = try companionFiles(in: folder, below: "", isWhole: false)
     } else if isTable(reader), Directory.hasFile(at: folder + "/" + tokenizerName) {
       files = [
         CompanionFile(name: tokenizerName, file: try InputFile(path: folder + "/" + tokenizerName))
@@ -332,22 +334,33 @@ private func hasConfiguration(_ folder: String) -> Bool {
   }
 }
 
-/// The files of a directory that aren't weights, with those of its sub-directories; hidden ones and what a training run
-/// keeps beside its results are left out.
-func companionFiles(in folder: String, below prefix: String) throws(StorageError)
-  -> [CompanionFile]
-{
+/// The files of a directory that aren't weights, with those of its sub-directories; hidden ones, directories behind links and what a
+/// training run keeps beside its results are left out.
+///
+/// - Parameter isWhole: whether the directory was named, and not one of its files, whose folder may hold anything else.
+func companionFiles(
+  in folder: String, below prefix: String, isWhole: Bool = true
+) throws(StorageError) -> [CompanionFile] {
   var files: [CompanionFile] = []
   for name in try Directory.entries(of: folder)
   where !name.hasPrefix(".") && !TrainingDirectory.recordNames.contains(name) {
     let path = folder + "/" + name
     if Directory.exists(at: path) {
+      guard isWhole, !Directory.hasLink(at: path) else { continue }
       files += try companionFiles(in: path, below: prefix + name + "/")
-    } else if Directory.hasFile(at: path), !isWeightFile(name) || prefix.hasPrefix("assets/") {
+    } else if Directory.hasFile(at: path), !isWeightFile(name) || prefix.hasPrefix("assets/"),
+      isWhole || isModelFile(name)
+    {
       files.append(CompanionFile(name: prefix + name, file: try InputFile(path: path)))
     }
   }
   return files
+}
+
+/// Whether a file is one of those that a model has beside its weights, by its name.
+private func isModelFile(_ name: String) -> Bool {
+  [".json", ".jinja", ".model"].contains { name.hasSuffix($0) }
+    || ["vocab.txt", "merges.txt", "README.md", "LICENSE", "NOTICE"].contains(name)
 }
 
 /// Whether a file holds weights of whatever program or says where they are; a copy would be stale.

@@ -10,6 +10,7 @@ final class SpilledVocabulary: Sendable {
   private let ends: AtomicFile
   private let byteFile: InputFile
   private let endFile: InputFile
+  private let target: String
   private let count: Int
   private let byteCount: Int
   private static let bufferByteCount = 1 << 20
@@ -33,10 +34,22 @@ final class SpilledVocabulary: Sendable {
     try texts.flush()
     try places.flush()
     (self.bytes, self.ends) = (bytes, ends)
-    byteFile = try InputFile(path: bytes.output.path)
-    endFile = try InputFile(path: ends.output.path)
+    byteFile = try Self.naming(target) { () throws(StorageError) in
+      try InputFile(path: bytes.output.path)
+    }
+    endFile = try Self.naming(target) { () throws(StorageError) in
+      try InputFile(path: ends.output.path)
+    }
+    self.target = target
     byteCount = end
     self.count = count
+  }
+
+  /// Names the target in errors of the files beside it, which nobody knows.
+  private static func naming<R>(
+    _ target: String, _ body: () throws(StorageError) -> R
+  ) throws(StorageError) -> R {
+    do { return try body() } catch { throw StorageError(error.reason, file: target) }
   }
 
   /// Bytes that are written some at a time.
@@ -85,6 +98,10 @@ final class SpilledVocabulary: Sendable {
   ///
   /// - Precondition: there are as many.
   func words(_ rows: Range<Int>) throws(StorageError) -> [ArraySlice<UInt8>] {
+    try Self.naming(target) { () throws(StorageError) in try stored(rows) }
+  }
+
+  private func stored(_ rows: Range<Int>) throws(StorageError) -> [ArraySlice<UInt8>] {
     let first = max(0, rows.lowerBound - 1)
     let places = try endFile.bytes(at: first * 8, count: (rows.upperBound - first) * 8)
     var ends = stride(from: 0, to: places.count, by: 8).map { place in

@@ -29,7 +29,8 @@ public struct NumPyWriter: LaidOutWriter {
       guard let header = Self.header(of: tensor) else {
         throw StorageError(
           .notRepresentable(what: "\(tensor.dtype)", inFormat: "NumPy"), file: output.target,
-          tensor: tensor.name, remedy: "choose a type that it has, for example --dtype f32")
+          tensor: tensor.name,
+          remedy: "choose a type that it has, for example --dtype f32")
       }
       headers.append(header)
     }

@@ -43,7 +43,8 @@ package final class ZipWriter: Sendable {
       let name = Array(member.name.utf8)
       guard !name.isEmpty, name.count <= 0xFFFF else {
         throw StorageError(
-          .notRepresentable(what: "a member named '\(member.name)'", inFormat: "zip"),
+          .notRepresentable(
+            what: "a member named '\(member.name.escapedForTerminal)'", inFormat: "zip"),
           file: output.target)
       }
       let unpadded = end + Self.headerBytes + name.count + Self.wideSize(member.byteCount) + 4

@@ -39,6 +39,15 @@ extension PlannedTree {
           file: status.file, remedy: "Keras would take it for the names of its layers: rename it")
       }
       guard entry.key != Reserved.version, !taken.contains(entry.key) else { continue }
+      guard (1...HDF5Limits.nameBytes).contains(entry.key.utf8.count),
+        !entry.key.utf8.contains(0), !entry.value.utf8.contains(0)
+      else {
+        throw StorageError(
+          .notRepresentable(
+            what:
+              "the metadata '\(entry.key.escapedForTerminal)', as a name or value with a zero byte, or a name of no or too many bytes",
+            inFormat: "Keras's HDF5"), file: status.file)
+      }
       attributes.append(PlannedAttribute(name: entry.key, value: .text(entry.value)))
     }
   }
@@ -49,10 +58,10 @@ extension PlannedTree {
     _ status: HDF5Status
   ) throws(StorageError) -> PlannedDataset {
     let links = path.links
-    guard links.count <= HDF5Limits.depth, path.isShort else {
+    guard links.count <= HDF5Limits.depth, path.isShort, !path.bytes.contains(0) else {
       throw StorageError(
-        .notRepresentable(what: "so long a name", inFormat: "HDF5"), file: status.file,
-        tensor: tensor.name)
+        .notRepresentable(what: "a name so long, or with a zero byte", inFormat: "HDF5"),
+        file: status.file, tensor: tensor.name)
     }
     let isSaid = KerasPath.name(links: links) == tensor.name
     return PlannedDataset(

@@ -206,6 +206,8 @@ struct OddInputTests {
   func `a target that can't be read isn't taken for something else`(target: String) throws {
     let scratch = TemporaryFolder()
     try Self.prepare(scratch)
+    // A link, which leads to another file system perhaps.
+    try FileManager.default.removeItem(at: scratch.url("model"))
     let arguments = ["convert", "in", target, "--allow-loss", "--threads", "1", "--quiet"]
     try #require(try Graft.run(arguments, in: scratch.folder).status == 0)
     let before = FileTree(at: scratch.folder.path)
@@ -270,6 +272,51 @@ struct OddInputTests {
       #expect(output.contains("File too large"), "\(output)")
       #expect(scratch.names == names)
     }
+  }
+
+  @Test(arguments: ["out.h5", "zstd.h5 --compress zstd", "out.weights.h5"])
+  func `a limit that the layout of many datasets meets is an error too`(target: String) throws {
+    let scratch = TemporaryFolder()
+    let rows = (0..<8000).map { place in
+      #""layers.\#(place).w":{"dtype":"U8","shape":[1],"data_offsets":[\#(place),\#(place + 1)]}"#
+    }
+    let header = Data("{\(rows.joined(separator: ","))}".utf8)
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+    try (Data(length) + header + Data(count: rows.count)).write(to: scratch.url("in.safetensors"))
+    for limit in [50, 500, 1000] {
+      let (output, status) = try Shell.run(
+        "ulimit -f \(limit); exec graft convert in.safetensors \(target) --allow-loss --quiet 2>&1",
+        in: scratch.folder.path)
+      #expect(status == 4, "\(output)")
+      #expect(output.hasPrefix("error: "), "\(output)")
+      #expect(scratch.names == ["in.safetensors"])
+    }
+  }
+
+  @Test func `a file's folder gives what models have, and links to folders lead nowhere`() throws {
+    let scratch = TemporaryFolder()
+    try Self.prepare(scratch)
+    let folder = scratch.url("folder")
+    try FileManager.default.createDirectory(
+      at: folder.appending(path: "other"), withIntermediateDirectories: true)
+    for name in ["model.safetensors", "config.json", "tokenizer.json"] {
+      try FileManager.default.copyItem(
+        at: Graft.fixtures.appending(path: "model/" + name), to: folder.appending(path: name))
+    }
+    for name in ["secret.txt", "train.py", "other/notes.json"] {
+      try Data("mine".utf8).write(to: folder.appending(path: name))
+    }
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.appending(path: "loop").path, withDestinationPath: ".")
+    func convert(_ source: String, to target: String) throws -> [String] {
+      let outcome = try Graft.run("convert", source, target, "--quiet", in: scratch.folder)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      return try FileManager.default.subpathsOfDirectory(atPath: scratch(target)).sorted()
+    }
+    let own = ["config.json", "model.safetensors", "tokenizer.json"]
+    #expect(try convert("folder/model.safetensors", to: "of-file") == own)
+    let others = ["other", "other/notes.json", "secret.txt", "train.py"]
+    #expect(try convert("folder", to: "of-folder") == (own + others).sorted())
   }
 
   /// Whether this process may mount a file system for its children alone.
