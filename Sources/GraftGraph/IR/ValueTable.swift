@@ -1,13 +1,11 @@
 /// Something for each of a graph's values, looked up without hashing.
 struct ValueTable<Element> {
   private var elements: [Element]
-  private let absent: Element
   /// No operation has more results.
   private static var resultCount: Int { 4 }
 
   /// Makes a table for a graph's values that gives `absent` for each.
   init(_ graph: Graph, absent: Element) {
-    self.absent = absent
     elements = Array(repeating: absent, count: graph.nodes.count * Self.resultCount)
   }
 
