@@ -162,8 +162,10 @@ package final class Trainer {
     _ graph: Graph, outputs: [Value], _ trainable: TrainableTensors, _ settings: TrainingSettings,
     others: Int, kernels: Kernels
   ) throws -> (Compilation, MemoryForecast) {
-    func forecast(_ compilation: Compilation?) -> MemoryForecast {
-      Self.forecast(compilation, trainable, others: others, kernels: kernels)
+    func forecast(_ compilation: Compilation) -> MemoryForecast {
+      Self.forecast(
+        arena: compilation.memoryPlan.arenaByteCount, need: compilation.need(kernels), trainable,
+        others: others, kernels: kernels)
     }
     defer { ProcessMemory.releaseFreeMemory() }
     guard let budget = settings.memory else {
@@ -172,8 +174,10 @@ package final class Trainer {
         options: CompilerOptions(recompute: settings.recompute, fusion: settings.fusion))
       return (compilation, forecast(compilation))
     }
+    let besides = Self.forecast(
+      arena: 0, need: graph.need(kernels), trainable, others: others, kernels: kernels)
     var planner = RecomputePlanner(
-      graph, outputs: outputs, fuses: settings.fusion, others: forecast(nil).peakBytes)
+      graph, outputs: outputs, fuses: settings.fusion, others: besides.peakBytes)
     if let everything = try planner.withoutRecompute(within: budget) {
       let memory = forecast(everything)
       if memory.peakBytes <= budget { return (everything, memory) }
@@ -198,9 +202,9 @@ package final class Trainer {
       remedy: "give --memory that much, or lower --batch-size or --sequence-length")
   }
 
-  /// What a run holds in memory; without a compilation, what it holds beside the step's arena and scratch.
+  /// What a run holds in memory whose step has an arena of so many bytes and takes some scratch.
   private static func forecast(
-    _ compilation: Compilation?, _ trainable: TrainableTensors, others: Int, kernels: Kernels
+    arena: Int, need: ScratchNeed, _ trainable: TrainableTensors, others: Int, kernels: Kernels
   ) -> MemoryForecast {
     ProcessMemory.releaseFreeMemory()
     var memory = MemoryForecast()
@@ -210,10 +214,10 @@ package final class Trainer {
         $0 + Memory.pages($1.value.byteCount)
       }
     }
-    memory.arenaBytes = (compilation?.memoryPlan.arenaByteCount ?? 0) + others
-    var need = kernels.reserved
-    if let compilation { need.include(compilation.need(kernels)) }
-    memory.scratchBytes = MemoryForecast.scratch(need, threads: kernels.pool.threadCount)
+    memory.arenaBytes = arena + others
+    var all = kernels.reserved
+    all.include(need)
+    memory.scratchBytes = MemoryForecast.scratch(all, threads: kernels.pool.threadCount)
     return memory
   }
 

@@ -9,35 +9,41 @@ extension Instruction {
     case .chain(let chain): kernels.need(chain)
     case .siblings: kernels.need(siblings: layout(0, graph), pairs(graph))
     case .copy: ScratchNeed()
-    case .kernel(let op, let inputCount): need(of: op, inputCount, graph, kernels)
+    case .kernel(let op, let inputCount):
+      kernels.need(
+        op, inputCount,
+        hasSecondResult: operands.dropFirst(inputCount + 1).first.map { $0 != nil } ?? false
+      ) { layout($0, graph) }
     }
   }
+}
 
-  private func need(
-    of op: Op, _ inputCount: Int, _ graph: Graph, _ kernels: Kernels
+extension Kernels {
+  /// The scratch that a kernel takes on inputs, and results after them, of some layouts.
+  fileprivate func need(
+    _ op: Op, _ inputCount: Int, hasSecondResult: Bool, _ layout: (Int) -> MatrixLayout
   ) -> ScratchNeed {
-    func layout(_ index: Int) -> MatrixLayout { self.layout(index, graph) }
     func dtype(_ index: Int) -> DType { layout(index).dtype }
     switch op {
     case .matmul(let transposeA, let transposeB):
-      return kernels.need(
+      return need(
         product: layout(0), transposed: transposeA, layout(1), transposed: transposeB,
         into: layout(2))
     case .attention(let shape):
-      return kernels.need(attention: shape, dtype(0), dtype(1), dtype(2))
+      return need(attention: shape, dtype(0), dtype(1), dtype(2))
     case .attentionBackward(let shape):
-      return kernels.need(
+      return need(
         attentionBackward: shape, dtype(0), dtype(1), dtype(2), hasSegments: inputCount > 6)
     case .cachedAttention(let shape):
-      return kernels.need(
+      return need(
         cachedAttention: shape, dtype(0), keyCache: dtype(3), valueCache: dtype(4))
     case .gather: return ScratchNeed()
-    case .scatterAdd: return kernels.need(scatterAddOfColumns: layout(0).columns)
+    case .scatterAdd: return need(scatterAddOfColumns: layout(0).columns)
     case .crossEntropy:
-      return kernels.need(
-        crossEntropy: layout(0), head: layout(1), hasGradient: operands[inputCount + 1] != nil)
+      return need(
+        crossEntropy: layout(0), head: layout(1), hasGradient: hasSecondResult)
     case .crossEntropyHeadGradient:
-      return kernels.need(
+      return need(
         crossEntropyHeadGradient: layout(0), head: layout(1), into: layout(inputCount))
     case .parameter, .input, .constant, .dropoutMask, .unary, .binary, .select, .cast, .broadcast,
       .rotateHalf,
@@ -71,5 +77,19 @@ extension Compilation {
   /// The scratch that a run takes.
   package func need(_ kernels: Kernels) -> ScratchNeed {
     instructions.reduce(into: ScratchNeed()) { $0.include($1.need(graph, kernels)) }
+  }
+}
+
+extension Graph {
+  /// About what a run of any plan takes as scratch: the kernels', each as if it ran by itself.
+  package func need(_ kernels: Kernels) -> ScratchNeed {
+    nodes.reduce(into: ScratchNeed()) { need, node in
+      guard node.op.kind == .opaque else { return }
+      let types = node.inputs.map(type) + node.results
+      need.include(
+        kernels.need(node.op, node.inputs.count, hasSecondResult: true) {
+          MatrixLayout(types[$0].dtype, types[$0].shape)
+        })
+    }
   }
 }

@@ -41,6 +41,13 @@ package struct Node: Hashable, Sendable {
     guard let place = op.sumInput, inputs.indices.contains(place) else { return nil }
     return inputs[place]
   }
+
+  /// What tells nearly all nodes apart: few operations of one phase read the same values, and types follow from the inputs.
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(phase)
+    for input in inputs { hasher.combine(input) }
+    if inputs.isEmpty { hasher.combine(op) }
+  }
 }
 
 /// A computation, known before it runs: an arena of nodes in an order that respects dependencies, to which nodes are added, and inputs.

@@ -20,6 +20,8 @@ package struct Fusion: Sendable {
   package private(set) var inlined: [Bool]
   /// Whether nodes and steps may join at all.
   package let fuses: Bool
+  /// What each node reads of its own phase.
+  private let makers: Makers
   /// The last search of ``leadsBack(from:to:_:)`` that came to each node, counted from 1.
   private var seenBy: [Int]
   private var searchCount = 0
@@ -38,6 +40,7 @@ package struct Fusion: Sendable {
     seenBy = [Int](repeating: 0, count: graph.nodes.count)
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     inlined = graph.inlinedNodes(live: live, outputs: outputs)
+    makers = Makers(graph, inlined)
     let standsAlone = graph.maskedForKernels(live: live, inlined)
     var readers = ValueTable<[Int]>(graph, absent: [])
     for (place, node) in graph.nodes.enumerated()
@@ -100,7 +103,7 @@ package struct Fusion: Sendable {
         }
       }
     }
-    return leadsBack(from: a, to: b, graph) || leadsBack(from: b, to: a, graph) ? nil : space
+    return leadsBack(from: a, to: b) || leadsBack(from: b, to: a) ? nil : space
   }
 
   /// The group that makes a value, seen through views and inlined casts.
@@ -138,41 +141,29 @@ package struct Fusion: Sendable {
   /// Whether a path goes from one group through other steps to another group.
   ///
   /// Phases are stretches of the graph's order, so that a path between two groups of a phase stays in it.
-  private mutating func leadsBack(from source: Int, to target: Int, _ graph: Graph) -> Bool {
-    let phase = graph.nodes[groups[source].nodes[0]].phase
+  private mutating func leadsBack(from source: Int, to target: Int) -> Bool {
     searchCount += 1
     var stack: [Int] = []
     // Direct edges are no obstacle: they become registers.
     for member in groups[target].nodes {
-      for input in graph.nodes[member].inputs
-      where groupOfMaker(of: input, graph).map({ $0 != source && $0 != target }) ?? true {
-        visit(input, in: phase, graph, &stack)
+      for maker in makers[member]
+      where groupOfNode[maker].map({ $0 != source && $0 != target }) ?? true && isNew(maker) {
+        stack.append(maker)
       }
     }
     while let node = stack.popLast() {
-      let group = groupOfNode[node]
-      if group == source { return true }
-      guard let group else {
-        for input in graph.nodes[node].inputs { visit(input, in: phase, graph, &stack) }
+      guard let group = groupOfNode[node] else {
+        for maker in makers[node] where isNew(maker) { stack.append(maker) }
         continue
       }
-      let members = groups[group].nodes
-      if let first = members.first, first != node, !isNew(first) { continue }
-      for member in members {
-        for input in graph.nodes[member].inputs { visit(input, in: phase, graph, &stack) }
+      if group == source { return true }
+      let first = groups[group].nodes[0]
+      if first != node, !isNew(first) { continue }
+      for member in groups[group].nodes {
+        for maker in makers[member] where isNew(maker) { stack.append(maker) }
       }
     }
     return false
-  }
-
-  /// Goes on a search with the step that an input comes from: what views and inlined casts stand for.
-  private mutating func visit(
-    _ input: Value, in phase: Int, _ graph: Graph, _ stack: inout [Int]
-  ) {
-    var base = graph.base(of: input)
-    while inlined[base.node] { base = graph.base(of: graph.nodes[base.node].inputs[0]) }
-    guard graph.nodes[base.node].phase == phase, isNew(base.node) else { return }
-    stack.append(base.node)
   }
 
   /// Whether the search hasn't come to a node before.
@@ -181,6 +172,28 @@ package struct Fusion: Sendable {
     seenBy[node] = searchCount
     return true
   }
+}
+
+/// The nodes of its own phase whose results each node reads, seen through views and inlined casts, in one array.
+private struct Makers: Sendable {
+  private var all: [Int] = []
+  private var ends: [Int] = []
+
+  init(_ graph: Graph, _ inlined: [Bool]) {
+    all.reserveCapacity(graph.nodes.count * 2)
+    ends.reserveCapacity(graph.nodes.count)
+    for node in graph.nodes {
+      for input in node.inputs {
+        var base = graph.base(of: input)
+        while inlined[base.node] { base = graph.base(of: graph.nodes[base.node].inputs[0]) }
+        if graph.nodes[base.node].phase == node.phase { all.append(base.node) }
+      }
+      ends.append(all.count)
+    }
+  }
+
+  /// The makers of what a node reads.
+  subscript(node: Int) -> ArraySlice<Int> { all[(node > 0 ? ends[node - 1] : 0)..<ends[node]] }
 }
 
 extension Graph {

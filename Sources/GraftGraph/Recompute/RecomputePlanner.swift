@@ -19,7 +19,7 @@ package struct RecomputePlanner {
   /// Compilations that may be asked for again.
   private var compilations: [(choice: BlockChoice, compilation: Compilation)] = []
   /// How much an exact arena differs from its outline; learnt from the last one.
-  private var difference = 0
+  private var difference: Int
   /// What a run holds beside its arena, as far as it is known.
   package private(set) var others: Int
 
@@ -40,8 +40,10 @@ package struct RecomputePlanner {
     let most = sequence.mostBytes()
     unit = max(1, most / Self.levelCount)
     // Rounding to units adds at most one a block and one for its gradients.
-    let least = sequence.leastBytes() + unit * (sequence.blocks.count + 2)
-    let top = max(most + unit * (sequence.blocks.count + 2), least)
+    let rounding = unit * (sequence.blocks.count + 2)
+    difference = -rounding
+    let least = sequence.leastBytes() + rounding
+    let top = max(most + rounding, least)
     let last = Self.rungCount - 1
     capacities = (0...last).map { rung in
       Int(Double(least) * pow(Double(top) / Double(max(least, 1)), Double(rung) / Double(last)))
@@ -73,6 +75,8 @@ package struct RecomputePlanner {
     var tooLarge = Self.rungCount
     while tooLarge - fitting > 1 {
       let guess = capacities.lastIndex { $0 + difference <= byteCount } ?? 0
+      // A plan that fits tells how far its outline is off; by that the next one doesn't fit.
+      if fitting >= 0, guess <= fitting { break }
       let rung = min(max(guess, fitting + 1), tooLarge - 1)
       let arena = try arena(rung: rung)
       if arena <= byteCount { fitting = rung } else { tooLarge = rung }
