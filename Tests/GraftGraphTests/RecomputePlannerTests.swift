@@ -42,20 +42,20 @@ struct RecomputePlannerTests {
 
   /// Every way to treat all blocks.
   private func outlines(of blocks: [BlockSequence.Block]) -> [Outline] {
-    var (open, complete) = ([Outline()], [Outline]())
-    while let outline = open.popLast() {
+    var (unfinished, complete) = ([Outline()], [Outline]())
+    while let outline = unfinished.popLast() {
       let index = outline.blockCount
       guard index < blocks.count else {
         complete.append(outline)
         continue
       }
       for mode in blocks[index].modes.indices {
-        open.append(outline.adding(.alone(mode: mode), of: blocks))
+        unfinished.append(outline.adding(.alone(mode: mode), of: blocks))
       }
       let replayable = blocks[index...].prefix(while: \.isReplayable).count
       let longest = min(replayable + 1, blocks.count - index)
       for length in 2..<longest + 1 {
-        open.append(outline.adding(.segment(length: length), of: blocks))
+        unfinished.append(outline.adding(.segment(length: length), of: blocks))
       }
     }
     return complete
