@@ -31,6 +31,9 @@ package struct NonFiniteCount: Equatable, Sendable {
 
   package var isEmpty: Bool { first == nil }
 
+  /// How many there are of both.
+  package var count: Int { nanCount + infinityCount }
+
   package static func += (left: inout NonFiniteCount, right: NonFiniteCount) {
     left.nanCount += right.nanCount
     left.infinityCount += right.infinityCount

@@ -17,6 +17,8 @@ package enum RoundedValues {
     guard reach(of: dtype) > reach(of: narrower) else { return }
     let found = NonFiniteCount(in: result, of: narrower, from: 0)
     guard let first = found.first else { return }
+    // What isn't finite stays so: where no more of it came out than went in, nothing was lost.
+    guard found.count > NonFiniteCount(in: values, of: dtype, from: 0).count else { return }
     let (width, wide) = (narrower.layout.bytes, dtype.layout.bytes)
     for element in first..<result.byteCount / width {
       let rounded = result.extracting(element * width..<(element + 1) * width)

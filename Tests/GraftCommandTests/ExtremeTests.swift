@@ -41,40 +41,21 @@ struct ExtremeTests {
   }
 
   @Test func `results that can't be written are an error of output`() throws {
-    let executable = try #require(Graft.executable)
-    let process = Process()
-    process.executableURL = URL(filePath: "/bin/sh")
-    process.arguments = ["-c", "exec '\(executable.path)' inspect model > /dev/full"]
-    process.currentDirectoryURL = Graft.fixtures
-    let errors = Pipe()
-    process.standardError = errors
-    try process.run()
-    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 4)
-    #expect(text.hasPrefix("error: the results can't be written\n"))
+    let outcome = try runInShell("inspect model > /dev/full")
+    #expect(outcome.reason == .exit)
+    #expect(outcome.status == 4)
+    #expect(outcome.error.hasPrefix("error: the results can't be written\n"))
   }
 
   @Test func `where standard output is closed, results don't go into the files that are written`()
     throws
   {
     let scratch = TemporaryFolder()
-    let executable = try #require(Graft.executable)
-    let process = Process()
-    process.executableURL = URL(filePath: "/bin/sh")
-    process.arguments = [
-      "-c", "exec '\(executable.path)' convert model '\(scratch("out.h5"))' --quiet <&- >&-",
-    ]
-    process.currentDirectoryURL = Graft.fixtures
-    let errors = Pipe()
-    process.standardError = errors
-    try process.run()
-    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect(process.terminationReason == .exit)
-    #expect(process.terminationStatus == 4)
+    let outcome = try runInShell("convert model '\(scratch("out.h5"))' --quiet <&- >&-")
+    #expect(outcome.reason == .exit)
+    #expect(outcome.status == 4)
     #expect(
-      text == """
+      outcome.error == """
         error: the results can't be written
           standard output: Bad file descriptor
 
@@ -126,5 +107,22 @@ struct ExtremeTests {
     process.waitUntilExit()
     #expect(process.terminationStatus == 130)
     #expect(scratch.names == ["large.safetensors"])
+  }
+
+  /// Runs the command with the streams that a shell gives it; its standard error alone is read.
+  private func runInShell(
+    _ words: String
+  ) throws -> (reason: Process.TerminationReason, status: Int32, error: String) {
+    let executable = try #require(Graft.executable)
+    let process = Process()
+    process.executableURL = URL(filePath: "/bin/sh")
+    process.arguments = ["-c", "exec '\(executable.path)' \(words)"]
+    process.currentDirectoryURL = Graft.fixtures
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationReason, process.terminationStatus, text)
   }
 }

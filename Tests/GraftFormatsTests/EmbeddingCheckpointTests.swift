@@ -103,12 +103,7 @@ struct EmbeddingCheckpointTests {
   @Test func `binary files of many blocks are the same either way`() throws {
     let table = try EmbeddingTable(path: folder.write(manyRows(30_000, header: true), as: "text"))
     let file = try AtomicFile(path: folder.path + "/binary")
-    var writer = try WordVectorWriter(
-      file.output, .word2vecBinary, dimensions: 3, count: table.words.count)
-    for (row, word) in table.words.enumerated() {
-      try writer.write(word, row: row, of: table.vectors)
-    }
-    try writer.finish()
+    try table.write(to: file.output, .word2vecBinary)
     try file.commit()
     _ = try compare(file.path)
   }

@@ -181,12 +181,7 @@ struct WordVectorTests {
 
   private func written(_ table: EmbeddingTable, _ format: WordVectorFormat) throws -> [UInt8] {
     let file = try AtomicFile(path: folder.path + "/written")
-    var writer = try WordVectorWriter(
-      file.output, format, dimensions: table.dimensions, count: table.words.count)
-    for (row, word) in table.words.enumerated() {
-      try writer.write(word, row: row, of: table.vectors)
-    }
-    try writer.finish()
+    try table.write(to: file.output, format)
     try file.commit()
     return try InputFile.contents(of: file.path, atMost: 1 << 20)
   }
@@ -195,6 +190,20 @@ struct WordVectorTests {
 extension EmbeddingTable {
   /// The numbers, row after row.
   var floats: [Float] { vectors.floats() }
+
+  /// Writes the words and their rows to a file.
+  func write(to output: OutputFile, _ format: WordVectorFormat) throws {
+    let spelling = try WordVectorSpelling(
+      format, dimensions: dimensions, count: words.count, of: output)
+    var bytes = spelling.header
+    for (row, word) in words.enumerated() {
+      let start = row * dimensions * 4
+      try spelling.append(
+        word, vectors.bytes.extracting(start..<start + dimensions * 4), to: &bytes)
+    }
+    try output.write(bytes, at: 0)
+    try spelling.checkBeginning()
+  }
 }
 
 /// Little-endian floats in a byte string.

@@ -124,6 +124,17 @@ import Testing
     #expect(error?.reason == .notRepresentable(what: what, inFormat: "F16"))
   }
 
+  @Test func `one value that becomes infinite is found among many that are`() throws {
+    var values = [Double](repeating: .infinity, count: 9999)
+    (values[4], values[9000]) = (.nan, 65520)
+    let source = try floats(values, .f32)
+    let error = #expect(throws: StorageError.self) {
+      try convert(source, to: workspace("out"), options: ConversionOptions(dtype: .f16))
+    }
+    let what = "the value 65520.0 of element 9000"
+    #expect(error?.reason == .notRepresentable(what: what, inFormat: "F16"))
+  }
+
   @Test func `the largest values, infinity and NaN pass`() throws {
     let source = try floats([65519, -65519, .infinity, -.infinity, .nan], .f32)
     _ = try convert(source, to: workspace("out"), options: ConversionOptions(dtype: .f16))

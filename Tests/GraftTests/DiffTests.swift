@@ -113,6 +113,22 @@ import Testing
     return (try #require(result.tensors.first?.values), json)
   }
 
+  @Test func `an infinite difference leaves the cosine to the other values`() throws {
+    let found = try values([.infinity, 3, 4], [1, 4, 3]).values
+    #expect(found.maximumError == .infinity)
+    #expect(found.relativeError == .infinity)
+    #expect(found.cosine == 0.96)
+    #expect(found.differingCount == 3)
+    #expect(found.incomparableCount == 1)
+  }
+
+  @Test func `zeros beside values beyond f64's squares are compared`() throws {
+    let found = try values([0, -0.0, 0], [0x1p600, 0, 0]).values
+    #expect(found.maximumError == 0x1p600)
+    #expect(found.cosine == 0)
+    #expect(found.differingCount == 1)
+  }
+
   /// Their squares are beyond f64, or below it.
   @Test(arguments: [520, 1000, 1020, -520, -1000, -1070])
   func `computes errors and the cosine of values however large or small`(exponent: Int) throws {

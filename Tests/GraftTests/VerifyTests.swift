@@ -236,6 +236,18 @@ import Testing
     #expect(
       try verify(model).omissions
         == ["auto_map in config.json: other programs may run code by it"])
+    let modules = """
+      [{"path": "", "type": "sentence_transformers.models.Transformer"},
+      {"path": "1_Own", "type": "own_modules.Pooling\\u001b"}, {"path": "2", "type": 3}]
+      """
+    try modules.write(toFile: model + "/modules.json", atomically: true, encoding: .utf8)
+    #expect(
+      try verify(model).omissions
+        == [
+          "auto_map in config.json: other programs may run code by it",
+          "own_modules.Pooling\\u{1b} in modules.json: other programs may run code by it",
+        ])
+    try FileManager.default.removeItem(atPath: model + "/modules.json")
     // The arithmetic is the same, and what has no meaning here is kept.
     for (name, adapter) in [("with", copy), ("without", adapter)] {
       _ = try merge(

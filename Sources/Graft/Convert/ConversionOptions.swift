@@ -26,6 +26,13 @@ public struct ConversionOptions: Sendable {
 }
 
 extension ConversionOptions {
+  /// How a verb writes what it made, whose floats have their dtype already.
+  init(form: OutputForm?, overwrites: Bool, allowsLoss: Bool, threadCount: Int) {
+    self.init(form: form, threadCount: threadCount)
+    self.overwrites = overwrites
+    self.allowsLoss = allowsLoss
+  }
+
   /// The dtype of all floats in a form: word vectors are f32.
   ///
   /// - Throws: ``StorageError`` for another one of word vectors.

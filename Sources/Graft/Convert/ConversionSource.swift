@@ -5,58 +5,35 @@ internal import GraftHDF5
 /// What a conversion writes, in the names and dtypes of the result where the source's format has others.
 struct ConversionSource {
   /// The tensors to read.
-  let reader: any CheckpointReader
-  /// The other files of the result.
-  let files: [CompanionFile]
-  /// The metadata of the result.
-  let metadata: [MetadataEntry]
-  /// The words of a table of vectors, where no tensors of the result have them.
-  let vocabulary: (any Vocabulary)?
-  /// What of the source is left out whatever the form, in words.
-  let omissions: [String]
-  /// What of the source doesn't count, in words.
-  let notes: [String]
-  /// What the weight files that the tensors come from had before their data; kept as long as the dtypes are.
-  let shards: [HDF5Attachment]
+  private(set) var reader: any CheckpointReader
   /// The tensors as they will be written.
-  let tensors: [TensorInfo]
+  private(set) var tensors: [TensorInfo]
   /// The places of the tensors in the reader.
-  let places: [Int]
-  /// Further names of tensors, each with the tensor that it stands for.
-  let copies: [(name: TensorName, of: TensorName)]
+  private(set) var places: [Int]
   /// The name of a single weight file, without its suffix.
-  let stem: String
+  private(set) var stem: String
   /// What is written, for the question what it may replace.
-  let kind: OutputTarget.Kind
+  private(set) var kind: OutputTarget.Kind
+  /// The other files of the result.
+  private(set) var files: [CompanionFile] = []
+  /// The metadata of the result.
+  private(set) var metadata: [MetadataEntry] = []
+  /// The words of a table of vectors, where no tensors of the result have them.
+  private(set) var vocabulary: (any Vocabulary)?
+  /// What of the source is left out whatever the form, in words.
+  private(set) var omissions: [String] = []
+  /// What of the source doesn't count, in words.
+  private(set) var notes: [String] = []
+  /// What the weight files that the tensors come from had before their data; kept as long as the dtypes are.
+  private(set) var shards: [HDF5Attachment] = []
+  /// Further names of tensors, each with the tensor that it stands for.
+  private(set) var copies: [(name: TensorName, of: TensorName)] = []
   /// Tensors that can't be read, and so aren't written.
-  var unreadable: [UnreadableTensor] = []
+  private(set) var unreadable: [UnreadableTensor] = []
   /// The result in GGUF's words, where that is the form.
-  let gguf: GGUFPlan?
+  private(set) var gguf: GGUFPlan?
   /// The result as a file of Keras, where that is the form.
-  let keras: KerasPlan?
-
-  /// The same with the words of a table as tensors.
-  private init(_ plan: ConversionSource, _ words: TableWithWords) {
-    reader = words
-    tensors = plan.tensors + words.tensors.dropFirst(plan.tensors.count)
-    (files, metadata, shards, vocabulary) = (plan.files, plan.metadata, plan.shards, nil)
-    (stem, kind, gguf, keras) = (plan.stem, plan.kind, plan.gguf, plan.keras)
-    (omissions, notes) = (plan.omissions, plan.notes)
-    places = Array(tensors.indices)
-    copies = plan.copies
-    unreadable = plan.unreadable
-  }
-
-  /// The same as a table of words, which is all that the word-vector formats hold.
-  private init(_ plan: ConversionSource, _ table: WordRows) {
-    reader = table
-    (tensors, places) = (table.tensors, [0])
-    vocabulary = table.vocabulary
-    (files, metadata, copies, shards) = (plan.files, plan.metadata, [], [])
-    (stem, kind, gguf, keras) = (plan.stem, .tensors, nil, nil)
-    (omissions, notes) = (plan.omissions + table.omissions, plan.notes)
-    unreadable = plan.unreadable
-  }
+  private(set) var keras: KerasPlan?
 
   /// Plans the result.
   ///
@@ -66,97 +43,112 @@ struct ConversionSource {
   init(
     _ checkpoint: OpenedCheckpoint, form: OutputForm, dtype: DType?, to path: String
   ) throws {
-    if case .gguf(let mixture, _) = form {
-      let hasWords = try checkpoint.vocabulary() != nil
-      self.init(
-        try GGUFPlan(checkpoint, mixture),
-        omissions: (hasWords ? ["the words of the table"] : [])
-          + Self.omissions(of: checkpoint.stored))
-    } else {
-      try self.init(checkpoint, dtype: dtype, form: form, to: path)
+    switch form {
+    case .gguf(let mixture, _):
+      self = try Self.inGGUF(checkpoint, mixture)
+    case .wordVectors:
+      let plain = try Self.inOwnNames(checkpoint, dtype: dtype, form: form, to: path)
+      let table = try VectorTable(checkpoint, reader: plain.reader, files: plain.files)
+      self = plain.asTable(try WordRows(table))
+    case .keras, .directory, .safetensorsFile, .hdf5, .pyTorchDirectory, .pyTorchFile, .numPy:
+      self = try Self.inOwnNames(checkpoint, dtype: dtype, form: form, to: path)
     }
     unreadable = checkpoint.reader.unreadable
-    if case .wordVectors = form {
-      let table = try VectorTable(checkpoint, reader: reader, files: files)
-      self = ConversionSource(self, try WordRows(table))
-    }
   }
 
-  private init(_ plan: GGUFPlan, omissions: [String]) {
-    reader = plan.reader
-    tensors = plan.tensors
-    places = Array(plan.tensors.indices)
-    copies = []
-    (files, metadata, shards, vocabulary) = ([], [], [], nil)
-    stem = "model"
-    kind = .model
-    gguf = plan
-    keras = nil
-    self.omissions = omissions
-    notes = []
-  }
+  // MARK: - Kinds of results
 
+  /// Tensors alone; whoever knows what else the result has says so.
   private init(
+    _ reader: any CheckpointReader, as tensors: [TensorInfo], from places: [Int], stem: String,
+    _ kind: OutputTarget.Kind
+  ) {
+    self.reader = reader
+    self.tensors = tensors
+    self.places = places
+    self.stem = stem
+    self.kind = kind
+  }
+
+  /// A checkpoint in GGUF's words.
+  private static func inGGUF(
+    _ checkpoint: OpenedCheckpoint, _ mixture: GGUFMixture?
+  ) throws -> ConversionSource {
+    let hasWords = try checkpoint.vocabulary() != nil
+    let plan = try GGUFPlan(checkpoint, mixture)
+    var result = ConversionSource(
+      plan.reader, as: plan.tensors, from: Array(plan.tensors.indices), stem: "model", .model)
+    result.gguf = plan
+    result.omissions =
+      (hasWords ? ["the words of the table"] : []) + omissions(of: checkpoint.stored)
+    return result
+  }
+
+  /// A checkpoint with its tensors under their own names, or Keras's.
+  private static func inOwnNames(
     _ checkpoint: OpenedCheckpoint, dtype: DType?, form: OutputForm, to path: String
-  ) throws(StorageError) {
-    gguf = nil
-    let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
-    stem = checkpoint.kind == .adapter ? "adapter_model" : (folder ?? "") + "model"
-    notes =
-      Self.notes(on: checkpoint.reader)
-      + (dtype == nil ? Self.roundings(of: checkpoint.reader) : [])
+  ) throws(StorageError) -> ConversionSource {
     let hasWordTensors = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary != nil
-    vocabulary = hasWordTensors ? nil : try checkpoint.vocabulary()
-    let reader: any CheckpointReader
-    let files: [CompanionFile]
-    let metadata: [MetadataEntry]
-    if let source = checkpoint.reader as? GGUFReader, source["general.architecture"] == nil {
-      // No model, but tensors under names of their own.
-      reader = source
-      files = []
-      metadata = GGUFOrigin.metadata(of: source.entries)
-      shards = []
-    } else if let source = checkpoint.reader as? GGUFReader {
-      let model = try Self.model(source, as: dtype)
-      reader = model.reader
-      files = model.files
-      metadata = model.reader.metadata
-      shards = []
-    } else {
-      reader = checkpoint.reader
-      files = try checkpoint.files(declaring: dtype)
-      metadata = checkpoint.ownMetadata
-      shards = try checkpoint.shardHeaders(for: form)
-    }
+    let vocabulary: (any Vocabulary)? = hasWordTensors ? nil : try checkpoint.vocabulary()
+    let contents = try ConversionContents(checkpoint, dtype: dtype, form: form)
     let names = form.canShareTensors ? try checkpoint.sharedNames() : SharedNames()
-    copies = names.copies
+    var (reader, files) = (contents.reader, contents.files)
+    let metadata: [MetadataEntry]
+    var keras: KerasPlan?
     if case .keras = form {
-      let plan = try KerasPlan(reader, metadata, files, to: path)
-      (keras, self.reader, self.metadata) = (plan, plan.reader, plan.reader.metadata)
-      self.files = plan.members ?? files
+      let plan = try KerasPlan(reader, contents.metadata, files, to: path)
+      metadata = plan.reader.metadata
+      (keras, reader, files) = (plan, plan.reader, plan.members ?? files)
     } else {
-      keras = nil
-      (self.reader, self.files) = (reader, files)
-      self.metadata = form.metadata(metadata, of: reader.format, with: names)
+      metadata = form.metadata(contents.metadata, of: reader.format, with: names)
     }
     var planned: [TensorInfo] = []
     var places: [Int] = []
-    for (place, tensor) in self.reader.tensors.enumerated() where !names.dropped.contains(place) {
+    for (place, tensor) in reader.tensors.enumerated() where !names.dropped.contains(place) {
       let target = try Self.dtype(of: tensor, asked: dtype, in: reader.path)
       planned.append(
         try TensorInfo(name: tensor.name, dtype: target, shape: tensor.shape, in: reader.path))
       places.append(place)
     }
-    tensors = planned
+    let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
+    var result = ConversionSource(
+      reader, as: planned, from: places,
+      stem: checkpoint.kind == .adapter ? "adapter_model" : (folder ?? "") + "model",
+      OutputTarget.Kind(of: files.map(\.name)))
+    (result.files, result.metadata, result.keras) = (files, metadata, keras)
+    (result.vocabulary, result.copies, result.shards) = (vocabulary, names.copies, contents.shards)
     // Headers that are kept have the metadata of every shard; planned ones don't.
     let keepsHeaders =
-      shards.isEmpty || checkpoint.reader is PlannedDirectory
-      ? false : planned == self.reader.tensors
-    omissions =
-      Self.omissions(of: checkpoint.stored)
-      + (keepsHeaders ? [] : Self.disputes(in: checkpoint.stored))
-    kind = OutputTarget.Kind(of: self.files.map(\.name))
-    self.places = places
+      contents.shards.isEmpty || checkpoint.reader is PlannedDirectory
+      ? false : result.keepsDTypes
+    result.omissions =
+      omissions(of: checkpoint.stored) + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
+    result.notes =
+      notes(on: checkpoint.reader) + (dtype == nil ? roundings(of: checkpoint.reader) : [])
+    return result
+  }
+
+  /// The same as a table of words, which is all that the word-vector formats hold.
+  private func asTable(_ table: WordRows) -> ConversionSource {
+    var result = self
+    result.reader = table
+    (result.tensors, result.places) = (table.tensors, [0])
+    result.vocabulary = table.vocabulary
+    (result.copies, result.shards) = ([], [])
+    result.kind = .tensors
+    result.omissions += table.omissions
+    return result
+  }
+
+  /// The same with the words as tensors, for formats without another place for them.
+  func withWordTensors(_ spilled: SpilledVocabulary) throws(StorageError) -> ConversionSource {
+    let words = try TableWithWords(reader, spilled)
+    var result = self
+    result.reader = words
+    result.tensors += words.tensors.dropFirst(tensors.count)
+    result.places = Array(result.tensors.indices)
+    result.vocabulary = nil
+    return result
   }
 
   /// The dtype that a tensor gets where blocks have no place.
@@ -215,74 +207,5 @@ struct ConversionSource {
     return [
       "what rounding to BF16 takes of \(Quantity.of(rounded.count, "tensor")) of \(types); --dtype f32 keeps it"
     ]
-  }
-
-  /// The same with the words as tensors, for formats without another place for them.
-  func withWordTensors(_ spilled: SpilledVocabulary) throws(StorageError) -> ConversionSource {
-    ConversionSource(self, try TableWithWords(reader, spilled))
-  }
-
-  /// Shows a GGUF checkpoint as the model directory that it was made from.
-  private static func model(_ source: GGUFReader, as dtype: DType?) throws(StorageError)
-    -> (reader: any CheckpointReader, files: [CompanionFile])
-  {
-    let stored = Set(source.tensors.map(\.dtype))
-    let first: GGUFModel
-    var reader: any CheckpointReader
-    if let dtype {
-      first = try GGUFModel(source, as: dtype)
-      reader = first
-    } else if stored.contains(where: \.isBlockQuantized) {
-      first = try GGUFModel(source, as: .bf16)
-      reader = first
-    } else {
-      // The matrices' dtype is the model's; what is stored wider stays so.
-      let matrices = source.tensors.filter { $0.shape.rank > 1 }
-      let usual = [DType.bf16, .f16].first { dtype in matrices.allSatisfy { $0.dtype == dtype } }
-      first = try GGUFModel(source, as: usual ?? .f32)
-      reader = first
-      if stored.count > 1, usual != nil {
-        reader = WidenedModel(narrow: first, wide: try GGUFModel(source, as: .f32))
-      }
-    }
-    return (reader, first.files.map { CompanionFile(name: $0.name, bytes: $0.bytes) })
-  }
-}
-
-/// A model whose f32 tensors stay f32 beside those of a narrower dtype.
-private struct WidenedModel: CheckpointReader {
-  let narrow: GGUFModel
-  let wide: GGUFModel
-  let tensors: [TensorInfo]
-  private let isWide: [Bool]
-
-  init(narrow: GGUFModel, wide: GGUFModel) {
-    self.narrow = narrow
-    self.wide = wide
-    isWide = narrow.places.map { narrow.source.tensors[$0.source].dtype == .f32 }
-    tensors = isWide.enumerated().map { $1 ? wide.tensors[$0] : narrow.tensors[$0] }
-  }
-
-  var format: CheckpointFormat { narrow.format }
-  var path: String { narrow.path }
-  var metadata: [MetadataEntry] { narrow.metadata }
-  var inputs: [InputFile] { narrow.inputs }
-  var ties: [[Int]] { narrow.ties }
-  var unreadable: [UnreadableTensor] { narrow.unreadable }
-
-  func read(_ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan)
-    throws(StorageError)
-  {
-    try (isWide[tensor] ? wide : narrow).read(tensor, at: byteOffset, into: &buffer)
-  }
-
-  func extent(of tensor: Int) -> FileExtent? {
-    (isWide[tensor] ? wide : narrow).extent(of: tensor)
-  }
-
-  func grain(of tensor: Int) -> Int { (isWide[tensor] ? wide : narrow).grain(of: tensor) }
-
-  func checkStoredBytes(of tensor: Int) throws(StorageError) {
-    try (isWide[tensor] ? wide : narrow).checkStoredBytes(of: tensor)
   }
 }

@@ -67,8 +67,23 @@ struct DifferenceSums: Sendable {
     product.value += ab.sum()
     errorSquared.value += dd.sum()
     maximum = max(maximum, highest.max())
-    let hasErrors = maximum == 0 || errorSquared.isExact
-    if !leftSquared.isExact || !rightSquared.isExact || !hasErrors { addScaled(left, right) }
+    // Finite values whose difference is infinite have squares that are, too.
+    let hasErrors = maximum == 0 || maximum == .infinity || errorSquared.isExact
+    if !Self.isExact(leftSquared, of: left) || !Self.isExact(rightSquared, of: right) || !hasErrors
+    {
+      addScaled(left, right)
+    }
+  }
+
+  /// Whether a sum of squares lost nothing; one of zeros has nothing to lose.
+  private static func isExact(_ sum: ScaledSum, of values: RawSpan) -> Bool {
+    if sum.isExact { return true }
+    guard sum.value == 0 else { return false }
+    for offset in stride(from: 0, to: values.byteCount, by: 8) {
+      let value = unsafe values.unsafeLoadUnaligned(fromByteOffset: offset, as: Double.self)
+      guard value == 0 else { return false }
+    }
+    return true
   }
 
   /// Adds up anew what f64 doesn't hold: squares of values that are too large, or too small, for theirs.

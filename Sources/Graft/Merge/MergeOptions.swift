@@ -49,9 +49,7 @@ public struct MergeOptions: Sendable {
 
   /// How the merged model, whose floats have their dtype already, is written.
   var conversion: ConversionOptions {
-    var options = ConversionOptions(form: form, threadCount: threadCount)
-    options.overwrites = overwrites
-    options.allowsLoss = allowsLoss
-    return options
+    ConversionOptions(
+      form: form, overwrites: overwrites, allowsLoss: allowsLoss, threadCount: threadCount)
   }
 }

@@ -31,11 +31,16 @@ public struct OpenedCheckpoint: Sendable {
 
   /// The path that was opened.
   public let path: String
-  /// The tensors.
+  /// The tensors: what every verb reads.
+  ///
+  /// Those of the files at the path, or what a verb is about to write in their place.
   public let reader: any CheckpointReader
   /// The other files, by name.
   public let files: [CompanionFile]
-  /// What stands at the path, whatever is made of it.
+  /// The reader of the files at the path, also where ``reader`` shows what a verb makes of them.
+  ///
+  /// It is there to be asked what the files hold besides tensors, which conversions name where they leave it out; values are read by
+  /// ``reader`` alone.
   let stored: any CheckpointReader
   /// What the model is called where it says nothing itself.
   let name: String
@@ -54,19 +59,19 @@ public struct OpenedCheckpoint: Sendable {
     let folder: String
     if Directory.exists(at: path) {
       folder = path
-      reader = try openWeights(inDirectory: path, threadCount)
+      reader = try Self.openWeights(inDirectory: path, threadCount)
     } else {
       folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-      reader = try openWeights(file: path, threadCount)
+      reader = try Self.openWeights(file: path, threadCount)
     }
     if let hdf5 = reader as? HDF5Reader, !hdf5.files.isEmpty {
       files = hdf5.files.map(CompanionFile.init)
     } else if let archive = reader as? KerasArchiveReader {
       files = archive.files.map(CompanionFile.init)
     } else if folder == path {
-      files = try companionFiles(in: folder, below: "")
+      files = try CompanionFile.files(in: folder)
     } else if hasConfiguration(folder) {
-      files = try companionFiles(in: folder, below: "", isWhole: false)
+      files = try CompanionFile.files(in: folder, isWhole: false)
     } else if isTable(reader), Directory.hasFile(at: folder + "/" + tokenizerName) {
       files = [
         CompanionFile(name: tokenizerName, file: try InputFile(path: folder + "/" + tokenizerName))
@@ -245,87 +250,6 @@ public struct OpenedCheckpoint: Sendable {
   }
 }
 
-// MARK: - Finding weights
-
-/// Opens the weights of a directory: the file of PEFT or mlx-lm, the one safetensors file, the index, or the only weight file there is.
-private func openWeights(
-  inDirectory path: String, _ threadCount: Int?
-) throws(StorageError) -> any CheckpointReader {
-  let names = try Directory.entries(of: path)
-  let isAdapter = names.contains(LoRAConfiguration.fileName)
-  let usual =
-    (isAdapter ? [Adapter.fileName, "adapters.safetensors", "adapter_model.bin"] : []) + [
-      "model.safetensors", ShardIndex.fileName, PyTorchWriter.fileName,
-    ]
-  if let name = usual.first(where: names.contains) {
-    return try openWeights(file: path + "/" + name, threadCount)
-  }
-  if names.contains(StaticModules.fileName) {
-    let bytes = try InputFile.contents(
-      of: path + "/" + StaticModules.fileName, atMost: StaticModules.maximumByteCount)
-    let modules = try JSONValue.parse(bytes, file: path + "/" + StaticModules.fileName)
-    if let folder = StaticModules.tableFolder(in: modules) {
-      return try openWeights(inDirectory: path + "/" + folder, threadCount)
-    }
-  }
-  let indexes =
-    [".safetensors.index.json", ".bin.index.json"].lazy
-    .map { suffix in names.filter { $0.hasSuffix(suffix) } }.first { !$0.isEmpty } ?? []
-  if indexes.count == 1 { return try openWeights(file: path + "/" + indexes[0], threadCount) }
-  var weights: [String] = []
-  for name in names where Directory.hasFile(at: path + "/" + name) && !name.hasPrefix(".") {
-    if try holdsTensors(path + "/" + name) { weights.append(name) }
-  }
-  guard weights.count == 1 else {
-    throw StorageError(
-      .unrecognized(expected: "one file of weights or an index, found \(weights.count) files"),
-      file: path, remedy: "name the file of weights itself")
-  }
-  return try openWeights(file: path + "/" + weights[0], threadCount)
-}
-
-/// Opens one file by its content.
-private func openWeights(
-  file path: String, _ threadCount: Int?
-) throws(StorageError) -> any CheckpointReader {
-  switch try FormatSniffer.sniff(path: path) {
-  case .safetensors: return try SafetensorsReader(path: path)
-  case .hdf5: return try HDF5Reader(path: path)
-  case .gguf: return try GGUFReader(path: path)
-  case .shardIndex:
-    return try ShardedReader(indexPath: path)
-  case .pytorch: return try PyTorchReader(path: path)
-  case .numpy: return try NumPyReader(path: path)
-  case .keras: return try KerasArchiveReader(path: path)
-  case .wordVectors(let format):
-    var options = WordVectorOptions()
-    options.threadCount = threadCount
-    return try EmbeddingCheckpoint(path: path, format: format, options: options)
-  case .fastText: return try FastTextCheckpoint(path: path)
-  case .unrecognized:
-    throw StorageError(
-      .unrecognized(
-        expected: "safetensors, GGUF, HDF5, PyTorch, NumPy, a shard index or word vectors"),
-      file: path,
-      remedy: try FormatSniffer.remedy(path: path))
-  }
-}
-
-/// Whether a file holds tensors, told by its first bytes.
-private func holdsTensors(_ path: String) throws(StorageError) -> Bool {
-  switch try FormatSniffer.sniff(path: path) {
-  case .safetensors, .hdf5, .gguf, .fastText, .pytorch, .numpy, .keras: true
-  case .shardIndex, .wordVectors, .unrecognized: false
-  }
-}
-
-/// Whether a checkpoint is a table of vectors by the names of its tensors.
-private func isTable(_ reader: any CheckpointReader) -> Bool {
-  StaticEmbeddingLayout(reader.tensors)?.isNamed == true
-}
-
-// MARK: - Companions
-
 private let tokenizerName = "tokenizer.json"
 
 private func hasConfiguration(_ folder: String) -> Bool {
@@ -334,40 +258,7 @@ private func hasConfiguration(_ folder: String) -> Bool {
   }
 }
 
-/// The files of a directory that aren't weights, with those of its sub-directories; hidden ones, directories behind links and what a
-/// training run keeps beside its results are left out.
-///
-/// - Parameter isWhole: whether the directory was named, and not one of its files, whose folder may hold anything else.
-func companionFiles(
-  in folder: String, below prefix: String, isWhole: Bool = true
-) throws(StorageError) -> [CompanionFile] {
-  var files: [CompanionFile] = []
-  for name in try Directory.entries(of: folder)
-  where !name.hasPrefix(".") && !TrainingDirectory.recordNames.contains(name) {
-    let path = folder + "/" + name
-    if Directory.exists(at: path) {
-      guard isWhole, !Directory.hasLink(at: path) else { continue }
-      files += try companionFiles(in: path, below: prefix + name + "/")
-    } else if Directory.hasFile(at: path), !isWeightFile(name) || prefix.hasPrefix("assets/"),
-      isWhole || isModelFile(name)
-    {
-      files.append(CompanionFile(name: prefix + name, file: try InputFile(path: path)))
-    }
-  }
-  return files
-}
-
-/// Whether a file is one of those that a model has beside its weights, by its name.
-private func isModelFile(_ name: String) -> Bool {
-  [".json", ".jinja", ".model"].contains { name.hasSuffix($0) }
-    || ["vocab.txt", "merges.txt", "README.md", "LICENSE", "NOTICE"].contains(name)
-}
-
-/// Whether a file holds weights of whatever program or says where they are; a copy would be stale.
-private func isWeightFile(_ name: String) -> Bool {
-  [
-    ".safetensors", ".index.json", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".hdf5",
-    ".keras",
-    ".msgpack", ".onnx", ".onnx_data", ".npz", ".npy",
-  ].contains { name.hasSuffix($0) }
+/// Whether a checkpoint is a table of vectors by the names of its tensors.
+private func isTable(_ reader: any CheckpointReader) -> Bool {
+  StaticEmbeddingLayout(reader.tensors)?.isNamed == true
 }

@@ -4,15 +4,15 @@ internal import GraftHDF5
 
 /// A checkpoint as it would be read from the model directory that is written of it: what a verb makes in one step is then, in
 /// every form, what a conversion makes of its directory.
-struct PlannedDirectory: CheckpointReader {
+struct PlannedDirectory: RearrangedCheckpoint {
   /// The tensors in the order of the directory's files.
   let tensors: [TensorInfo]
   /// What the headers of those files say.
   let metadata: [MetadataEntry]
   /// The bytes of the files before their data, and the index.
   let headers: [HDF5Attachment]
-  private let source: any CheckpointReader
-  private let places: [Int]
+  let source: any CheckpointReader
+  let places: [Int]
 
   /// Lays the directory out.
   ///
@@ -46,21 +46,4 @@ struct PlannedDirectory: CheckpointReader {
   }
 
   var format: CheckpointFormat { .safetensors }
-  var path: String { source.path }
-  var inputs: [InputFile] { source.inputs }
-  var unreadable: [UnreadableTensor] { source.unreadable }
-
-  func read(
-    _ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan
-  ) throws(StorageError) {
-    try source.read(places[tensor], at: byteOffset, into: &buffer)
-  }
-
-  func extent(of tensor: Int) -> FileExtent? { source.extent(of: places[tensor]) }
-
-  func grain(of tensor: Int) -> Int { source.grain(of: places[tensor]) }
-
-  func checkStoredBytes(of tensor: Int) throws(StorageError) {
-    try source.checkStoredBytes(of: places[tensor])
-  }
 }

@@ -29,6 +29,11 @@ extension Verification {
         omissions.append("\(code) in \(name): other programs may run code by it")
       }
     }
+    let modules = StaticModules.fileName
+    let classes = (try? checkpoint.json(ifPresent: modules))?.foreignClasses ?? []
+    if !classes.isEmpty {
+      omissions.append("\(classes.listed) in \(modules): other programs may run code by it")
+    }
   }
 }
 
@@ -39,6 +44,12 @@ extension JSONValue {
     if self["trust_remote_code"]?.bool == true { found.append("trust_remote_code") }
     if hasLambda { found.append("a layer of class Lambda") }
     return found
+  }
+
+  /// The classes that sentence-transformers' list of modules names outside that library, which finds them in files beside the model.
+  fileprivate var foreignClasses: [String] {
+    (array ?? []).compactMap { $0["type"]?.string }
+      .filter { !$0.hasPrefix("sentence_transformers.") }
   }
 
   /// Whether a description of Keras has a layer that holds a function.

@@ -36,9 +36,7 @@ public struct WarmStartOptions: Sendable {
 
   /// How the model is written.
   var conversion: ConversionOptions {
-    var options = ConversionOptions(form: form, threadCount: threadCount)
-    options.overwrites = overwrites
-    options.allowsLoss = allowsLoss
-    return options
+    ConversionOptions(
+      form: form, overwrites: overwrites, allowsLoss: allowsLoss, threadCount: threadCount)
   }
 }

@@ -89,79 +89,6 @@ struct PickleMachine {
     }
   }
 
-  // MARK: - Opcodes
-
-  private mutating func follow(_ opcode: PickleOpcode) throws(StorageError) {
-    switch opcode {
-    case .proto: throw violation("P-3", "the protocol at the start only", "it again")
-    case .stop: break
-    case .frame: try cursor.beginFrame()
-    case .mark:
-      try checkHeight(marks.count)
-      marks.append(stack.count)
-    case .none: try push(.none)
-    case .newTrue: try push(.boolean(true))
-    case .newFalse: try push(.boolean(false))
-    case .byte: try push(.integer(Int(try cursor.byte())))
-    case .short: try push(.integer(Int(try cursor.number(2))))
-    case .int:
-      try push(.integer(Int(Int32(truncatingIfNeeded: try cursor.number(4)))))
-    case .long1: try push(integer(try cursor.counted(1)))
-    case .long4: try push(integer(try cursor.counted(4)))
-    case .float:
-      try push(.real(Double(bitPattern: try cursor.number(8).byteSwapped)))
-    case .unicode, .string4: try push(.text(try cursor.counted(4)))
-    case .shortUnicode, .shortString: try push(.text(try cursor.counted(1)))
-    case .unicode8: try push(.text(try cursor.counted(8)))
-    case .shortBytes: try push(.bytes(try cursor.counted(1)))
-    case .bytes4: try push(.bytes(try cursor.counted(4)))
-    case .bytes8, .byteArray8: try push(.bytes(try cursor.counted(8)))
-    case .emptyTuple: try push(tuple([]))
-    case .tuple1: try push(tuple(popped(1)))
-    case .tuple2: try push(tuple(popped(2)))
-    case .tuple3: try push(tuple(popped(3)))
-    case .tuple: try push(tuple(poppedToMark()))
-    case .emptyList: try push(.list(newList([])))
-    case .emptySet: try push(.set(newList([])))
-    case .frozenSet: try push(.set(newList(poppedToMark())))
-    case .emptyDictionary: try push(.dictionary(newDictionary(isOrdered: false)))
-    case .append: try append([pop()])
-    case .appends: try append(poppedToMark())
-    case .addItems:
-      let added = try poppedToMark()
-      guard case .set(let list)? = try top() else {
-        throw violation("P-12", "a set to add items to", "something else")
-      }
-      try spend(added.count)
-      lists[Int(list)] += added
-    case .setItem: try setItems(popped(2)[...])
-    case .setItems: try setItems(poppedToMark()[...])
-    case .global:
-      let start = cursor.position
-      _ = try cursor.line()
-      _ = try cursor.line()
-      try push(.global(global(at: start..<cursor.position)))
-    case .stackGlobal:
-      let names = try popped(2)
-      guard case .text(let module) = names[0], case .text(let name) = names[1] else {
-        throw violation("P-9", "the name of a global as two texts", "something else")
-      }
-      try push(.global(global(text(module), text(name))))
-    case .put: try remember(Int(try cursor.byte()))
-    case .longPut: try remember(Int(try cursor.number(4)))
-    case .memoize: try remember(memo.count + sparseMemo.count)
-    case .get: try push(recalled(Int(try cursor.byte())))
-    case .longGet: try push(recalled(Int(try cursor.number(4))))
-    case .persistentID: try push(storage(pop()))
-    case .reduce, .newObject:
-      let pair = try popped(2)
-      try push(call(pair[0], pair[1], makesObject: opcode == .newObject))
-    case .build:
-      let state = try pop()
-      try build(state)
-    }
-  }
-
   // MARK: - Stack, memo and budgets
 
   private var floor: Int { marks.last ?? 0 }
@@ -169,6 +96,12 @@ struct PickleMachine {
   mutating func push(_ value: PickleValue) throws(StorageError) {
     try checkHeight(stack.count)
     stack.append(value)
+  }
+
+  /// Puts a mark on the stack.
+  mutating func mark() throws(StorageError) {
+    try checkHeight(marks.count)
+    marks.append(stack.count)
   }
 
   private func checkHeight(_ height: Int) throws(StorageError) {
@@ -180,7 +113,7 @@ struct PickleMachine {
     }
   }
 
-  private mutating func pop() throws(StorageError) -> PickleValue {
+  mutating func pop() throws(StorageError) -> PickleValue {
     guard stack.count > floor, let value = stack.popLast() else {
       throw violation("P-7", "a value on the stack", "none")
     }
@@ -192,7 +125,7 @@ struct PickleMachine {
     return stack.last
   }
 
-  private mutating func popped(_ count: Int) throws(StorageError) -> [PickleValue] {
+  mutating func popped(_ count: Int) throws(StorageError) -> [PickleValue] {
     guard stack.count - floor >= count else {
       throw violation("P-7", "\(count) values on the stack", "\(stack.count - floor)")
     }
@@ -201,15 +134,19 @@ struct PickleMachine {
     return values
   }
 
-  private mutating func poppedToMark() throws(StorageError) -> [PickleValue] {
+  mutating func poppedToMark() throws(StorageError) -> [PickleValue] {
     guard let mark = marks.popLast() else { throw violation("P-7", "a mark", "none") }
     let values = Array(stack[mark...])
     stack.removeSubrange(mark...)
     return values
   }
 
-  private mutating func remember(_ index: Int) throws(StorageError) {
+  /// Remembers the top of the stack.
+  ///
+  /// - Parameter index: The place in the memo; nil takes the next one.
+  mutating func remember(_ index: Int?) throws(StorageError) {
     guard let value = try top() else { return }
+    let index = index ?? memo.count + sparseMemo.count
     if index < memo.count {
       memo[index] = value
     } else if index == memo.count {
@@ -225,7 +162,7 @@ struct PickleMachine {
     }
   }
 
-  private func recalled(_ index: Int) throws(StorageError) -> PickleValue {
+  func recalled(_ index: Int) throws(StorageError) -> PickleValue {
     if index < memo.count { return memo[index] }
     guard let value = sparseMemo[index] else {
       throw violation("P-8", "a remembered value", "none at \(index)")
@@ -249,17 +186,6 @@ struct PickleMachine {
     String(decoding: cursor.bytes[slice.range], as: UTF8.self)
   }
 
-  private func integer(_ slice: PickleSlice) -> PickleValue {
-    guard slice.count <= 8 else { return .wideInteger(slice) }
-    var value: UInt64 = 0
-    for (shift, place) in slice.range.enumerated() {
-      value |= UInt64(cursor.bytes[place]) << UInt64(8 * shift)
-    }
-    guard slice.count > 0 else { return .integer(0) }
-    let unused = UInt64(64 - 8 * Int(slice.count))
-    return .integer(Int(Int64(bitPattern: value << unused) >> Int64(unused)))
-  }
-
   mutating func tuple(_ values: [PickleValue]) throws(StorageError) -> PickleValue {
     try spend(values.count + 1)
     let start = items.count
@@ -276,10 +202,16 @@ struct PickleMachine {
     }
   }
 
-  private mutating func newList(_ values: [PickleValue]) throws(StorageError) -> Int32 {
+  mutating func newList(_ values: [PickleValue]) throws(StorageError) -> Int32 {
     try spend(values.count + 4)
     lists.append(values)
     return Int32(lists.count - 1)
+  }
+
+  /// Adds values to a list or a set.
+  mutating func add(_ values: [PickleValue], to list: Int32) throws(StorageError) {
+    try spend(values.count)
+    lists[Int(list)] += values
   }
 
   mutating func newDictionary(isOrdered: Bool) throws(StorageError) -> Int32 {
@@ -313,24 +245,6 @@ struct PickleMachine {
     return .storage(Int32(storages.count - 1))
   }
 
-  private mutating func append(_ values: [PickleValue]) throws(StorageError) {
-    guard case .list(let place)? = try top() else {
-      throw violation("P-12", "a list to append to", "something else")
-    }
-    try spend(values.count)
-    lists[Int(place)] += values
-  }
-
-  private mutating func setItems(_ values: ArraySlice<PickleValue>) throws(StorageError) {
-    guard case .dictionary(let place)? = try top() else {
-      throw violation("P-12", "a dictionary to set items of", "something else")
-    }
-    guard values.count % 2 == 0 else {
-      throw violation("P-12", "keys with values", "\(values.count) of both")
-    }
-    try addEntries(values, to: place)
-  }
-
   /// Adds keys and values in turn.
   mutating func addEntries(
     _ values: ArraySlice<PickleValue>, to place: Int32
@@ -359,14 +273,8 @@ struct PickleMachine {
     return globals[Int(place)]
   }
 
-  /// The global named by the two lines of a range.
-  private mutating func global(at range: Range<Int>) throws(StorageError) -> Int32 {
-    let lines = text(PickleSlice(range)).split(
-      separator: "\n", omittingEmptySubsequences: false)
-    return try global(String(lines[0]), lines.count > 1 ? String(lines[1]) : "")
-  }
-
-  private mutating func global(
+  /// The place of the global of a name, where the list allows it.
+  mutating func global(
     _ module: String, _ name: String
   ) throws(StorageError) -> Int32 {
     let key = module + " " + name

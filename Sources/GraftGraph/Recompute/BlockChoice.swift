@@ -1,7 +1,7 @@
 /// How every block is treated: a mode each, or a segment that runs again from its first block's input.
-struct BlockChoice: Sendable, Equatable {
+package struct BlockChoice: Sendable, Equatable {
   /// One block's treatment.
-  enum Treatment: Sendable, Equatable {
+  package enum Treatment: Sendable, Equatable {
     /// The block's input is kept, and what the mode names.
     case alone(mode: Int)
     /// The first of `length` blocks of which only the first one's input is kept.
@@ -9,9 +9,9 @@ struct BlockChoice: Sendable, Equatable {
   }
 
   /// The treatments in order; a segment stands for all its blocks.
-  fileprivate(set) var treatments: [Treatment] = []
+  package fileprivate(set) var treatments: [Treatment] = []
   /// Seconds of everything that runs again.
-  fileprivate(set) var seconds = 0.0
+  package fileprivate(set) var seconds = 0.0
 }
 
 extension BlockSequence {
@@ -19,7 +19,7 @@ extension BlockSequence {
   ///
   /// Dynamic programming over the blocks and the bytes kept so far, in units of `unit` bytes. At a block's gradients everything that
   /// earlier blocks keep is in memory, and what its own gradients hold.
-  func quickest(within bytes: Int, unit: Int) -> BlockChoice? {
+  package func quickest(within bytes: Int, unit: Int) -> BlockChoice? {
     let levels = bytes / unit
     guard levels >= 0 else { return nil }
     let width = levels + 1
@@ -51,7 +51,7 @@ extension BlockSequence {
   }
 
   /// The fewest bytes that any choice's outline needs.
-  func leastBytes() -> Int {
+  package func leastBytes() -> Int {
     var (low, high) = (0, 1)
     while !isFeasible(within: high) { high *= 2 }
     while low < high {
@@ -62,7 +62,7 @@ extension BlockSequence {
   }
 
   /// The bytes of the choice that keeps everything.
-  func mostBytes() -> Int { bytes { $0.modes[0] } }
+  package func mostBytes() -> Int { bytes { $0.modes[0] } }
 
   /// The bytes of the choice that keeps least without running a kernel again.
   func bytesWithoutKernelsAgain() -> Int { bytes(\.withoutKernelsAgain) }

@@ -1,13 +1,13 @@
 /// One way to treat a block: which members are kept, and what that takes.
-struct BlockMode: Sendable, Equatable {
+package struct BlockMode: Sendable, Equatable {
   /// The kept members, in the block's order.
   let kept: [Int]
   /// Bytes that live from the block's forward pass to its gradients, without the block's input.
-  let keptBytes: Int
+  package let keptBytes: Int
   /// The most bytes that the gradients' steps hold, the kept among them.
-  let peakBytes: Int
+  package let peakBytes: Int
   /// Seconds of what runs again.
-  let seconds: Double
+  package let seconds: Double
   /// How many kernels run again.
   let kernelsAgain: Int
 

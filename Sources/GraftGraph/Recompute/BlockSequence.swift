@@ -1,28 +1,28 @@
 /// The blocks of a graph, with the ways to treat each.
-struct BlockSequence: Sendable {
+package struct BlockSequence: Sendable {
   /// A block in the order of the forward pass.
-  struct Block: Sendable {
+  package struct Block: Sendable {
     /// The forward nodes.
     let nodes: [Int]
     /// Those whose results other phases read.
     let handed: [Int]
     /// Bytes of what the block hands to the next one.
-    let outputBytes: Int
+    package let outputBytes: Int
     /// Whether the next block alone reads that, so that it may be made again from this block's input.
-    let isReplayable: Bool
+    package let isReplayable: Bool
     /// Seconds of running the whole block again.
-    let replaySeconds: Double
+    package let replaySeconds: Double
     /// The ways to treat it, from the one that keeps most.
-    let modes: [BlockMode]
+    package let modes: [BlockMode]
 
     /// The one that keeps least without running a kernel again.
     var withoutKernelsAgain: BlockMode { modes.last { $0.kernelsAgain == 0 } ?? modes[0] }
   }
 
-  let blocks: [Block]
+  package let blocks: [Block]
 
   /// Takes a differentiated graph apart; equal blocks are looked at once.
-  init(_ graph: Graph, outputs: [Value], costs: CostModel) {
+  package init(_ graph: Graph, outputs: [Value], costs: CostModel) {
     let uses = ForwardUses(graph)
     let live = graph.liveNodes(outputs: outputs)
     var nodes: [Int: [Int]] = [:]

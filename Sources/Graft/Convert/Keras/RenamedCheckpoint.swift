@@ -2,11 +2,11 @@ internal import GraftCore
 internal import GraftHDF5
 
 /// A checkpoint whose tensors have other names, another order or other metadata, or aren't all there.
-struct RenamedCheckpoint: CheckpointReader {
+struct RenamedCheckpoint: RearrangedCheckpoint {
   let tensors: [TensorInfo]
   let metadata: [MetadataEntry]
-  private let source: any CheckpointReader
-  private let places: [Int]
+  let source: any CheckpointReader
+  let places: [Int]
 
   /// The same tensors with other metadata.
   init(_ source: any CheckpointReader, metadata: [MetadataEntry]) {
@@ -39,27 +39,10 @@ struct RenamedCheckpoint: CheckpointReader {
   }
 
   var format: CheckpointFormat { source.format }
-  var path: String { source.path }
-  var inputs: [InputFile] { source.inputs }
-  var unreadable: [UnreadableTensor] { source.unreadable }
 
   var ties: [[Int]] {
     let positions = Dictionary(
       places.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     return source.ties.map { tie in tie.compactMap { positions[$0] } }.filter { $0.count > 1 }
-  }
-
-  func read(
-    _ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan
-  ) throws(StorageError) {
-    try source.read(places[tensor], at: byteOffset, into: &buffer)
-  }
-
-  func extent(of tensor: Int) -> FileExtent? { source.extent(of: places[tensor]) }
-
-  func grain(of tensor: Int) -> Int { source.grain(of: places[tensor]) }
-
-  func checkStoredBytes(of tensor: Int) throws(StorageError) {
-    try source.checkStoredBytes(of: places[tensor])
   }
 }

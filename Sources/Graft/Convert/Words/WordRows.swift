@@ -61,7 +61,7 @@ struct WordRows: CheckpointReader {
     return tokens.filter { $0.startsWord && Int($0.id) < count }
       .sorted { $0.id < $1.id }
       .filter { token in
-        WordVectorFormat.allCases.allSatisfy { WordVectorWriter.canWrite(token.text, in: $0) }
+        WordVectorFormat.allCases.allSatisfy { WordVectorSpelling.canWrite(token.text, in: $0) }
           && seen.insert(TensorName(utf8: token.text)).inserted
       }
   }

@@ -6,7 +6,7 @@ internal import Synchronization
 final class WordRowsWriter: CheckpointWriter {
   let tensors: [TensorInfo]
   private let output: OutputFile
-  private let format: WordVectorFormat
+  private let spelling: WordVectorSpelling
   private let words: SpilledVocabulary
   private let count: Int
   private let dimensions: Int
@@ -29,13 +29,12 @@ final class WordRowsWriter: CheckpointWriter {
     to output: OutputFile
   ) throws(StorageError) {
     (count, dimensions) = (table.shape[0], table.shape[1])
-    let header = try WordVectorWriter.header(
-      format, dimensions: dimensions, count: count, file: output.target)
+    spelling = try WordVectorSpelling(format, dimensions: dimensions, count: count, of: output)
+    let header = spelling.header
     try output.write(header, at: 0)
     state = Mutex(State(offset: header.count))
     tensors = [table]
     self.output = output
-    self.format = format
     self.words = words
   }
 
@@ -50,9 +49,8 @@ final class WordRowsWriter: CheckpointWriter {
     let words = try words.words(first..<first + bytes.byteCount / rowByteCount)
     var text: [UInt8] = []
     for (row, word) in words.enumerated() {
-      try WordVectorWriter.append(
-        word, bytes.extracting(row * rowByteCount..<(row + 1) * rowByteCount), format, to: &text,
-        file: output.target)
+      try spelling.append(
+        word, bytes.extracting(row * rowByteCount..<(row + 1) * rowByteCount), to: &text)
     }
     try state.withLock { state throws(StorageError) in
       state.waiting[first] = (count: words.count, text: text)
@@ -77,6 +75,6 @@ final class WordRowsWriter: CheckpointWriter {
           subject: "the data given to the writer", expected: "\(count) rows", found: "\(rowCount)"),
         file: output.target)
     }
-    try WordVectorWriter.checkBeginning(of: output, format, dimensions: dimensions, count: count)
+    try spelling.checkBeginning()
   }
 }
