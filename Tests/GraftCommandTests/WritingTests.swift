@@ -105,4 +105,19 @@ import Testing
     let json = try Graft.run(call + ["--allow-loss", "--quiet", "--json"])
     #expect(json.output.contains(#""losses": ["#))
   }
+
+  @Test(arguments: [
+    ["convert", "model", "link.h5"], ["inspect", "model", "--html", "link.h5"],
+    ["merge", "golden/families/llama-tied", "golden/lora/llama-tied", "--out", "link.h5"],
+  ])
+  func `a link to a file that isn't there yet stays, and the file appears`(call: [String]) throws {
+    let link = scratch("link.h5")
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "real")
+    let outcome = try Graft.run(Array(call.dropLast()) + [link, "--quiet"])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.error == "")
+    #expect(scratch.names == ["link.h5", "real"])
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "real")
+    #expect(try Data(contentsOf: scratch.url("real")).count > 1000)
+  }
 }
