@@ -120,4 +120,22 @@ import Testing
     #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "real")
     #expect(try Data(contentsOf: scratch.url("real")).count > 1000)
   }
+
+  @Test(arguments: ["", ".safetensors", ".h5"])
+  func `a target's name may be as long as file systems have them`(suffix: String) throws {
+    let table = try scratch.write(Array("a 1 2\nb 3 4\n".utf8), as: "words.txt")
+    let name = String(repeating: "x", count: 255 - suffix.utf8.count) + suffix
+    for arguments in [[], ["--overwrite"]] {
+      let outcome = try Graft.run(["convert", table, scratch(name), "--quiet"] + arguments)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      #expect(outcome.error == "")
+      #expect(scratch.names == ["words.txt", name])
+    }
+    let path = scratch("x" + name)
+    let refused = try Graft.run("convert", table, path, "--quiet")
+    #expect(refused.status == 4)
+    #expect(refused.output == "")
+    #expect(refused.error == "error: lstat failed: File name too long\n  \(path)\n")
+    #expect(scratch.names == ["words.txt", name])
+  }
 }

@@ -16,8 +16,23 @@ public final class AtomicFile: Sendable {
   public init(path: String) throws(StorageError) {
     let path = try replaceableTarget(path)
     self.path = path
+    try checkLength(of: path)
     try checkParent(of: path)
-    output = try TemporarySibling.make(for: path) { sibling throws(StorageError) in
+    output = try Self.makeSibling(of: path)
+  }
+
+  /// Opens a temporary file beside a target that isn't to appear itself: what it holds is needed while the target is made.
+  ///
+  /// - Parameter part: A word that tells it from others beside the target; the name may be longer than file systems have them.
+  package init(beside target: String, holding part: String) throws(StorageError) {
+    let path = target + "." + part
+    self.path = path
+    try checkParent(of: path)
+    output = try Self.makeSibling(of: path)
+  }
+
+  private static func makeSibling(of path: String) throws(StorageError) -> OutputFile {
+    try TemporarySibling.make(for: path) { sibling throws(StorageError) in
       let output = try OutputFile(creating: sibling, for: path)
       UnfinishedOutputs.insert(sibling)
       return output.hold() ? output : nil
@@ -135,6 +150,13 @@ func isLink(_ path: String) -> Bool {
   while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
   var status = stat()
   return unsafe lstat(trimmed, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+}
+
+/// Checks that the name of what is to appear isn't too long, which its sibling's doesn't show.
+func checkLength(of path: String) throws(StorageError) {
+  var status = stat()
+  guard unsafe lstat(path, &status) != 0, errno == ENAMETOOLONG else { return }
+  throw StorageError(call: "lstat", errno: ENAMETOOLONG, file: path)
 }
 
 /// Checks that the directory is there in which something is to appear.

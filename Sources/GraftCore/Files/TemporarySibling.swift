@@ -15,7 +15,6 @@ enum TemporarySibling {
   static func make<Held>(
     for path: String, _ make: (String) throws(StorageError) -> Held?
   ) throws(StorageError) -> (path: String, held: Held) {
-    try checkLength(of: path)
     removeAbandoned(beside: path)
     // Another process may take a sibling for abandoned in the moment before it is held.
     for _ in 0..<16 {
@@ -90,11 +89,4 @@ enum TemporarySibling {
   /// The most bytes of a name beside which the rest has room in the 255 of a file system: two dots, a process of ten digits, a sign, seven
   /// digits of a number, and the suffix.
   private static let longestName = 255 - 2 - 10 - 1 - 7 - suffix.utf8.count
-
-  /// Checks that the target's own name isn't too long, which the sibling's wouldn't show before the end.
-  private static func checkLength(of path: String) throws(StorageError) {
-    var status = stat()
-    guard unsafe lstat(path, &status) != 0, errno == ENAMETOOLONG else { return }
-    throw StorageError(call: "lstat", errno: ENAMETOOLONG, file: path)
-  }
 }
