@@ -106,6 +106,29 @@ import Testing
     #expect(json.output.contains(#""losses": ["#))
   }
 
+  @Test func `warm-start advises what there is where the form lacks the model's type`() throws {
+    let (target, wide) = (scratch("warm.npz"), scratch("wide"))
+    let rest = [
+      "--vectors", "vectors/newtestament.bin", "--out", target, "--allow-loss", "--quiet",
+    ]
+    let refused = try Graft.run(["warm-start", "model"] + rest)
+    #expect(refused.status == 3)
+    #expect(refused.output == "")
+    #expect(
+      refused.error == """
+        error: NumPy can't hold BF16
+          \(target), tensor model.embed_tokens.weight
+          convert the model first: graft convert model DIR --dtype f32
+
+        """)
+    #expect(scratch.names.isEmpty)
+    let converted = try Graft.run("convert", "model", wide, "--dtype", "f32", "--quiet")
+    #expect(converted.status == 0, "\(converted.error)")
+    let written = try Graft.run(["warm-start", wide] + rest)
+    #expect(written.status == 0, "\(written.error)")
+    #expect(scratch.names == ["warm.npz", "wide"])
+  }
+
   @Test(arguments: [
     ["convert", "model", "link.h5"], ["inspect", "model", "--html", "link.h5"],
     ["merge", "golden/families/llama-tied", "golden/lora/llama-tied", "--out", "link.h5"],
