@@ -161,4 +161,53 @@ import Testing
     #expect(refused.error == "error: lstat failed: File name too long\n  \(path)\n")
     #expect(scratch.names == ["words.txt", name])
   }
+
+  // MARK: - Words by suffix
+
+  @Test func `a target named like word vectors becomes a table of words`() throws {
+    let words = try scratch.write(Array("a 1 2\nb 3 4\n".utf8), as: "words.glove")
+    let (file, target) = (scratch("table.h5"), scratch("y.vec"))
+    #expect(try Graft.run("convert", words, file, "--quiet").status == 0)
+    let outcome = try Graft.run("convert", file, target, "--quiet")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.error == "")
+    #expect(outcome.output == "\(target): 1 tensor, 16 B\n")
+    let text = try String(contentsOf: scratch.url("y.vec"), encoding: .utf8)
+    #expect(text.hasPrefix("2 2\na 1"))
+    #expect(try Graft.run("diff", words, target, "--quiet").status == 0)
+  }
+
+  @Test func `what has no words makes no table and no directory of that name`() throws {
+    let (source, target) = ("golden/merge/llama-tied/merged.safetensors", scratch("y.vec"))
+    let refused = try Graft.run("convert", source, target, "--quiet")
+    #expect(refused.status == 3)
+    #expect(refused.output == "")
+    #expect(
+      refused.error == """
+        error: the format isn't recognized
+          \(source), expected one table of vectors (static-embeddings E-1), found 4 matrices
+          words have vectors in a table with a row for each, or in a model with its tokenizer
+
+        """)
+    let model = try Graft.run("convert", "model", target, "--quiet")
+    #expect(model.status == 3)
+    #expect(model.output == "")
+    #expect(model.error.hasPrefix("error: a table of word vectors can't hold config.json, "))
+    let directory = try Graft.run("convert", "model", target, "--to", "safetensors", "--quiet")
+    #expect(directory.status == 3)
+    #expect(
+      directory.error == """
+        error: unsupported format to write
+          \(target), found .vec
+          name a directory, or an .h5 file
+
+        """)
+    let warm = try Graft.run(
+      "warm-start", "model", "--vectors", "vectors/newtestament.bin", "--out", target, "--quiet")
+    #expect(warm.status == 2)
+    #expect(
+      warm.error.hasPrefix(
+        "error: warm-start writes models: convert the new one into a table of words\n"))
+    #expect(scratch.names.isEmpty)
+  }
 }

@@ -62,6 +62,12 @@ struct WarmStartVerb: ParsableCommand {
   @OptionGroup
   var common: CommonOptions
 
+  func validate() throws {
+    if case .wordVectors = OutputForm(for: out) {
+      throw ValidationError("warm-start writes models: convert the new one into a table of words")
+    }
+  }
+
   func run() throws {
     let base = try OpenedCheckpoint(path: model)
     let table = try OpenedCheckpoint(
