@@ -46,7 +46,7 @@ struct ConvertVerb: ParsableCommand {
     options.allowsLoss = output.allowLoss
     let report = try convert(opened, to: target, options: options, progress: display.progress)
     display.finish()
-    guard !json else { return Standard.output(report.json.serialized()) }
+    guard !json else { return Standard.output(json: report.json) }
     let changed = report.convertedCount
     Standard.output(
       "\(target.escapedWhole): \(Quantity.of(report.tensors.count, "tensor")), \(Quantity.bytes(report.byteCount))"

@@ -49,7 +49,7 @@ struct EmbedVerb: ParsableCommand {
     let vectors = try model.vectors(of: entries.map(\.text), progress: display.progress)
     display.finish()
     for (entry, vector) in zip(entries, vectors) {
-      Standard.output(json ? Self.json(entry, vector) : Self.line(entry, vector))
+      Standard.output(json ? Self.json(entry, vector).escapedJSON : Self.line(entry, vector))
     }
   }
 

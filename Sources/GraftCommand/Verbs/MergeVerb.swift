@@ -56,7 +56,7 @@ struct MergeVerb: ParsableCommand {
     let receipt = try merge(
       base: base, adapters: weighted, output: out, options: options, progress: display.progress)
     display.finish()
-    Standard.output(json ? receipt.json.serialized() : summary(of: receipt))
+    if json { Standard.output(json: receipt.json) } else { Standard.output(summary(of: receipt)) }
   }
 
   private func summary(of receipt: MergeReceipt) -> String {

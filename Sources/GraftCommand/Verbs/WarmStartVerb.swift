@@ -81,7 +81,8 @@ struct WarmStartVerb: ParsableCommand {
       model: base, vectors: table, output: out, report: report, options: options,
       progress: display.progress)
     display.finish()
+    guard !json else { return Standard.output(json: result.json) }
     let lines = ["\(out.escapedWhole): \(result)"] + result.losses.map(\.line)
-    Standard.output(json ? result.json.serialized() : lines.joined(separator: "\n"))
+    Standard.output(lines.joined(separator: "\n"))
   }
 }
