@@ -235,6 +235,18 @@ import Testing
     #expect(scratch.names.isEmpty)
   }
 
+  @Test(arguments: ["adapter:nan", "adapter:inf", "adapter:-inf", ":0.5"])
+  func `a weight that isn't finite, or without an adapter, is 2`(argument: String) throws {
+    let outcome = try Graft.run("merge", "nowhere", argument, "--out", scratch("out"))
+    #expect(outcome.status == 2)
+    #expect(outcome.output == "")
+    #expect(
+      outcome.error.hasPrefix(
+        "error: '\(argument)' is no ADAPTER:WEIGHT with a finite weight\n"))
+    #expect(outcome.error.split(separator: "\n").count <= 3)
+    #expect(scratch.names.isEmpty)
+  }
+
   @Test(arguments: [
     ["convert", "model"],
     ["merge", "golden/families/llama-tied", "golden/lora/llama-tied", "--out"],

@@ -53,6 +53,20 @@ import Testing
     #expect(same.status == 0, "\(same.output)")
   }
 
+  @Test(arguments: ["adapter:nan", ":1"])
+  func `an adapter whose path ends like no weight is taken as it is written`(
+    name: String
+  ) throws {
+    let fixtures = Graft.fixtures
+    _ = try scratch.copy(fixtures.appending(path: "golden/lora/llama-tied").path, to: name)
+    let base = fixtures.appending(path: "golden/families/llama-tied").path
+    let outcome = try Graft.run("merge", base, name, "--out", "out", "--quiet", in: scratch.folder)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let golden = fixtures.appending(path: "golden/merge/llama-tied/merged.safetensors").path
+    let same = try Graft.run("diff", golden, scratch("out/model.safetensors"), "--quiet")
+    #expect(same.output.hasSuffix("\n4 tensors equal\n"), "\(same.output)")
+  }
+
   @Test func `an adapter whose path ends like a weight is taken as it is written`() throws {
     let adapter = try scratch.copy(
       Graft.fixtures.appending(path: "golden/lora/llama-tied").path, to: "adapter:0")
