@@ -30,7 +30,7 @@ extension [String] {
   /// Names as a message lists them: the first ones, and how many more there are.
   var listed: String {
     let rest = count > 4 ? [Quantity.count(count - 4) + " more"] : []
-    return (prefix(4).map(\.escapedForTerminal) + rest).joined(separator: ", ")
+    return (prefix(4).map(\.escapedShortened) + rest).joined(separator: ", ")
   }
 }
 

@@ -70,7 +70,7 @@ extension Verification {
       }
       guard base == nil else { return }
       result.omissions += layout.targetsWithoutPair(of: configuration).map {
-        "target \($0.escapedForTerminal), of which no module has a pair: no base was given"
+        "target \($0.escapedShortened), of which no module has a pair: no base was given"
       }
     }
     guard let model else {
@@ -120,7 +120,7 @@ extension Verification {
       if let error = error as? StorageError,
         case .unsupported(let feature, let found) = error.reason
       {
-        omissions.append("\(name): unsupported \(feature), \(found.escapedForTerminal)")
+        omissions.append("\(name): unsupported \(feature), \(found.escapedShortened)")
         return
       }
       guard let defect = Defect(error, in: path) else { throw error }

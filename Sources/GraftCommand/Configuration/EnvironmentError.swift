@@ -21,7 +21,7 @@ struct EnvironmentError: DiagnosableError, Equatable {
   var diagnosis: Diagnosis {
     Diagnosis(
       kind: .usage, summary: "\(variable) has an unusable value",
-      location: "expected \(expected.joined(separator: ", ")), found \(found.escapedForTerminal)",
+      location: "expected \(expected.joined(separator: ", ")), found \(found.escapedShortened)",
       remedy: "leave the variable out for the best that the CPU has")
   }
 }

@@ -57,5 +57,5 @@ struct ConvertVerb: ParsableCommand {
 
 extension ConversionLoss {
   /// The line that names it.
-  var line: String { "left out: \(what.escapedForTerminal)" }
+  var line: String { "left out: \(what.escapedShortened)" }
 }

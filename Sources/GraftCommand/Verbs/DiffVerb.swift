@@ -72,7 +72,7 @@ struct DiffVerb: ParsableCommand {
         case .onlyInFirst: "only in A"
         case .onlyInSecond: "only in B"
         }
-      lines.append("\(finding): \(file.name.escapedForTerminal)")
+      lines.append("\(finding): \(file.name.escapedShortened)")
     }
     lines.append(summary(of: result, differing: differing.count))
     return lines.joined(separator: "\n")

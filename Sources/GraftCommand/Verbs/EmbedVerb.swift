@@ -61,7 +61,7 @@ struct EmbedVerb: ParsableCommand {
     for entry in entries where entry.id.unicodeScalars.contains(where: breaks.contains) {
       throw StorageError(
         .notRepresentable(
-          what: "the id \(entry.id.escapedForTerminal)", inFormat: "a line of results"),
+          what: "the id \(entry.id.escapedShortened)", inFormat: "a line of results"),
         file: file, remedy: "with --json any id is printed")
     }
   }

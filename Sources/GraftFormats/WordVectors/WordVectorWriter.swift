@@ -132,7 +132,7 @@ public struct WordVectorWriter {
     _ word: some Collection<UInt8>, _ row: RawSpan, _ format: WordVectorFormat,
     to buffer: inout [UInt8], file: String
   ) throws(StorageError) {
-    func shown() -> String { String(decoding: word.prefix(80), as: UTF8.self).escapedForTerminal }
+    func shown() -> String { String(decoding: word.prefix(80), as: UTF8.self).escapedShortened }
     guard canWrite(word, in: format) else {
       throw unwritable(
         "the word '\(shown())'", format, file,
