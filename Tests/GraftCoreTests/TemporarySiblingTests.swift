@@ -90,6 +90,7 @@ import Testing
     let error = StorageError(call: "lstat", errno: ENAMETOOLONG, file: path)
     #expect(throws: error) { _ = try AtomicFile(path: path) }
     #expect(throws: error) { _ = try AtomicDirectory(path: path) }
+    #expect(throws: error) { try Directory.checkWritable(path) }
     #expect(try Directory.entries(of: folder) == [])
   }
 }

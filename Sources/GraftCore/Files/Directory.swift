@@ -94,6 +94,7 @@ public enum Directory {
   /// - Throws: ``StorageError`` otherwise.
   public static func checkWritable(_ path: String) throws(StorageError) {
     let path = try replaceableTarget(path)
+    try checkLength(of: path)
     try checkParent(of: path)
     guard unsafe access(parent(of: path), W_OK) == 0 else {
       throw StorageError(call: "access", errno: errno, file: path)
