@@ -30,6 +30,7 @@ demo: build fixtures ## Run the main job on a real model: import, train, merge, 
 	@GRAFT=$(GRAFT) CACHE=$(CACHE) Manual/demo.sh $(MODEL)
 
 test: packages ## Build and run every test.
+	@.ci/packages e2fsprogs
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 

@@ -79,7 +79,8 @@ let package = Package(
     .executableTarget(
       name: "GraftCommand",
       dependencies: [
-        "Graft", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Graft", "GraftKernels",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),

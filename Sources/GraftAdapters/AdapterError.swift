@@ -71,24 +71,24 @@ public struct AdapterError: DiagnosableError, Equatable {
 
   private var summary: String {
     switch reason {
-    case .malformedConfiguration(let key, _, _): "\(key.escapedForTerminal) has an unusable value"
+    case .malformedConfiguration(let key, _, _): "\(key.escapedShortened) has an unusable value"
     case .unsupportedOption(let key, _):
-      "the adapter uses \(key.escapedForTerminal), which isn't supported"
+      "the adapter uses \(key.escapedShortened), which isn't supported"
     case .invalidPattern(_, _, let problem): "invalid regular expression: \(problem)"
     case .targetNotFound(let target, _):
-      "no module of the base matches the target \(target.escapedForTerminal)"
+      "no module of the base matches the target \(target.escapedShortened)"
     case .unexpectedTensor(let name): "\(name) isn't a tensor of a LoRA adapter"
     case .duplicateTensor(let name): "the adapter has \(name) twice"
     case .missingHalf(let module, let part):
-      "the adapter lacks \(part) of \(module.escapedForTerminal)"
+      "the adapter lacks \(part) of \(module.escapedShortened)"
     case .rankMismatch(let module, _, _):
-      "A and B of \(module.escapedForTerminal) don't multiply"
+      "A and B of \(module.escapedShortened) don't multiply"
     case .unexpectedRank(let module, _, _):
-      "\(module.escapedForTerminal) has another rank than the configuration says"
+      "\(module.escapedShortened) has another rank than the configuration says"
     case .empty: "the adapter has no tensors"
-    case .moduleNotInBase(let module, _): "the base has no module \(module.escapedForTerminal)"
+    case .moduleNotInBase(let module, _): "the base has no module \(module.escapedShortened)"
     case .untrainableHead(let module):
-      "an update of the output head \(module.escapedForTerminal) can't be trained"
+      "an update of the output head \(module.escapedShortened) can't be trained"
     case .shapeMismatch(let tensor, _, _): "the adapter doesn't fit \(tensor)"
     case .quantizedBase(let tensor, _): "\(tensor) of the base is quantized"
     case .nonFinite(let tensor, _): "\(tensor) of the adapter has NaN or infinite values"
@@ -100,10 +100,10 @@ public struct AdapterError: DiagnosableError, Equatable {
   private var place: String? {
     switch reason {
     case .malformedConfiguration(_, let expected, let found):
-      "expected \(expected), found \(found.escapedForTerminal)"
-    case .unsupportedOption(_, let found): "found \(found.escapedForTerminal)"
+      "expected \(expected), found \(found.escapedShortened)"
+    case .unsupportedOption(_, let found): "found \(found.escapedShortened)"
     case .invalidPattern(let pattern, let position, _):
-      "\(pattern.escapedForTerminal), character \(position)"
+      "\(pattern.escapedShortened), character \(position)"
     case .rankMismatch(_, let a, let b): "found A: \(a), B: \(b), expected [rank, in], [out, rank]"
     case .unexpectedRank(_, let configured, let found): "expected \(configured), found \(found)"
     case .shapeMismatch(_, let expected, let found): "base: \(expected), update: \(found)"
@@ -121,7 +121,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .targetNotFound(_, let nearest), .moduleNotInBase(_, let nearest):
       nearest.isEmpty
         ? nil
-        : "did you mean \(nearest.map(\.escapedForTerminal).joined(separator: ", "))?"
+        : "did you mean \(nearest.map(\.escapedShortened).joined(separator: ", "))?"
     case .untrainableHead(let module):
       "leave it out of --target-modules, or train it whole: --train-modules \(module)"
     case .shapeMismatch: "is this the base that the adapter was trained on?"

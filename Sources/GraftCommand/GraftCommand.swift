@@ -27,6 +27,7 @@ enum EntryPoint {
       let configured = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst()))
       do {
         var command = try GraftCommand.parseAsRoot(configured.arguments)
+        try EnvironmentError.check()
         try command.run()
       } catch {
         throw configured.placed(error)

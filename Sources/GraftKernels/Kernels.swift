@@ -14,12 +14,26 @@ package enum SIMDLevel: Int32, Sendable, CaseIterable, Comparable {
   /// With products of pairs of bf16, and conversions to bf16.
   case avx512BF16 = 3
 
-  /// The best one that this CPU has, and no better than the one that `GRAFT_SIMD` names: `scalar`, `avx2`, `avx512`.
+  /// The best one that this CPU has, and no better than the one that ``variable`` names.
   package static let best: SIMDLevel = {
     let best = SIMDLevel(rawValue: graft_best_level()) ?? .scalar
-    guard let wish = unsafe getenv("GRAFT_SIMD") else { return best }
-    return min(best, allCases.first { unsafe "\($0)" == String(cString: wish) } ?? best)
+    return min(best, wish.flatMap { SIMDLevel(name: $0) } ?? best)
   }()
+
+  /// The variable of the environment that names the best one to use.
+  package static let variable = "GRAFT_SIMD"
+
+  /// What the variable says, whether that is a name or not; nil where it is empty.
+  package static var wish: String? {
+    let value = unsafe getenv(variable).map { unsafe String(cString: $0) }
+    return value == "" ? nil : value
+  }
+
+  /// The one of a name: `scalar`, `avx2`, `avx512`, `avx512BF16`.
+  package init?(name: String) {
+    guard let level = Self.allCases.first(where: { "\($0)" == name }) else { return nil }
+    self = level
+  }
 
   package static func < (a: SIMDLevel, b: SIMDLevel) -> Bool { a.rawValue < b.rawValue }
 }

@@ -56,10 +56,10 @@ public struct ModelError: DiagnosableError, Equatable {
     if let tensor { location += ", tensor \(tensor)" }
     switch reason {
     case .invalidValue(_, let expected, let found), .conversation(_, let expected, let found):
-      location += ", expected \(expected), found \(found.escapedForTerminal)"
+      location += ", expected \(expected), found \(found.escapedShortened)"
     case .shapeMismatch(let expected, let found):
       location += ", expected \(expected), found \(found)"
-    case .unsupported(_, let found): location += ", found \(found.escapedForTerminal)"
+    case .unsupported(_, let found): location += ", found \(found.escapedShortened)"
     case .unknownArchitecture, .missingKey, .missingTensor, .dtype, .tokenOutOfRange,
       .nonFinite, .sequenceTooLong, .storage:
       break
@@ -69,7 +69,7 @@ public struct ModelError: DiagnosableError, Equatable {
 
   private var summary: String {
     switch reason {
-    case .unknownArchitecture(let name): "unknown architecture \(name.escapedForTerminal)"
+    case .unknownArchitecture(let name): "unknown architecture \(name.escapedShortened)"
     case .missingKey(let key): "the key \(key) is missing"
     case .invalidValue(let key, _, _): "the key \(key) has an unusable value"
     case .unsupported(let feature, _): "unsupported \(feature)"

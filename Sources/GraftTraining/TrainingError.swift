@@ -63,7 +63,7 @@ public struct TrainingError: DiagnosableError, Equatable {
     case .badExample(let expected, let found), .stateMismatch(_, let expected, let found),
       .invalidSetting(_, let expected, let found), .adapterMismatch(_, let expected, let found),
       .badRecord(let expected, let found):
-      let detail = "expected \(expected), found \(found.escapedForTerminal)"
+      let detail = "expected \(expected), found \(found.escapedShortened)"
       place = place.map { "\($0), \(detail)" } ?? detail
     case .tooLittleData, .noState, .noLog, .outputExists, .budgetTooSmall, .nonFinite, .interrupted:
       break

@@ -44,6 +44,14 @@ struct DocumentationTests {
     #expect(listed.sorted() == Documentation.verbs.sorted())
   }
 
+  @Test(arguments: ["README.md", Documentation.gettingStarted])
+  func `the system packages are those that make installs`(page: String) throws {
+    let installed = try Documentation.text(of: "Makefile").matches(of: /\.ci\/packages (.+)/)
+    #expect(installed.count == 2)
+    let text = try Documentation.text(of: page)
+    for names in installed { #expect(text.contains("`\(names.1)`")) }
+  }
+
   @Test(
     arguments: [Documentation.gettingStarted] + Documentation.pages + Documentation.otherPages)
   func `links lead to files`(page: String) throws {

@@ -182,6 +182,28 @@ import Testing
         """)
   }
 
+  @Test(arguments: ["sse", "AVX2", "avx2 "])
+  func `a set of instructions that there isn't is 2, but help is given`(name: String) throws {
+    let environment = ["GRAFT_SIMD": name]
+    expect(
+      try Graft.run(["inspect", "model"], environment: environment), status: 2,
+      error: """
+        error: GRAFT_SIMD has an unusable value
+          expected scalar, avx2, avx512, avx512BF16, found \(name)
+          leave the variable out for the best that the CPU has
+
+        """)
+    #expect(try Graft.run(["--help"], environment: environment).status == 0)
+  }
+
+  @Test(arguments: ["", "scalar", "avx2", "avx512", "avx512BF16"])
+  func `every set of instructions may be named, whatever the CPU has`(name: String) throws {
+    let outcome = try Graft.run(
+      ["verify", "model", "--quiet"], environment: ["GRAFT_SIMD": name])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.error == "")
+  }
+
   @Test(arguments: [
     ["--target-modules", "q_proj", "--train-modules", "q_proj"],
     ["--target-modules", "q_proj", "--freeze", "layers"],
@@ -210,6 +232,18 @@ import Testing
       ["train", "model", "--data", "text/gospels.txt", "--out", scratch("out")] + options)
     #expect(outcome.status == 2)
     #expect(outcome.error.hasPrefix("error: " + error))
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test(arguments: ["adapter:nan", "adapter:inf", "adapter:-inf", ":0.5"])
+  func `a weight that isn't finite, or without an adapter, is 2`(argument: String) throws {
+    let outcome = try Graft.run("merge", "nowhere", argument, "--out", scratch("out"))
+    #expect(outcome.status == 2)
+    #expect(outcome.output == "")
+    #expect(
+      outcome.error.hasPrefix(
+        "error: '\(argument)' is no ADAPTER:WEIGHT with a finite weight\n"))
+    #expect(outcome.error.split(separator: "\n").count <= 3)
     #expect(scratch.names.isEmpty)
   }
 

@@ -37,7 +37,9 @@ enum Graft {
   }
 
   /// Runs `graft` with a list of arguments and waits for its end.
-  static func run(_ arguments: [String], in folder: URL = fixtures) throws -> Outcome {
+  static func run(
+    _ arguments: [String], in folder: URL = fixtures, environment: [String: String] = [:]
+  ) throws -> Outcome {
     guard let executable else { throw StorageError(.notFound, file: "graft") }
     let scratch = TemporaryFolder()
     let (output, error) = (scratch.url("stdout"), scratch.url("stderr"))
@@ -46,6 +48,7 @@ enum Graft {
     process.executableURL = executable
     process.arguments = arguments
     process.currentDirectoryURL = folder
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: output)
     process.standardError = try FileHandle(forWritingTo: error)

@@ -5,6 +5,37 @@ import Testing
 @Suite struct `Reporting verbs` {
   private let scratch = TemporaryFolder()
 
+  @Test func `JSON has nothing in it that a terminal follows, and the same values`() throws {
+    let hidden: [Unicode.Scalar] = [
+      "\u{7F}", "\u{80}", "\u{9B}", "\u{9F}", "\u{61C}", "\u{200E}", "\u{200F}", "\u{202A}",
+      "\u{202E}", "\u{2066}", "\u{2069}",
+    ]
+    let odd = "é" + String(String.UnicodeScalarView(hidden)) + "\u{A0}漢"
+    let shown =
+      #"é\u007f\u0080\u009b\u009f\u061c\u200e\u200f\u202a\u202e\u2066\u2069"# + "\u{A0}漢"
+    // Longer than what is printed at once.
+    let long = String(repeating: "é\u{9B}漢", count: 30_000)
+    let members: [String: Any] = [
+      odd: ["dtype": "F32", "shape": [1], "data_offsets": [0, 4]] as [String: Any],
+      "__metadata__": [odd: odd, "long": long],
+    ]
+    let header = try JSONSerialization.data(withJSONObject: members)
+    let size = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+    let path = scratch(odd)
+    try Data(size + Array(header) + [0, 0, 0, 0]).write(to: scratch.url(odd))
+    for arguments in [["inspect", path], ["verify", path], ["diff", path, path]] {
+      let outcome = try Graft.run(arguments + ["--json", "--quiet"])
+      #expect(outcome.status == 0, "\(outcome.error)")
+      #expect(!outcome.output.unicodeScalars.contains { hidden.contains($0) }, "\(arguments[0])")
+      let json = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+      guard arguments[0] == "inspect" else { continue }
+      let object = try #require(json as? [String: Any])
+      #expect(object["path"] as? String == path)
+      #expect(object["metadata"] as? [String: String] == [odd: odd, "long": long])
+      #expect(outcome.output.contains(#"{"name": ""# + shown + #"", "dtype": "F32", "#))
+    }
+  }
+
   @Test func `inspect shows a model with its layers folded`() throws {
     let outcome = try Graft.run("inspect", "model")
     #expect(outcome.status == 0)

@@ -43,4 +43,54 @@ import Testing
     #expect(throws: StorageError.self) { try directory.commit() }
     #expect(try InputFile.contents(of: folder + "/x", atMost: 9) == [1])
   }
+
+  // MARK: - Long names
+
+  /// Names about as long as file systems let them be, of one byte and of three to a character.
+  static let longNames =
+    [226, 227, 228, 240, 255].map { String(repeating: "a", count: $0) } + [
+      String(repeating: "\u{6F22}", count: 85), "a" + String(repeating: "\u{6F22}", count: 76),
+    ]
+
+  @Test(arguments: longNames)
+  func `has a name that isn't too long where the target's is almost`(name: String) throws {
+    let path = folder + "/" + name
+    try AtomicFile.write([1], to: path)
+    try AtomicFile.write([2], to: path)
+    #expect(try InputFile.contents(of: path, atMost: 9) == [2])
+    #expect(try Directory.entries(of: folder) == [name])
+    Directory.discard(path)
+    let directory = try AtomicDirectory(path: path)
+    try directory.write([3], named: "inside")
+    try directory.commit()
+    #expect(try Directory.entries(of: folder) == [name])
+    Directory.discard(path)
+    #expect(try Directory.entries(of: folder) == [])
+  }
+
+  @Test(arguments: longNames)
+  func `is found again by its shortened name, and not for another target`(name: String) throws {
+    let sibling = try { () throws -> String in
+      let file = try AtomicFile(path: folder + "/" + name)
+      let names = try withExtendedLifetime(file) { try Directory.entries(of: folder) }
+      return try #require(names.first)
+    }()
+    #expect(sibling.utf8.count <= 255)
+    #expect(try Directory.entries(of: folder) == [])
+    try put(sibling)
+    let other = String(name.dropLast()) + "b"
+    try AtomicFile.write([2], to: folder + "/" + other)
+    #expect(try Directory.entries(of: folder) == [sibling, other])
+    try AtomicFile.write([2], to: folder + "/" + name)
+    #expect(try Directory.entries(of: folder).sorted() == [name, other].sorted())
+  }
+
+  @Test func `isn't made where the target's name is too long`() throws {
+    let path = folder + "/" + String(repeating: "a", count: 256)
+    let error = StorageError(call: "lstat", errno: ENAMETOOLONG, file: path)
+    #expect(throws: error) { _ = try AtomicFile(path: path) }
+    #expect(throws: error) { _ = try AtomicDirectory(path: path) }
+    #expect(throws: error) { try Directory.checkWritable(path) }
+    #expect(try Directory.entries(of: folder) == [])
+  }
 }

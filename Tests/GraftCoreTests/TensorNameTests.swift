@@ -11,15 +11,15 @@ import Testing
   func `show what has an effect and no place of its own`(scalar: Unicode.Scalar) {
     let name = "a" + String(Character(scalar)) + "b"
     let shown = "a\\u{" + String(scalar.value, radix: 16) + "}b"
-    #expect(name.escapedForTerminal == shown)
+    #expect(name.escapedShortened == shown)
     #expect(name.escapedWhole == shown)
     #expect(TensorName(name).description == shown)
-    #expect(shown.escapedForTerminal == shown)
+    #expect(shown.escapedShortened == shown)
   }
 
   @Test(arguments: ["model.layers.0.weight", "Ġlord", "é 日本語 😀", ""])
   func `show everything else as it is`(name: String) {
-    #expect(name.escapedForTerminal == name)
+    #expect(name.escapedShortened == name)
   }
 
   @Test func `lose their middle where they are longer than anyone reads`() {
@@ -27,10 +27,10 @@ import Testing
     let shown = TensorName(long).description
     #expect(shown.unicodeScalars.count == 200)
     #expect(shown.hasPrefix("begin\u{E9}") && shown.contains("…") && shown.hasSuffix("\u{E9}end"))
-    #expect(shown.escapedForTerminal == shown)
+    #expect(shown.escapedShortened == shown)
     #expect(long.escapedWhole == long)
     let whole = String(long.prefix(200))
-    #expect(whole.escapedForTerminal == whole)
+    #expect(whole.escapedShortened == whole)
     let error = StorageError(.notFound, file: "model.h5", tensor: TensorName(long))
     #expect(error.description.unicodeScalars.count < 300)
     // A path can be copied from a message.

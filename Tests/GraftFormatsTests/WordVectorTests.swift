@@ -25,6 +25,19 @@ struct WordVectorTests {
     }
   }
 
+  @Test(arguments: ["binary-count", "text-fewer-rows"])
+  func `says how many rows are missing, in rows`(name: String) throws {
+    let path = Repository.path("Formats/word-vectors/reject/" + name)
+    let error = try #require(throws: StorageError.self) {
+      var reader = try WordVectorReader(path: path)
+      while try reader.next() {}
+    }
+    #expect(
+      error.reason == .malformed(rule: "word-vectors W-3", expected: "3 rows", found: "2"))
+    #expect(throws: error) { try EmbeddingCheckpoint(path: path) }
+    #expect(error.diagnosis.location?.hasSuffix(", expected 3 rows, found 2") == true)
+  }
+
   @Test func `every rule of the page is in the sources and the other way round`() throws {
     let (stated, cited) = try rules(
       of: "word-vectors", letter: "W", in: ["Sources/GraftFormats/WordVectors"])

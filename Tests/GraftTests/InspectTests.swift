@@ -26,6 +26,23 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("hdf5/tree.h5", ["tree.h5"]), ("gguf/qwen2.gguf", ["qwen2.gguf"]),
+    ("word-vectors/glove.txt", ["glove.txt"]), ("numpy/arrays.npz", ["arrays.npz"]),
+    ("pytorch/archive.pt", ["archive.pt"]),
+    ("safetensors/dtypes.safetensors", ["dtypes.safetensors"]),
+    ("keras/model.keras", ["model.keras", "metadata.json", "config.json"]),
+    ("lora/llama-tied", ["adapter_model.safetensors", "adapter_config.json"]),
+  ])
+  func `lists every file, those that hold the tensors first`(path: String, names: [String]) throws {
+    let inspection = try inspect(OpenedCheckpoint(path: golden(path)))
+    let files = try #require(JSONValue.parse(inspection.jsonText, file: "json")["files"]?.array)
+    #expect(files.compactMap { $0["name"]?.string } == names)
+    let isFolder = Directory.exists(at: golden(path))
+    let first = try InputFile(path: isFolder ? golden(path) + "/" + names[0] : golden(path))
+    #expect(files.first?["byteCount"]?.int == first.byteCount)
+  }
+
   @Test func `counts a tied tensor once and says what is tied`() throws {
     let tied = try inspect(OpenedCheckpoint(path: golden("families/llama-tied")))
     #expect(tied.ties == [["model.embed_tokens.weight", "lm_head.weight"]])

@@ -36,6 +36,27 @@ import Testing
     #expect(OutputForm(for: "a.h5") == .hdf5())
   }
 
+  @Test func `a table of words comes back from Keras's layout, which is no part of it`() throws {
+    let source = try OpenedCheckpoint(path: fixture("vectors/newtestament-50.w2v.txt"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    _ = try convert(source, to: workspace("table.weights.h5"), options: options)
+    #expect(try open("table.weights.h5").reader.metadata.contains { $0.key == "keras.layout" })
+    let report = try convert(open("table.weights.h5"), to: workspace("words.vec"))
+    #expect(report.losses == [])
+    #expect(try diff(source, open("words.vec")).isWithinTolerance)
+  }
+
+  @Test(arguments: ["x.pt", "x.npz", "x"])
+  func `the layout isn't named among what forms without it leave out`(name: String) throws {
+    let source = try OpenedCheckpoint(path: golden("keras/model.weights.h5"))
+    var options = ConversionOptions()
+    if name == "x" { options.form = .pyTorchDirectory() }
+    options.allowsLoss = true
+    let report = try convert(source, to: workspace(name), options: options)
+    #expect(!report.losses.map(\.what).contains("the metadata keras.layout"))
+  }
+
   @Test func `a model of another origin keeps its names in Keras's layout`() throws {
     let source = try OpenedCheckpoint(path: golden("families/llama-bf16"))
     var options = ConversionOptions()

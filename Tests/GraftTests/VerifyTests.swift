@@ -114,6 +114,26 @@ import Testing
     #expect(!result.isSound)
   }
 
+  @Test func `names half a pair once, with a base too`() throws {
+    let path = try workspace.copy(golden("lora/llama-tied"), to: "adapter")
+    let name = path + "/adapter_model.safetensors"
+    let module = "model.layers.0.self_attn.q_proj"
+    let file = try AtomicFile(path: name)
+    let info = try TensorInfo(
+      name: TensorName("base_model.model.\(module).lora_A.weight"), dtype: .f32, shape: [2, 3])
+    let writer = try SafetensorsWriter([info], to: file.output)
+    try writer.write([Float](repeating: 0, count: 6), of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    let defects = ["\(path): the adapter lacks B of \(module): \(name)"]
+    let result = try verify(path, base: golden("families/llama-tied"))
+    #expect(result.defects.map(\.description) == defects)
+    #expect(result.omissions == ["fit to the base: the adapter itself can't be read"])
+    let alone = try verify(path)
+    #expect(alone.defects.map(\.description) == defects)
+    #expect(alone.omissions == ["fit to the base: no base was given"])
+  }
+
   @Test func `names tensors that config.json doesn't ask for, which are no defect`() throws {
     let path = try workspace.copy(golden("families/llama-tied"), to: "model")
     let url = URL(filePath: path + "/config.json")

@@ -8,6 +8,12 @@ import Testing
 struct WordExportTests {
   private let space = TemporaryFolder()
 
+  @Test(arguments: ["a.vec", "a.txt", "A.VEC"])
+  func `are what the suffix of a target asks for`(name: String) {
+    #expect(OutputForm(for: name) == .wordVectors(.word2vecText))
+    #expect(OutputForm(for: name + "s") == .directory())
+  }
+
   /// A table: words by row, and as many numbers for each.
   private struct Table {
     var words: [[UInt8]]

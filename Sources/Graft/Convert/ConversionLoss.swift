@@ -1,4 +1,5 @@
 internal import GraftCore
+internal import GraftHDF5
 
 /// Something of a source that the target of a conversion has no place for.
 ///
@@ -29,7 +30,7 @@ extension [String] {
   /// Names as a message lists them: the first ones, and how many more there are.
   var listed: String {
     let rest = count > 4 ? [Quantity.count(count - 4) + " more"] : []
-    return (prefix(4).map(\.escapedForTerminal) + rest).joined(separator: ", ")
+    return (prefix(4).map(\.escapedShortened) + rest).joined(separator: ", ")
   }
 }
 
@@ -43,16 +44,20 @@ extension ConversionSource {
     case .safetensorsFile: return unread + others + omitted
     case .keras: return unread + (keras?.losses ?? others) + omitted
     case .gguf: return unread + (gguf?.losses ?? []) + omitted
-    case .pyTorchDirectory: return unread + omitted + metadataLosses
-    case .pyTorchFile, .numPy, .wordVectors: return unread + others + omitted + metadataLosses
+    case .pyTorchDirectory: return unread + omitted + metadataLosses()
+    case .pyTorchFile, .numPy: return unread + others + omitted + metadataLosses()
+    case .wordVectors:
+      // What Keras calls layers is as little of a table as what its tensors are called.
+      return unread + others + omitted + metadataLosses(besides: KerasKey.all)
     case .directory, .hdf5: return unread + omitted
     }
   }
 
-  /// The metadata, but for names that the form keeps in its own way and the word by which safetensors are known.
-  private var metadataLosses: [ConversionLoss] {
+  /// The metadata, but for names that the form keeps in its own way, and the words by which safetensors and Keras's layouts are known.
+  private func metadataLosses(besides keys: Set<String> = []) -> [ConversionLoss] {
     let names = Set(copies.map(\.name))
-    return metadata.filter { $0.key != "format" && !names.contains(TensorName($0.key)) }
+    let known = keys.union(["format", KerasKey.layout])
+    return metadata.filter { !known.contains($0.key) && !names.contains(TensorName($0.key)) }
       .map { ConversionLoss("the metadata \($0.key)") }
   }
 }

@@ -21,9 +21,10 @@ extension Inspection {
       if writer.bytes.count >= Self.pieceBytes { try write(writer.take()) }
     }
     writer.close()
+    let listed = weightFiles + files
     writer.member(
       "files",
-      .array(files.map { ["name": .string($0.name), "byteCount": JSONValue($0.byteCount)] }))
+      .array(listed.map { ["name": .string($0.name), "byteCount": JSONValue($0.byteCount)] }))
     writer.key("metadata")
     writer.open(.object)
     for entry in metadata {

@@ -31,6 +31,8 @@ public struct Inspection: Sendable {
   public let adapter: AdapterFacts?
   /// How weights are packed, where a configuration says it.
   public let quantization: Quantization?
+  /// The files that hold the tensors, with their sizes.
+  public let weightFiles: [(name: String, byteCount: Int)]
   /// The other files with their sizes.
   public let files: [(name: String, byteCount: Int)]
   /// The text metadata.
@@ -139,8 +141,18 @@ public func inspect(_ checkpoint: OpenedCheckpoint) throws -> Inspection {
     },
     tensors: Inspection.Places(reader), ties: ties,
     unreadable: reader.unreadable, adapter: recognition.adapter,
-    quantization: recognition.quantization,
+    quantization: recognition.quantization, weightFiles: weightFiles(of: reader),
     files: checkpoint.files.map { ($0.name, $0.byteCount) }, metadata: reader.metadata)
+}
+
+/// The files that a reader reads, but for those that were unpacked and have no name.
+private func weightFiles(
+  of reader: any CheckpointReader
+) -> [(name: String, byteCount: Int)] {
+  var paths = Set<String>()
+  return reader.inputs.filter {
+    Directory.hasFile(at: $0.path) && paths.insert($0.path).inserted
+  }.map { ($0.path.split(separator: "/").last.map(String.init) ?? $0.path, $0.byteCount) }
 }
 
 private func elementCount(of reader: any CheckpointReader) -> Int {

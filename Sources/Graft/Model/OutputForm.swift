@@ -58,9 +58,17 @@ public enum OutputForm: Sendable, Equatable {
       self = .numPy(.archive)
     } else if name.hasSuffix(".npy") {
       self = .numPy(.singleArray)
+    } else if Self.isWordText(path) {
+      self = .wordVectors(.word2vecText)
     } else {
       self = .directory()
     }
+  }
+
+  /// Whether a path's suffix is that of word vectors as text.
+  public static func isWordText(_ path: String) -> Bool {
+    let name = path.lowercased()
+    return [".vec", ".txt"].contains(where: name.hasSuffix)
   }
 }
 

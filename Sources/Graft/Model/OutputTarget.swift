@@ -165,7 +165,7 @@ struct OutputTarget {
   /// The ends of names that nobody expects of a directory.
   private static let fileSuffixes = [
     ".gguf", ".safetensors", ".h5", ".hdf5", ".keras", ".bin", ".pt", ".pth", ".ckpt", ".npy",
-    ".npz", ".onnx",
+    ".npz", ".onnx", ".vec", ".txt",
   ]
 
   private static let wayRound = "name another target, or give --overwrite"

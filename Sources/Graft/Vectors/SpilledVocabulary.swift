@@ -19,8 +19,8 @@ final class SpilledVocabulary: Sendable {
   init(_ vocabulary: any Vocabulary, beside target: String) throws {
     var target = target
     while target.count > 1, target.hasSuffix("/") { target.removeLast() }
-    let bytes = try AtomicFile(path: target + ".words")
-    let ends = try AtomicFile(path: target + ".ends")
+    let bytes = try AtomicFile(beside: target, holding: "words")
+    let ends = try AtomicFile(beside: target, holding: "ends")
     var texts = Spill(bytes.output)
     var places = Spill(ends.output)
     var end = 0

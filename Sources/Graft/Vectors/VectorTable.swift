@@ -54,7 +54,9 @@ struct VectorTable {
         .unrecognized(
           expected: "one table of vectors (static-embeddings E-1), found \(matrices.count) matrices"
         ),
-        file: opened.path)
+        file: opened.path,
+        remedy:
+          "words have vectors in a table with a row for each, or in a model with its tokenizer")
     }
     self.reader = reader
     self.matrix = matrix

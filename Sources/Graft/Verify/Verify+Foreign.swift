@@ -94,7 +94,7 @@ extension Verification {
       defects.append(
         Defect(
           file: file.path,
-          "sshs_model_hash is \(expected.escapedForTerminal), the tensors' SHA-256 is \(hash.text)")
+          "sshs_model_hash is \(expected.escapedShortened), the tensors' SHA-256 is \(hash.text)")
       )
     }
   }

@@ -8,7 +8,7 @@ extension Verification {
     guard KerasLayout(of: reader.tensors, reader.metadata) == .weights,
       let expected = model.variables
     else {
-      omissions.append("\(name): a model of class \(model.className.escapedForTerminal)")
+      omissions.append("\(name): a model of class \(model.className.escapedShortened)")
       return
     }
     let found = Set(reader.tensors.map(\.name))

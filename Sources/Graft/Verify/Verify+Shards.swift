@@ -29,7 +29,7 @@ extension Verification {
     guard !found.isEmpty else { return false }
     defects += found
     omissions += survey.strangers.map {
-      "\($0.escapedForTerminal): it belongs to none of the shards"
+      "\($0.escapedShortened): it belongs to none of the shards"
     }
     if survey.losses.isEmpty {
       omissions.append("tensors: graft verify --repair --out DIR writes the index anew")

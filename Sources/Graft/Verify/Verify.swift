@@ -59,20 +59,27 @@ extension Verification {
 
   fileprivate mutating func checkAdapter(_ checkpoint: OpenedCheckpoint, base: String?) throws {
     let model = try base.map { path throws(StorageError) in try OpenedCheckpoint(path: path) }
+    var isWhole = false
     try check("adapter configuration and factors") { result in
       let configuration = try checkpoint.adapterConfiguration()
       let layout = try AdapterLayout(checkpoint.reader, configuration)
+      isWhole = true
       let modules = model?.knownConfiguration?.linearModules
       result.defects += layout.shortfalls(of: configuration, base: modules).map {
         Defect(file: checkpoint.path + "/" + LoRAConfiguration.fileName, $0)
       }
       guard base == nil else { return }
       result.omissions += layout.targetsWithoutPair(of: configuration).map {
-        "target \($0.escapedForTerminal), of which no module has a pair: no base was given"
+        "target \($0.escapedShortened), of which no module has a pair: no base was given"
       }
     }
     guard let model else {
       omissions.append("fit to the base: no base was given")
+      return
+    }
+    // What keeps the adapter from being read would be said a second time.
+    guard isWhole else {
+      omissions.append("fit to the base: the adapter itself can't be read")
       return
     }
     try check("fit to the base") { _ in
@@ -113,7 +120,7 @@ extension Verification {
       if let error = error as? StorageError,
         case .unsupported(let feature, let found) = error.reason
       {
-        omissions.append("\(name): unsupported \(feature), \(found.escapedForTerminal)")
+        omissions.append("\(name): unsupported \(feature), \(found.escapedShortened)")
         return
       }
       guard let defect = Defect(error, in: path) else { throw error }

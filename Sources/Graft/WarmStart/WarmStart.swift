@@ -40,10 +40,15 @@ public func warmStart(
   let length = try table.length(for: options.scale)
   let filled = ModelWithVectors(
     model.reader, metadata: model.ownMetadata, table, replacing: join.rows, from: words, length)
-  let conversion = try Conversion(
-    of: OpenedCheckpoint(
-      model, reader: filled, files: model.files, to: path, as: options.form),
-    to: path, options.conversion)
+  let conversion: Conversion
+  do {
+    conversion = try Conversion(
+      of: OpenedCheckpoint(
+        model, reader: filled, files: model.files, to: path, as: options.form),
+      to: path, options.conversion)
+  } catch let error as StorageError {
+    throw error.advisingConversion(of: model.path)
+  }
   try conversion.transfer(progress)
   let report = join.report(words, length, losses: conversion.losses)
   for source in [model, vectors] { try source.checkUnchanged() }
@@ -52,6 +57,16 @@ public func warmStart(
     try AtomicFile.write(Array((report.json.serialized() + "\n").utf8), to: reportPath)
   }
   return report
+}
+
+extension StorageError {
+  /// The error with advice for a verb that keeps every type, where a type is to be chosen.
+  fileprivate func advisingConversion(of model: String) -> StorageError {
+    guard let remedy, remedy.contains("--dtype") else { return self }
+    return StorageError(
+      reason, file: file, tensor: tensor, offset: offset,
+      remedy: "convert the model first: graft convert \(model.escapedWhole) DIR --dtype f32")
+  }
 }
 
 /// Which token takes which vector.

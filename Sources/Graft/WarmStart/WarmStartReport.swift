@@ -86,7 +86,7 @@ extension WarmStartReport: CustomStringConvertible {
     return """
       \(matchedCount) of \(tokenCount) tokens found a vector (\(percent) %): \(rules)
       \(usedWordCount) of \(wordCount) words used, \(lengths)
-      without a vector: \(misses.map(\.escapedForTerminal).joined(separator: " "))
+      without a vector: \(misses.map(\.escapedShortened).joined(separator: " "))
       """
   }
 }

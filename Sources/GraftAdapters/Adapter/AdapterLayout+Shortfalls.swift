@@ -18,7 +18,7 @@ extension AdapterLayout {
       result.append(
         "modules_to_save asks for \(saved.joined(separator: ", ")), of which there is no tensor")
     }
-    return result.map(\.escapedForTerminal)
+    return result.map(\.escapedShortened)
   }
 
   /// The names among a configuration's targets of which no module has a pair; only a base tells whether one should.

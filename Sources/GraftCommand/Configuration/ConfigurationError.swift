@@ -57,7 +57,7 @@ struct ConfigurationError: DiagnosableError, Equatable {
     var place = file.escapedWhole
     if let line { place += ", line \(line)" }
     if case .wrongType(_, let expected, let found) = reason {
-      place += ", expected \(expected), found \(found.escapedForTerminal)"
+      place += ", expected \(expected), found \(found.escapedShortened)"
     }
     return Diagnosis(kind: .usage, summary: summary, location: place, remedy: remedy)
   }
@@ -66,9 +66,9 @@ struct ConfigurationError: DiagnosableError, Equatable {
     switch reason {
     case .notYAML(let problem): "the configuration isn't YAML: \(problem.escapedWhole)"
     case .notMapping: "a configuration is a mapping from option names to values"
-    case .unknownKey(let key, _): "no option is called \(key.escapedForTerminal)"
-    case .duplicateKey(let key, _): "the configuration has \(key.escapedForTerminal) twice"
-    case .wrongType(let key, _, _): "\(key.escapedForTerminal) has a value of another kind"
+    case .unknownKey(let key, _): "no option is called \(key.escapedShortened)"
+    case .duplicateKey(let key, _): "the configuration has \(key.escapedShortened) twice"
+    case .wrongType(let key, _, _): "\(key.escapedShortened) has a value of another kind"
     case .refused(let message): message.escapedWhole
     }
   }

@@ -41,18 +41,18 @@ struct InspectionText {
     func add(_ name: String, _ value: String?) {
       if let value, !value.isEmpty { rows.append((name, [value])) }
     }
-    add("architecture", inspection.architecture?.escapedForTerminal)
+    add("architecture", inspection.architecture?.escapedShortened)
     add("parameters", Quantity.count(inspection.parameterCount))
     rows.append(("size", size))
     add("quantized", inspection.quantization.map(words))
     if let adapter = inspection.adapter {
       rows.append(("adapter", words(for: adapter)))
-      add("tool", adapter.tool?.escapedForTerminal)
-      add("base", adapter.base?.escapedForTerminal)
+      add("tool", adapter.tool?.escapedShortened)
+      add("base", adapter.base?.escapedShortened)
     }
     for tensor in inspection.unreadable { add("not read", "\(tensor.name), \(tensor.kind)") }
     for tie in inspection.ties { add("tied", tie.map(\.description).joined(separator: " = ")) }
-    let files = inspection.files.map { $0.name.escapedForTerminal }
+    let files = inspection.files.map { $0.name.escapedShortened }
     if !files.isEmpty { rows.append(("files", DisplayWidth.wrap(files, columns - Self.indent))) }
     return rows
   }
@@ -96,13 +96,13 @@ struct InspectionText {
 
   private func words(for quantization: Inspection.Quantization) -> String {
     "\(quantization.bits) bits in groups of \(quantization.groupSize), "
-      + "\(quantization.mode.escapedForTerminal): "
+      + "\(quantization.mode.escapedShortened): "
       + Quantity.of(quantization.moduleCount, "module")
   }
 
   private func words(for adapter: Inspection.AdapterFacts) -> [String] {
     let origin = inspection.layout.map { $0.name + " " } ?? ""
-    var words = [origin + adapter.method.escapedForTerminal]
+    var words = [origin + adapter.method.escapedShortened]
     if let rank = adapter.rank { words.append("rank \(rank)") }
     if let alpha = adapter.alpha { words.append("alpha \(Quantity.number(alpha))") }
     if let scaling = adapter.scaling { words.append("scaling \(Quantity.number(scaling))") }
@@ -116,8 +116,8 @@ struct InspectionText {
   /// A line of metadata; only what is shown of a long value is looked at.
   private func line(_ entry: MetadataEntry) -> String {
     let room = columns - Self.indent
-    let key = DisplayWidth.fit(String(entry.key.prefix(room)).escapedForTerminal, room / 2)
-    let value = String(entry.value.prefix(room)).escapedForTerminal
+    let key = DisplayWidth.fit(String(entry.key.prefix(room)).escapedShortened, room / 2)
+    let value = String(entry.value.prefix(room)).escapedShortened
     let isCut = entry.value.utf8.count > value.utf8.count
     return DisplayWidth.fit(key + ": " + value + (isCut ? "…" : ""), room)
   }

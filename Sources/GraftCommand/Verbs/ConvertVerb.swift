@@ -8,10 +8,9 @@ struct ConvertVerb: ParsableCommand {
     discussion: """
       Without --to the suffix of the target decides: .weights.h5 and .keras are Keras's, other .h5 \
       and .hdf5 are HDF5, .gguf is GGUF, .safetensors is one file of tensors, .bin, .pt, .pth and \
-      .ckpt one of PyTorch, .npz and .npy NumPy's, anything else a directory. A model travels with \
-      its configuration and \
-      tokenizer; one that went to HDF5 comes back bit for bit. GGUF models become directories with \
-      the names and layout of the model that they were made from, and directories GGUF models that \
+      .ckpt one of PyTorch, .npz and .npy NumPy's, .vec and .txt a table of words in word2vec's text, \
+      anything else a directory. A model travels with its configuration and tokenizer; one that went \
+      to HDF5 comes back bit for bit. GGUF models become directories with the names and layout of the model that they were made from, and directories GGUF models that \
       llama.cpp loads; quantized ones become bf16 unless --dtype says otherwise. Source and target may be the same path.
       """)
 
@@ -47,7 +46,7 @@ struct ConvertVerb: ParsableCommand {
     options.allowsLoss = output.allowLoss
     let report = try convert(opened, to: target, options: options, progress: display.progress)
     display.finish()
-    guard !json else { return Standard.output(report.json.serialized()) }
+    guard !json else { return Standard.output(json: report.json) }
     let changed = report.convertedCount
     Standard.output(
       "\(target.escapedWhole): \(Quantity.of(report.tensors.count, "tensor")), \(Quantity.bytes(report.byteCount))"
@@ -58,5 +57,5 @@ struct ConvertVerb: ParsableCommand {
 
 extension ConversionLoss {
   /// The line that names it.
-  var line: String { "left out: \(what.escapedForTerminal)" }
+  var line: String { "left out: \(what.escapedShortened)" }
 }

@@ -49,7 +49,7 @@ struct DiffVerb: ParsableCommand {
         tolerance: tolerance, comparesTransposes: transposed, threadCount: common.workerCount),
       progress: display.progress)
     display.finish()
-    Standard.output(json ? result.json.serialized() : text(of: result))
+    if json { Standard.output(json: result.json) } else { Standard.output(text(of: result)) }
     if !result.isWithinTolerance { throw CheckFailed() }
   }
 
@@ -72,7 +72,7 @@ struct DiffVerb: ParsableCommand {
         case .onlyInFirst: "only in A"
         case .onlyInSecond: "only in B"
         }
-      lines.append("\(finding): \(file.name.escapedForTerminal)")
+      lines.append("\(finding): \(file.name.escapedShortened)")
     }
     lines.append(summary(of: result, differing: differing.count))
     return lines.joined(separator: "\n")

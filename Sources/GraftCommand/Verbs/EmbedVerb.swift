@@ -49,7 +49,7 @@ struct EmbedVerb: ParsableCommand {
     let vectors = try model.vectors(of: entries.map(\.text), progress: display.progress)
     display.finish()
     for (entry, vector) in zip(entries, vectors) {
-      Standard.output(json ? Self.json(entry, vector) : Self.line(entry, vector))
+      Standard.output(json ? Self.json(entry, vector).escapedJSON : Self.line(entry, vector))
     }
   }
 
@@ -61,7 +61,7 @@ struct EmbedVerb: ParsableCommand {
     for entry in entries where entry.id.unicodeScalars.contains(where: breaks.contains) {
       throw StorageError(
         .notRepresentable(
-          what: "the id \(entry.id.escapedForTerminal)", inFormat: "a line of results"),
+          what: "the id \(entry.id.escapedShortened)", inFormat: "a line of results"),
         file: file, remedy: "with --json any id is printed")
     }
   }

@@ -68,14 +68,13 @@ struct EvaluateVerb: ParsableCommand {
     }
     if json {
       Standard.output(
-        JSONValue.object(
+        json: .object(
           JSONObject(members: [
             ("loss", JSONValue(result.loss)), ("perplexity", JSONValue(result.perplexity)),
             ("tokenCount", JSONValue(result.tokenCount)),
             ("cutCount", JSONValue(result.cutCount)),
             ("tokensPerSecond", JSONValue(result.tokensPerSecond)),
-          ])
-        ).serialized())
+          ])))
     } else {
       Standard.output(
         String(

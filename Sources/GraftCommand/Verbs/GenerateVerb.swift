@@ -63,15 +63,14 @@ struct GenerateVerb: ParsableCommand {
     }
     if json {
       Standard.output(
-        JSONValue.object(
+        json: .object(
           JSONObject(members: [
             ("text", .string(result.text)),
             ("tokens", .array(result.tokens.map { JSONValue($0) })),
             ("promptTokens", .array(result.promptTokens.map { JSONValue($0) })),
             ("endedByModel", .bool(result.endedByModel)),
             ("tokensPerSecond", JSONValue(result.tokensPerSecond)),
-          ])
-        ).serialized())
+          ])))
     } else {
       Standard.stream("\n")
     }

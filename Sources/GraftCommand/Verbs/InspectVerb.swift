@@ -40,7 +40,7 @@ struct InspectVerb: ParsableCommand {
     if let html { return try writePage(to: html) }
     let inspection = try inspect(OpenedCheckpoint(path: path, threadCount: common.threads))
     guard !json else {
-      inspection.writeJSON(to: Standard.stream)
+      inspection.writeJSON { Standard.stream(json: $0) }
       Standard.stream("\n")
       return
     }

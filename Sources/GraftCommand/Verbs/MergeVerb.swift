@@ -43,8 +43,9 @@ struct MergeVerb: ParsableCommand {
   }
 
   func run() throws {
+    let arguments = try adapters.map { try $0.weighted() }
     let base = try OpenedCheckpoint(path: model)
-    let weighted = try adapters.map { try WeightedAdapter(path: $0.path, weight: $0.weight) }
+    let weighted = try arguments.map { try WeightedAdapter(path: $0.path, weight: $0.weight) }
     let display = ProgressDisplay(
       "merging", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
     let form = try output.form(for: out)
@@ -56,7 +57,7 @@ struct MergeVerb: ParsableCommand {
     let receipt = try merge(
       base: base, adapters: weighted, output: out, options: options, progress: display.progress)
     display.finish()
-    Standard.output(json ? receipt.json.serialized() : summary(of: receipt))
+    if json { Standard.output(json: receipt.json) } else { Standard.output(summary(of: receipt)) }
   }
 
   private func summary(of receipt: MergeReceipt) -> String {
@@ -89,21 +90,23 @@ struct MergeVerb: ParsableCommand {
   private func ratio(_ part: Double, _ whole: Double) -> Double { whole > 0 ? part / whole : 0 }
 }
 
-/// An adapter and its weight, as `PATH` or `PATH:WEIGHT`; a path that is there as it is written has no weight.
+/// An adapter and its weight, as `PATH` or `PATH:WEIGHT`, which only what stands at the path tells apart.
 struct AdapterArgument: ExpressibleByArgument {
-  let path: String
-  let weight: Double
+  private let text: String
 
-  init?(argument: String) {
-    guard !FileManager.default.fileExists(atPath: argument),
-      let colon = argument.lastIndex(of: ":"),
-      let weight = Double(argument[argument.index(after: colon)...])
-    else {
-      (path, weight) = (argument, 1)
-      return
+  init(argument: String) { text = argument }
+
+  /// Takes the argument apart; a path that is there as it is written has no weight.
+  ///
+  /// - Throws: `ValidationError` for a weight that isn't finite, or one alone.
+  func weighted() throws -> (path: String, weight: Double) {
+    guard !FileManager.default.fileExists(atPath: text),
+      let colon = text.lastIndex(of: ":"),
+      let weight = Double(text[text.index(after: colon)...])
+    else { return (text, 1) }
+    guard weight.isFinite, colon > text.startIndex else {
+      throw ValidationError("'\(text)' is no ADAPTER:WEIGHT with a finite weight")
     }
-    guard weight.isFinite, colon > argument.startIndex else { return nil }
-    path = String(argument[..<colon])
-    self.weight = weight
+    return (String(text[..<colon]), weight)
   }
 }

@@ -114,8 +114,7 @@ extension OutputOptions {
     case .torch where form != .pyTorchFile: return .pyTorchDirectory()
     case .npz where form != .numPy(.singleArray): return .numPy(.archive)
     case .word2vec:
-      let isText = [".txt", ".vec"].contains(where: name.hasSuffix)
-      return .wordVectors(isText ? .word2vecText : .word2vecBinary)
+      return .wordVectors(OutputForm.isWordText(path) ? .word2vecText : .word2vecBinary)
     case .glove: return .wordVectors(.glove)
     case .safetensors, .torch, .npz, nil: return form
     }

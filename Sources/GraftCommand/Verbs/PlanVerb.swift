@@ -28,6 +28,6 @@ struct PlanTrainVerb: ParsableCommand {
     let model = try train.compute.model(train.model, train.common)
     try train.adapter.settle(&request, for: model)
     let forecast = try model.plan(request)
-    Standard.output(json ? forecast.json.serialized(indent: 2) : forecast.text)
+    if json { Standard.output(json: forecast.json) } else { Standard.output(forecast.text) }
   }
 }

@@ -50,7 +50,7 @@ struct VerifyVerb: ParsableCommand {
     let result = try verify(
       path, base: base, threadCount: common.workerCount, progress: display.progress)
     display.finish()
-    Standard.output(json ? result.json.serialized() : text(of: result))
+    if json { Standard.output(json: result.json) } else { Standard.output(text(of: result)) }
     if !result.isSound { throw CheckFailed() }
   }
 
@@ -62,7 +62,7 @@ struct VerifyVerb: ParsableCommand {
     let report = try Graft.repair(
       path, to: out, overwrites: overwrite, progress: display.progress)
     display.finish()
-    Standard.output(json ? report.json.serialized() : text(of: report))
+    if json { Standard.output(json: report.json) } else { Standard.output(text(of: report)) }
   }
 
   private func text(of report: RepairReport) -> String {
@@ -73,7 +73,7 @@ struct VerifyVerb: ParsableCommand {
     return
       (report.faults.map { "repaired: \($0)" }
       + report.ties.map { "tied: \($0.kept) = \($0.left)" }
-      + report.strangers.map { "left out: \($0.escapedForTerminal)" }
+      + report.strangers.map { "left out: \($0.escapedShortened)" }
       + ["\(output.escapedWhole): \(extent)"]).joined(separator: "\n")
   }
 

@@ -62,6 +62,12 @@ struct WarmStartVerb: ParsableCommand {
   @OptionGroup
   var common: CommonOptions
 
+  func validate() throws {
+    if case .wordVectors = OutputForm(for: out) {
+      throw ValidationError("warm-start writes models: convert the new one into a table of words")
+    }
+  }
+
   func run() throws {
     let base = try OpenedCheckpoint(path: model)
     let table = try OpenedCheckpoint(
@@ -75,7 +81,8 @@ struct WarmStartVerb: ParsableCommand {
       model: base, vectors: table, output: out, report: report, options: options,
       progress: display.progress)
     display.finish()
+    guard !json else { return Standard.output(json: result.json) }
     let lines = ["\(out.escapedWhole): \(result)"] + result.losses.map(\.line)
-    Standard.output(json ? result.json.serialized() : lines.joined(separator: "\n"))
+    Standard.output(lines.joined(separator: "\n"))
   }
 }

@@ -123,9 +123,9 @@ extension StorageError {
     case .truncated(_, let expected, let found), .changed(let expected, let found):
       parts.append("expected \(expected) bytes, found \(found)")
     case .malformed(_, let expected, let found), .mismatch(_, let expected, let found):
-      parts.append("expected \(expected), found \(found.escapedForTerminal)")
+      parts.append("expected \(expected), found \(found.escapedShortened)")
     case .limitExceeded(_, _, let found), .unsupported(_, let found), .refused(_, let found):
-      parts.append("found \(found.escapedForTerminal)")
+      parts.append("found \(found.escapedShortened)")
     case .unrecognized(let expected): parts.append("expected \(expected)")
     case .notFound, .notRegular, .system, .noMemory, .noSpace, .alreadyExists, .overflow,
       .notRepresentable:

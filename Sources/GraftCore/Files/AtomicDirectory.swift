@@ -19,6 +19,7 @@ public final class AtomicDirectory: Sendable {
   public init(path: String) throws(StorageError) {
     let path = isLink(path) ? resolvedPath(path) ?? path : path
     self.path = path
+    try checkLength(of: path)
     try checkParent(of: path)
     let sibling = try TemporarySibling.make(for: path) { sibling throws(StorageError) in
       guard unsafe mkdir(sibling, 0o777) == 0 else {

@@ -77,9 +77,11 @@ public enum Directory {
   /// Whether two paths lead to one place, where something may stand or not.
   public static func isSame(_ first: String, _ second: String) -> Bool {
     func place(_ path: String) -> String {
-      let folder = parent(of: path)
-      let name = path.split(separator: "/").last ?? ""
-      return resolvedPath(path) ?? (resolvedPath(folder) ?? folder) + "/" + name
+      if let place = resolvedPath(path) { return place }
+      let target = (try? followed(path)) ?? path
+      let folder = parent(of: target)
+      let name = target.split(separator: "/").last ?? ""
+      return (resolvedPath(folder) ?? folder) + "/" + name
     }
     return place(first) == place(second)
   }
@@ -92,6 +94,7 @@ public enum Directory {
   /// - Throws: ``StorageError`` otherwise.
   public static func checkWritable(_ path: String) throws(StorageError) {
     let path = try replaceableTarget(path)
+    try checkLength(of: path)
     try checkParent(of: path)
     guard unsafe access(parent(of: path), W_OK) == 0 else {
       throw StorageError(call: "access", errno: errno, file: path)

@@ -40,7 +40,7 @@ public final class OutputFile: Sendable {
     guard descriptor >= 0 else {
       throw StorageError(
         .system(call: "open", errno: errno), file: target,
-        remedy: "it is unpacked in \(folder.escapedForTerminal); TMPDIR names another directory")
+        remedy: "it is unpacked in \(folder.escapedShortened); TMPDIR names another directory")
     }
     self.path = target
     self.target = target

@@ -2,6 +2,8 @@ internal import Glibc
 
 /// The hidden names, beside a path, under which what is to appear there is written: `.name.process-number.partial`.
 ///
+/// Of a name that leaves no room for the rest there is the beginning, and a hash of the whole that tells it from others.
+///
 /// Who writes to one holds a lock on it, which the kernel gives up when the process ends, however it ends. So one whose lock is free was
 /// left by a process that was killed.
 enum TemporarySibling {
@@ -71,6 +73,20 @@ enum TemporarySibling {
   private static func folder(of path: String) -> String { parent(of: path) }
 
   private static func prefix(of path: String) -> String {
-    ".\(path.split(separator: "/").last ?? "output")."
+    let name = String(path.split(separator: "/").last ?? "output")
+    guard name.utf8.count > longestName else { return ".\(name)." }
+    let hash = String(FNV1a(name.utf8).value, radix: 36)
+    var start = ""
+    for scalar in name.unicodeScalars {
+      guard start.utf8.count + UTF8.width(scalar) + 1 + hash.utf8.count <= longestName else {
+        break
+      }
+      start.unicodeScalars.append(scalar)
+    }
+    return ".\(start)~\(hash)."
   }
+
+  /// The most bytes of a name beside which the rest has room in the 255 of a file system: two dots, a process of ten digits, a sign, seven
+  /// digits of a number, and the suffix.
+  private static let longestName = 255 - 2 - 10 - 1 - 7 - suffix.utf8.count
 }

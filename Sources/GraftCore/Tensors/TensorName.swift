@@ -47,12 +47,12 @@ extension TensorName: ExpressibleByStringLiteral {
 
 extension TensorName: CustomStringConvertible {
   /// The name as messages show it: safe for a terminal, and no longer than anyone reads.
-  public var description: String { text.escapedForTerminal }
+  public var description: String { text.escapedShortened }
 }
 
 extension String {
   /// A name or a value as messages show it: escaped, and without its middle where it is longer than anyone reads.
-  public var escapedForTerminal: String {
+  public var escapedShortened: String {
     let (head, tail) = (120, 79)
     guard utf8.count > head + tail + 1, unicodeScalars.count > head + tail + 1 else {
       return escapedWhole

@@ -71,10 +71,9 @@ public struct EmbeddingCheckpoint: CheckpointReader {
     var place = -(byteOffset % rowByteCount)
     while place < buffer.byteCount {
       guard try cursor.next() else {
-        throw StorageError(
-          .truncated(
-            part: "rows (word-vectors W-3)", expectedBytes: index.rowCount,
-            foundBytes: cursor.rows.count), file: path, offset: cursor.rows.window.offset)
+        throw .missingRows(
+          declared: index.rowCount, found: cursor.rows.count, file: path,
+          offset: cursor.rows.window.offset)
       }
       if place >= 0, place + rowByteCount <= buffer.byteCount {
         _ = try cursor.rows.read(into: &buffer, at: place)

@@ -245,10 +245,8 @@ private struct Findings {
   func check(_ scan: ChunkScan) throws(StorageError) {
     let (file, declared) = (scan.start.file, scan.start.declaredCount)
     guard rowCount >= declared ?? 0 else {
-      throw StorageError(
-        .truncated(
-          part: "rows (word-vectors W-3)", expectedBytes: declared ?? 0, foundBytes: rowCount),
-        file: file.path, offset: file.byteCount)
+      throw .missingRows(
+        declared: declared ?? 0, found: rowCount, file: file.path, offset: file.byteCount)
     }
     let most = min(declared ?? .max, scan.options.limits.words)
     guard rowCount > most, let block = blocks.last(where: { $0.fileRow <= most }) else { return }

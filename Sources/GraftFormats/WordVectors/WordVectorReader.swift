@@ -41,10 +41,8 @@ public struct WordVectorReader: Sendable {
   public mutating func next() throws(StorageError) -> Bool {
     guard try rows.next() else {
       if let declaredCount, count < declaredCount {
-        throw StorageError(
-          .truncated(
-            part: "rows (word-vectors W-3)", expectedBytes: declaredCount, foundBytes: count),
-          file: path, offset: rows.window.offset)
+        throw .missingRows(
+          declared: declaredCount, found: count, file: path, offset: rows.window.offset)
       }
       return false
     }

@@ -63,7 +63,7 @@ public struct WordVectorSpelling: Sendable {
   public func append(
     _ word: some Collection<UInt8>, _ row: RawSpan, to buffer: inout [UInt8]
   ) throws(StorageError) {
-    func shown() -> String { String(decoding: word.prefix(80), as: UTF8.self).escapedForTerminal }
+    func shown() -> String { String(decoding: word.prefix(80), as: UTF8.self).escapedShortened }
     guard Self.canWrite(word, in: format) else {
       throw unwritable(
         "the word '\(shown())'",

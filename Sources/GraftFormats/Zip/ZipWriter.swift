@@ -44,7 +44,7 @@ package final class ZipWriter: Sendable {
       guard !name.isEmpty, name.count <= 0xFFFF else {
         throw StorageError(
           .notRepresentable(
-            what: "a member named '\(member.name.escapedForTerminal)'", inFormat: "zip"),
+            what: "a member named '\(member.name.escapedShortened)'", inFormat: "zip"),
           file: output.target)
       }
       let unpadded = end + Self.headerBytes + name.count + Self.wideSize(member.byteCount) + 4

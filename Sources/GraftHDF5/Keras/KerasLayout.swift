@@ -37,7 +37,7 @@ extension KerasLayout {
 /// The keys under which the metadata of a tensor file keeps what Keras stores beside tensors.
 package enum KerasKey {
   /// The layout, a ``KerasLayout``.
-  static let layout = "keras.layout"
+  package static let layout = "keras.layout"
   /// The names of layers by the group of their variables, as a JSON object.
   static let names = "keras.names"
   /// The legacy layout's layers in order, as a JSON array.
@@ -57,5 +57,5 @@ package enum KerasKey {
   package static let optimizerWeights = "optimizer_weights"
 
   /// Those that a file has in another form.
-  static let all: Set<String> = [layout, names, layerNames, weightNames]
+  package static let all: Set<String> = [layout, names, layerNames, weightNames]
 }

@@ -45,7 +45,7 @@ extension PlannedTree {
         throw StorageError(
           .notRepresentable(
             what:
-              "the metadata '\(entry.key.escapedForTerminal)', as a name or value with a zero byte, or a name of no or too many bytes",
+              "the metadata '\(entry.key.escapedShortened)', as a name or value with a zero byte, or a name of no or too many bytes",
             inFormat: "Keras's HDF5"), file: status.file)
       }
       attributes.append(PlannedAttribute(name: entry.key, value: .text(entry.value)))

@@ -78,7 +78,7 @@ struct PlannedAttribute {
       }
     guard !name.isEmpty, !name.utf8.contains(0), name.utf8.count < 1 << 15, !holdsNUL else {
       throw StorageError(
-        .notRepresentable(what: "the metadata \(name.escapedForTerminal)", inFormat: "HDF5"),
+        .notRepresentable(what: "the metadata \(name.escapedShortened)", inFormat: "HDF5"),
         file: status.file)
     }
   }

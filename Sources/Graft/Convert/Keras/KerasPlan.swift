@@ -53,7 +53,7 @@ struct KerasPlan {
       guard let description = model.description else {
         throw StorageError(
           .notRepresentable(
-            what: "a model of the class \(model.className.escapedForTerminal)",
+            what: "a model of the class \(model.className.escapedShortened)",
             inFormat: "a .keras archive"),
           file: path, remedy: "load it in Keras and save it there: only Keras finds the class")
       }

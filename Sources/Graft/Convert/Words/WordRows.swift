@@ -26,7 +26,7 @@ struct WordRows: CheckpointReader {
       if !(table.reader is EmbeddingCheckpoint), let (row, word) = try words.repetition(),
         row < table.count
       {
-        let text = String(decoding: word.prefix(80), as: UTF8.self).escapedForTerminal
+        let text = String(decoding: word.prefix(80), as: UTF8.self).escapedShortened
         throw StorageError(
           .notRepresentable(
             what: "the word '\(text)' twice", inFormat: OutputForm.wordVectors(.glove).description),

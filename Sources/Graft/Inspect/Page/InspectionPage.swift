@@ -65,7 +65,7 @@ public struct InspectionPage: Sendable {
     if !inspection.metadata.isEmpty { sections.append(metadata) }
     if !inspection.files.isEmpty { sections.append(files) }
     return ReportPage(
-      title: name.escapedForTerminal,
+      title: name.escapedShortened,
       body: [
         figures, .element("div", ["class": "facts"], sections),
         .element("h2", [:], "Tensors"),
@@ -92,26 +92,26 @@ public struct InspectionPage: Sendable {
 
   private var facts: Markup {
     var facts: [(String, String?)] = [
-      ("path", inspection.path.escapedForTerminal),
-      ("architecture", inspection.architecture?.escapedForTerminal),
+      ("path", inspection.path.escapedShortened),
+      ("architecture", inspection.architecture?.escapedShortened),
       ("layout", inspection.layout?.rawValue),
       (
         "packed",
         inspection.quantization.map {
-          "\($0.bits) bits in groups of \($0.groupSize), \($0.mode.escapedForTerminal), "
+          "\($0.bits) bits in groups of \($0.groupSize), \($0.mode.escapedShortened), "
             + Quantity.of($0.moduleCount, "module")
         }
       ),
     ]
     if let adapter = inspection.adapter {
       facts += [
-        ("method", adapter.method.escapedForTerminal),
-        ("tool", adapter.tool?.escapedForTerminal),
+        ("method", adapter.method.escapedShortened),
+        ("tool", adapter.tool?.escapedShortened),
         ("rank", adapter.rank.map { "\($0)" }),
         ("alpha", adapter.alpha.map(Quantity.number)),
         ("scaling", adapter.scaling.map(Quantity.number)),
         ("modules", Quantity.count(adapter.modules.count)),
-        ("base", adapter.base?.escapedForTerminal),
+        ("base", adapter.base?.escapedShortened),
       ]
     }
     facts += inspection.ties.map { ("tied", $0.map(\.description).joined(separator: " = ")) }
@@ -155,10 +155,10 @@ public struct InspectionPage: Sendable {
       "Metadata",
       inspection.metadata.map { entry in
         let text = Markup.text(entry.value.escapedKeepingLines)
-        guard entry.value.utf8.count > 200 else { return (entry.key.escapedForTerminal, text) }
-        let start = String(entry.value.prefix(80)).escapedForTerminal + "…"
+        guard entry.value.utf8.count > 200 else { return (entry.key.escapedShortened, text) }
+        let start = String(entry.value.prefix(80)).escapedShortened + "…"
         return (
-          entry.key.escapedForTerminal,
+          entry.key.escapedShortened,
           .element(
             "details", [:],
             [.element("summary", [:], start), .element("div", ["class": "value"], [text])])
@@ -169,7 +169,7 @@ public struct InspectionPage: Sendable {
   private var files: Markup {
     ReportPage.facts(
       "Files",
-      inspection.files.map { ($0.name.escapedForTerminal, .text(Quantity.bytes($0.byteCount))) })
+      inspection.files.map { ($0.name.escapedShortened, .text(Quantity.bytes($0.byteCount))) })
   }
 
   // MARK: - Tensors
@@ -249,7 +249,7 @@ extension TensorTree.Node {
 extension String {
   /// The string safe to show, with its lines.
   fileprivate var escapedKeepingLines: String {
-    split(separator: "\n", omittingEmptySubsequences: false).map { String($0).escapedForTerminal }
+    split(separator: "\n", omittingEmptySubsequences: false).map { String($0).escapedShortened }
       .joined(separator: "\n")
   }
 }

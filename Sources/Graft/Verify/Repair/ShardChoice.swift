@@ -59,7 +59,7 @@ struct ShardChoice {
       }
       // An index of files that are gone was left by an earlier save, if there is something whole beside it.
       let gone =
-        "names \(absent[0].escapedForTerminal), which isn't there; "
+        "names \(absent[0].escapedShortened), which isn't there; "
         + "\(Quantity.of(absent.count, "file")) missing of \(index.shards.count)"
       if whole.count == 1, !whole[0].names.contains(where: index.shards.contains) {
         abandonedIndex = gone
@@ -86,7 +86,7 @@ struct ShardChoice {
       let found = whole.map { "\($0.stem) in \(Quantity.of($0.count, "shard"))" } + singles
       ambiguity =
         "without an index nothing tells which files are the checkpoint, found "
-        + (found.isEmpty ? files : found).prefix(4).map(\.escapedForTerminal).joined(
+        + (found.isEmpty ? files : found).prefix(4).map(\.escapedShortened).joined(
           separator: ", ")
     }
   }

@@ -106,7 +106,7 @@ struct ShardSurvey {
           losses.append(
             Defect(
               file: directory + "/" + name,
-              "the same file as \(other.escapedForTerminal) (shard-index I-7)"))
+              "the same file as \(other.escapedShortened) (shard-index I-7)"))
         }
         shards.append(Shard(name: name, reader: reader))
       } catch {
@@ -145,17 +145,17 @@ struct ShardSurvey {
         faults.append(
           Defect(
             file: indexPath, tensor: home.tensor,
-            placed("not in the index, found in \(shards[home.shard].name.escapedForTerminal)")))
+            placed("not in the index, found in \(shards[home.shard].name.escapedShortened)")))
         continue
       }
       let isTwice = duplicates.contains { $0.tensor == home.tensor }
       guard place != home.shard, !isTwice else { continue }
       let said =
-        place == Self.nowhere ? "a file that isn't there" : shards[place].name.escapedForTerminal
+        place == Self.nowhere ? "a file that isn't there" : shards[place].name.escapedShortened
       faults.append(
         Defect(
           file: indexPath, tensor: home.tensor,
-          placed("expected in \(said), found in \(shards[home.shard].name.escapedForTerminal)")))
+          placed("expected in \(said), found in \(shards[home.shard].name.escapedShortened)")))
     }
     try explainMissing(listed.placements.map(\.tensor).filter { wanted[$0] != nil }, found)
     let total = shards.reduce(0) { $0 + $1.reader.tensors.reduce(0) { $0 + $1.byteCount } }
@@ -174,7 +174,7 @@ struct ShardSurvey {
   ) throws {
     let (one, two) = (shards[other].reader, shards[shard].reader)
     let file = directory + "/" + shards[shard].name
-    let first = shards[other].name.escapedForTerminal
+    let first = shards[other].name.escapedShortened
     guard let twin = one.index(of: name),
       try one.hasSameValues(twin, as: position, of: two)
     else {

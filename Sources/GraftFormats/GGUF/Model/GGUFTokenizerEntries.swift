@@ -103,14 +103,14 @@ extension GGUFTokenizerEntries {
       guard let id, id >= 0, id < vocabularySize else {
         throw StorageError(
           .mismatch(
-            subject: "the id of the token \"\(token.escapedForTerminal)\"",
+            subject: "the id of the token \"\(token.escapedShortened)\"",
             expected: "one below the \(vocabularySize) rows of the embedding table",
             found: id.map(String.init) ?? "none"), file: path)
       }
       if let other = tokens[id], !other.utf8.elementsEqual(token.utf8) {
         throw StorageError(
           .mismatch(
-            subject: "token \(id)", expected: "\"\(other.escapedForTerminal)\"",
+            subject: "token \(id)", expected: "\"\(other.escapedShortened)\"",
             found: "\"\(token)\" too"), file: path)
       }
       tokens[id] = token

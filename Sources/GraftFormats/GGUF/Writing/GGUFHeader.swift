@@ -64,7 +64,7 @@ struct GGUFHeader {
         throw StorageError(
           .notRepresentable(
             what:
-              "the metadata key \"\(key.prefix(80).description.escapedForTerminal)\" (gguf G-5)",
+              "the metadata key \"\(key.prefix(80).description.escapedShortened)\" (gguf G-5)",
             inFormat: "GGUF"), file: file)
       }
     }
