@@ -1,4 +1,5 @@
 public import GraftCore
+internal import GraftFormats
 
 /// An adapter and how much of it a merge takes.
 public struct WeightedAdapter: Sendable {
@@ -22,7 +23,7 @@ public struct MergeOptions: Sendable {
   public var dtype: DType?
   /// The form of the output; nil follows the suffix of its path.
   ///
-  /// GGUF's types are made of the merged values in the base's dtype.
+  /// A float type that GGUF is asked for is what the sums are rounded to; its blocks are made of the sums as f32.
   public var form: OutputForm?
   /// Whether the written tensors are read back and compared with the base and the adapters once more.
   public var verifies = false
@@ -45,6 +46,13 @@ public struct MergeOptions: Sendable {
     self.form = form
     self.verifies = verifies
     self.threadCount = threadCount
+  }
+
+  /// What the sums become where ``dtype`` says nothing, so that no other rounding comes before that of the form; nil for the
+  /// base's dtype.
+  func sums(at path: String) -> DType? {
+    guard case .gguf(let mixture?, _) = form ?? OutputForm(for: path) else { return nil }
+    return mixture.dtype.isComputableFloat ? mixture.dtype : .f32
   }
 
   /// How the merged model, whose floats have their dtype already, is written.

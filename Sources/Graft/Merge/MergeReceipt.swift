@@ -7,7 +7,7 @@ public struct MergeReceipt: Sendable {
   public struct Entry: Sendable {
     /// Its name.
     public let name: TensorName
-    /// Its dtype in the result.
+    /// What the sums were rounded to: its dtype in the result, or what GGUF's types are made of.
     public let dtype: DType
     /// Its elements.
     public let elementCount: Int

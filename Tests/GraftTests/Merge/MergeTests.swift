@@ -190,7 +190,38 @@ struct MergeTests {
       FileManager.default.contentsEqual(
         atPath: space("merged.gguf"), andPath: space("converted.gguf")))
     #expect(receipt.entries.map(\.updateNorm) == apart.entries.map(\.updateNorm))
+    // Rounding to f16 changes values that no update does.
+    guard mixture != .f16 else { return }
     #expect(receipt.entries.map(\.changedCount) == apart.entries.map(\.changedCount))
+  }
+
+  @Test(arguments: [GGUFMixture.f32, .f16, .bf16, .q8_0, .q4_k_m])
+  func `GGUF of a chosen type is made of sums that nothing has rounded`(
+    mixture: GGUFMixture
+  ) throws {
+    let base = golden("families/llama-bf16")
+    var options = MergeOptions(form: .gguf(mixture), verifies: true)
+    options.allowsLoss = true
+    let receipt = try merge(base, [adapter], to: space("merged.gguf"), options)
+    let rounded = mixture.dtype.isComputableFloat ? mixture.dtype : .f32
+    #expect(receipt.entries.allSatisfy { $0.dtype == rounded })
+    var conversion = ConversionOptions(form: .gguf(mixture))
+    conversion.allowsLoss = true
+    // By way of a directory of sums, and by way of one that has them rounded to the base's dtype.
+    for (folder, dtype) in [("wide", .f32), ("narrow", nil)] as [(String, DType?)] {
+      try Directory.create(space(folder))
+      try merge(base, [adapter], to: space(folder + "/merged"), MergeOptions(dtype: dtype))
+      _ = try convert(
+        OpenedCheckpoint(path: space(folder + "/merged")), to: space(folder + ".gguf"),
+        options: conversion)
+    }
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("merged.gguf"), andPath: space("wide.gguf")))
+    let loses = mixture != .bf16
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: space("merged.gguf"), andPath: space("narrow.gguf")) != loses)
   }
 
   /// A base whose tensors lie in another order than Graft's, with metadata, in some container.
