@@ -107,7 +107,11 @@ import Testing
 
   @Test func `a real tokenizer, its template and its metadata come back`() throws {
     let report = try export(fixture("model"))
-    #expect(report.losses.map(\.what) == ["training_log.txt"])
+    #expect(
+      report.losses.map(\.what) == [
+        "training_log.txt",
+        "bookkeeping of config.json: attention_dropout, initializer_range, pretraining_tp, transformers_version, use_cache",
+      ])
     let file = try GGUFReader(path: workspace("model.gguf"))
     #expect(file["tokenizer.ggml.pre"] == .string("gpt-2"))
     #expect(file["tokenizer.ggml.eos_token_id"] == .unsigned(0, bits: 32))
@@ -206,6 +210,59 @@ import Testing
     }
     #expect(error?.reason == .notRepresentable(what: "training_log.txt", inFormat: "GGUF"))
     #expect(try workspace.names(in: workspace("")).isEmpty)
+  }
+
+  /// A model whose configuration has members that the golden one hasn't, written before the others.
+  private func model(_ family: String, with members: String) throws -> String {
+    let path = try model(family)
+    let file = URL(filePath: path + "/config.json")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    try ("{" + members + "," + text.dropFirst()).write(
+      to: file, atomically: true, encoding: .utf8)
+    return path
+  }
+
+  @Test(arguments: [
+    (#""residual_multiplier": 0.22"#, ["residual_multiplier of config.json"]),
+    (
+      #""no_rope_layers": [1, 0], "partial_rotary_factor": 0.5"#,
+      ["no_rope_layers of config.json", "partial_rotary_factor of config.json"]
+    ),
+    (#""auto_map": {"AutoModel": "m.M"}"#, ["auto_map of config.json"]),
+    (
+      #""rope_scaling": {"rope_type": "default", "mscale": 2}"#,
+      ["rope_scaling.mscale of config.json"]
+    ),
+    (#""add_cross_attention": true"#, ["add_cross_attention of config.json"]),
+  ])
+  func `a key of the configuration that GGUF can't hold needs the flag, and is named`(
+    members: String, losses: [String]
+  ) throws {
+    let path = try model("llama-tied", with: members)
+    let error = #expect(throws: StorageError.self) { try export(path, allowsLoss: false) }
+    #expect(
+      error?.reason
+        == .notRepresentable(
+          what: losses.joined(separator: ", "), inFormat: "GGUF"))
+    #expect(try workspace.names(in: workspace.path) == ["llama-tied"])
+    let names = try export(path).losses.map(\.what)
+    #expect(names.filter { !$0.hasPrefix("bookkeeping of ") } == losses)
+  }
+
+  @Test(arguments: [
+    "llama-bf16", "llama-llama3-rope", "llama-untied-linear-rope", "mistral", "mistral-window",
+    "qwen2", "qwen3", "gemma3", "gpt2",
+  ])
+  func `what every model's configuration has needs no flag`(family: String) throws {
+    let more = #""_name_or_path": "a/b", "partial_rotary_factor": 1.0, "rope_interleaved": false"#
+    let path = try model(family, with: more + #", "quantization_config": null"#)
+    let report = try export(path, allowsLoss: false)
+    let notes = report.losses.map(\.what)
+    #expect(notes.count == 1)
+    let note = try #require(notes.first)
+    #expect(note.hasPrefix("bookkeeping of config.json: _name_or_path, "))
+    #expect(note.hasSuffix("transformers_version, use_cache"))
+    #expect(!note.contains("rope") && !note.contains("partial"))
   }
 
   @Test(arguments: GGUFMixture.allCases)

@@ -93,7 +93,7 @@ struct ConversionSource {
     gguf = plan
     keras = nil
     self.omissions = omissions
-    notes = []
+    notes = plan.notes
   }
 
   private init(

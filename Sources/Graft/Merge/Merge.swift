@@ -34,7 +34,8 @@ public func merge(
   for adapter in adapters { try adapter.checkpoint.checkUnchanged() }
   try conversion.commit()
   var receipt = MergeReceipt(
-    plan, merged.totals, byteCount: conversion.report.byteCount, losses: conversion.losses)
+    plan, merged.totals, byteCount: conversion.report.byteCount,
+    losses: conversion.report.losses)
   if options.verifies { receipt.verifiedByteCount = try conversion.compareWritten() }
   return receipt
 }

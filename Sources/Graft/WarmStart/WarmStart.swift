@@ -45,7 +45,7 @@ public func warmStart(
       model, reader: filled, files: model.files, to: path, as: options.form),
     to: path, options.conversion)
   try conversion.transfer(progress)
-  let report = join.report(words, length, losses: conversion.losses)
+  let report = join.report(words, length, losses: conversion.report.losses)
   for source in [model, vectors] { try source.checkUnchanged() }
   try conversion.commit()
   if let reportPath {

@@ -15,6 +15,8 @@ struct GGUFPlan {
   let entries: [(key: String, value: GGUFValue)]
   /// What GGUF has no place for.
   let losses: [ConversionLoss]
+  /// What it has no place for, and nobody needs, in words.
+  let notes: [String]
 
   /// Plans the result.
   ///
@@ -36,7 +38,8 @@ struct GGUFPlan {
 
   private init(
     _ reader: any CheckpointReader, entries: [(key: String, value: GGUFValue)],
-    losses: [ConversionLoss], _ mixture: GGUFMixture?, _ dtype: (TensorInfo) -> DType
+    losses: [ConversionLoss], notes: [String] = [], _ mixture: GGUFMixture?,
+    _ dtype: (TensorInfo) -> DType
   ) throws(StorageError) {
     var tensors: [TensorInfo] = []
     for tensor in reader.tensors {
@@ -53,6 +56,7 @@ struct GGUFPlan {
     self.reader = reader
     self.tensors = tensors
     self.losses = losses
+    self.notes = notes
     self.entries = GGUFMixture.entries(entries, changedTo: mixture, for: tensors)
   }
 }
@@ -80,7 +84,7 @@ extension GGUFPlan {
   private init(asItIs source: GGUFReader, entries: [(key: String, value: GGUFValue)]) {
     reader = source
     tensors = source.tensors
-    losses = []
+    (losses, notes) = ([], [])
     self.entries = entries
   }
 
@@ -100,13 +104,13 @@ extension GGUFPlan {
 
   private init(exporting checkpoint: OpenedCheckpoint, _ mixture: GGUFMixture?) throws {
     let file = checkpoint.path + "/config.json"
-    let configuration = try KnownArchitectures.decoder(
-      try checkpoint.json("config.json"), file: file)
+    let json = try checkpoint.json("config.json")
+    let configuration = try KnownArchitectures.decoder(json, file: file)
     let parameters = try GGUFParameters(configuration, file: file)
     var words = GGUFTokenizerEntries.Files()
     words.tokenizer = try checkpoint.json(ifPresent: "tokenizer.json")
     words.settings = try checkpoint.json(ifPresent: "tokenizer_config.json") ?? .null
-    words.configuration = try checkpoint.json("config.json")
+    words.configuration = json
     words.generation = try checkpoint.json(ifPresent: "generation_config.json") ?? .null
     if let template = checkpoint.file("chat_template.jinja") {
       words.template = String(decoding: try template.contents(), as: UTF8.self)
@@ -114,10 +118,17 @@ extension GGUFPlan {
     let export = try GGUFExport(
       checkpoint.reader, parameters, name: checkpoint.name, tokenizer: words, path: checkpoint.path
     ) { Self.storedNames(of: $0, configuration) }
+    let keys = GGUFConfigurationKeys(json)
     let losses =
       checkpoint.files.filter { !Self.isHeld($0.name, words) }.map { ConversionLoss($0.name) }
+      + keys.others.map { ConversionLoss("\($0) of config.json") }
       + export.reader.surplus.map { ConversionLoss("tensor \($0)") }
-    try self.init(export.reader, entries: export.entries, losses: losses, mixture) {
+    let notes =
+      keys.bookkeeping.isEmpty
+      ? [] : ["bookkeeping of config.json: " + keys.bookkeeping.joined(separator: ", ")]
+    try self.init(
+      export.reader, entries: export.entries, losses: losses, notes: notes, mixture
+    ) {
       mixture?.dtype(of: $0, in: export.model) ?? GGUFMixture.keptDType(of: $0)
     }
   }
