@@ -110,13 +110,16 @@ struct ConversionSource {
     let reader: any CheckpointReader
     let files: [CompanionFile]
     let metadata: [MetadataEntry]
-    if let source = checkpoint.reader as? GGUFReader, source["general.architecture"] == nil {
-      // No model, but tensors under names of their own.
+    var keys: [String] = []
+    if let source = checkpoint.reader as? GGUFReader, !GGUFModel.knows(source) {
+      // No model, or one without a directory, but tensors under names of their own.
+      keys = GGUFOrigin.omissions(of: source)
       reader = source
       files = []
       metadata = GGUFOrigin.metadata(of: source.entries)
       shards = []
     } else if let source = checkpoint.reader as? GGUFReader {
+      keys = GGUFOrigin.omissions(of: source)
       let model = try Self.model(source, as: dtype)
       reader = model.reader
       files = model.files
@@ -153,7 +156,7 @@ struct ConversionSource {
       shards.isEmpty || checkpoint.reader is PlannedDirectory
       ? false : planned == self.reader.tensors
     omissions =
-      Self.omissions(of: checkpoint.stored)
+      keys + Self.omissions(of: checkpoint.stored)
       + (keepsHeaders ? [] : Self.disputes(in: checkpoint.stored))
     kind = OutputTarget.Kind(of: self.files.map(\.name))
     self.places = places
@@ -206,7 +209,7 @@ struct ConversionSource {
       source.tensors.contains(where: \.dtype.isBlockQuantized)
     else { return [] }
     // A model becomes one of a single dtype; of a block of MXFP4 bf16 holds every value.
-    let isModel = source["general.architecture"] != nil
+    let isModel = GGUFModel.knows(source)
     let rounded = source.tensors.filter {
       $0.dtype.isBlockQuantized ? $0.dtype != .mxfp4 : isModel && $0.dtype != .bf16
     }

@@ -42,10 +42,11 @@ public struct MergePlan: Sendable {
   /// - Parameters:
   ///   - dtype: What all floats become; nil keeps the base's.
   ///   - sums: What tensors that change become where `dtype` says nothing; nil keeps the base's.
-  /// - Throws: ``AdapterError`` when an adapter isn't one, or doesn't fit the base.
+  /// - Throws: ``AdapterError`` when an adapter isn't one, or doesn't fit the base; ``StorageError`` for a base in GGUF.
   public init(
     base: OpenedCheckpoint, adapters: [WeightedAdapter], dtype: DType? = nil, sums: DType? = nil
   ) throws {
+    try base.checkMergeable()
     var pairing = try Pairing(base)
     for (index, adapter) in adapters.enumerated() {
       let configuration = try adapter.checkpoint.adapterConfiguration()

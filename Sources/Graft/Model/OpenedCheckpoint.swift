@@ -206,6 +206,18 @@ public struct OpenedCheckpoint: Sendable {
       remedy: "make a model directory of it first: graft convert \(path.escapedWhole) DIR")
   }
 
+  /// Checks that the tensors have the names by which adapters know modules.
+  ///
+  /// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` for a model in GGUF.
+  func checkMergeable() throws(StorageError) {
+    guard let source = reader as? GGUFReader, source["general.architecture"] != nil else { return }
+    throw StorageError(
+      .unsupported(feature: "base of a merge", found: "GGUF"), file: path,
+      remedy:
+        "a base is a model in another format: make a directory of it first: graft convert \(path.escapedWhole) DIR"
+    )
+  }
+
   /// The most bytes of a configuration: as a tree they take up to sixteen times as many.
   private static let configurationByteCount = 4 << 20
 

@@ -98,7 +98,8 @@ extension GGUFPlan {
     }
     try self.init(
       reader ?? checkpoint.reader, entries: GGUFOrigin.entries(of: checkpoint.ownMetadata),
-      losses: checkpoint.files.map { ConversionLoss($0.name) }, mixture
+      losses: checkpoint.files.map { ConversionLoss($0.name) }
+        + Self.keyLosses(checkpoint.ownMetadata), mixture
     ) { mixture?.dtype(ofPlain: $0) ?? $0.dtype }
   }
 
@@ -123,6 +124,7 @@ extension GGUFPlan {
       checkpoint.files.filter { !Self.isHeld($0.name, words) }.map { ConversionLoss($0.name) }
       + keys.others.map { ConversionLoss("\($0) of config.json") }
       + export.reader.surplus.map { ConversionLoss("tensor \($0)") }
+      + Self.keyLosses(checkpoint.reader.metadata)
     let notes =
       keys.bookkeeping.isEmpty
       ? [] : ["bookkeeping of config.json: " + keys.bookkeeping.joined(separator: ", ")]
@@ -130,6 +132,14 @@ extension GGUFPlan {
       export.reader, entries: export.entries, losses: losses, notes: notes, mixture
     ) {
       mixture?.dtype(of: $0, in: export.model) ?? GGUFMixture.keptDType(of: $0)
+    }
+  }
+
+  /// The metadata that no key of GGUF can be made of.
+  private static func keyLosses(_ metadata: [MetadataEntry]) -> [ConversionLoss] {
+    metadata.filter { !GGUFOrigin.canHold($0) }.map { entry in
+      let isLong = entry.key.utf8.count > 80
+      return ConversionLoss("the metadata \(entry.key.prefix(80))" + (isLong ? "…" : ""))
     }
   }
 
