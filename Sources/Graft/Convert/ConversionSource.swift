@@ -102,9 +102,7 @@ struct ConversionSource {
     gguf = nil
     let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
     stem = checkpoint.kind == .adapter ? "adapter_model" : (folder ?? "") + "model"
-    notes =
-      Self.notes(on: checkpoint.reader)
-      + (dtype == nil ? Self.roundings(of: checkpoint.reader) : [])
+    notes = dtype == nil ? Self.roundings(of: checkpoint.reader) : []
     let hasWordTensors = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary != nil
     vocabulary = hasWordTensors ? nil : try checkpoint.vocabulary()
     let reader: any CheckpointReader
@@ -184,6 +182,8 @@ struct ConversionSource {
   /// What of a source conversions have no place for.
   private static func omissions(of reader: any CheckpointReader) -> [String] {
     switch reader {
+    case let table as EmbeddingCheckpoint where table.repeatedCount > 0:
+      [Quantity.of(table.repeatedCount, "row") + " whose word has come before"]
     case let model as FastTextCheckpoint: model.omissions
     case let arrays as NumPyReader: arrays.omissions
     case let pickle as PyTorchReader: pickle.omissions
@@ -196,11 +196,6 @@ struct ConversionSource {
   private static func disputes(in reader: any CheckpointReader) -> [String] {
     guard let sharded = reader as? ShardedReader else { return [] }
     return sharded.disputedKeys.map { "other values of the metadata \($0) in later shards" }
-  }
-
-  private static func notes(on reader: any CheckpointReader) -> [String] {
-    guard let table = reader as? EmbeddingCheckpoint, table.repeatedCount > 0 else { return [] }
-    return [Quantity.of(table.repeatedCount, "row") + " whose word has come before"]
   }
 
   /// What keeping dtypes takes of a quantized checkpoint, whose values become bf16.
