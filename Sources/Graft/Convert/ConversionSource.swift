@@ -14,7 +14,7 @@ struct ConversionSource {
   let vocabulary: (any Vocabulary)?
   /// What of the source is left out whatever the form, in words.
   let omissions: [String]
-  /// What of the source doesn't count, in words.
+  /// What else is left out, which nobody misses in the result, in words.
   let notes: [String]
   /// What the weight files that the tensors come from had before their data; kept as long as the dtypes are.
   let shards: [HDF5Attachment]
@@ -71,7 +71,7 @@ struct ConversionSource {
       self.init(
         try GGUFPlan(checkpoint, mixture),
         omissions: (hasWords ? ["the words of the table"] : [])
-          + Self.omissions(of: checkpoint.stored))
+          + Self.omissions(of: checkpoint.stored), notes: checkpoint.records)
     } else {
       try self.init(checkpoint, dtype: dtype, form: form, to: path)
     }
@@ -82,7 +82,7 @@ struct ConversionSource {
     }
   }
 
-  private init(_ plan: GGUFPlan, omissions: [String]) {
+  private init(_ plan: GGUFPlan, omissions: [String], notes: [String]) {
     reader = plan.reader
     tensors = plan.tensors
     places = Array(plan.tensors.indices)
@@ -93,7 +93,7 @@ struct ConversionSource {
     gguf = plan
     keras = nil
     self.omissions = omissions
-    notes = plan.notes
+    self.notes = plan.notes + notes
   }
 
   private init(
@@ -102,7 +102,7 @@ struct ConversionSource {
     gguf = nil
     let folder = checkpoint.kind == .embeddings ? checkpoint.staticFolder.map { $0 + "/" } : nil
     stem = checkpoint.kind == .adapter ? "adapter_model" : (folder ?? "") + "model"
-    notes = dtype == nil ? Self.roundings(of: checkpoint.reader) : []
+    notes = checkpoint.records + (dtype == nil ? Self.roundings(of: checkpoint.reader) : [])
     let hasWordTensors = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary != nil
     vocabulary = hasWordTensors ? nil : try checkpoint.vocabulary()
     let reader: any CheckpointReader

@@ -35,6 +35,8 @@ public struct OpenedCheckpoint: Sendable {
   public let reader: any CheckpointReader
   /// The other files, by name.
   public let files: [CompanionFile]
+  /// What training runs keep in the directory beside what they made, by name: no part of the checkpoint.
+  let records: [String]
   /// What stands at the path, whatever is made of it.
   let stored: any CheckpointReader
   /// What the model is called where it says nothing itself.
@@ -79,6 +81,7 @@ public struct OpenedCheckpoint: Sendable {
       files.append(CompanionFile(name: tokenizerName, file: try InputFile(path: tokenizer)))
     }
     self.files = files
+    records = folder == path ? try TrainingDirectory.records(in: path) : []
     stored = reader
     name = Self.lastComponent(of: path)
   }
@@ -112,6 +115,7 @@ public struct OpenedCheckpoint: Sendable {
     self.path = path
     self.reader = reader
     self.files = files
+    records = []
     self.stored = stored
     self.name = name
   }
