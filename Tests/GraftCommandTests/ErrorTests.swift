@@ -252,9 +252,9 @@ import Testing
       try Graft.run("merge", path, "golden/lora/qwen3", "--out", scratch("out"), "--quiet"),
       status: 3,
       error: """
-        error: unsupported base of a merge
+        error: unsupported base of adapters
           \(path), found GGUF
-          a base is a model in another format: make a directory of it first: graft convert \(path) DIR
+          a base is a model directory, or a file of another format: graft convert \(path) DIR
 
         """)
     #expect(scratch.names.isEmpty)

@@ -216,9 +216,9 @@ public struct OpenedCheckpoint: Sendable {
   func checkMergeable() throws(StorageError) {
     guard let source = reader as? GGUFReader, source["general.architecture"] != nil else { return }
     throw StorageError(
-      .unsupported(feature: "base of a merge", found: "GGUF"), file: path,
+      .unsupported(feature: "base of adapters", found: "GGUF"), file: path,
       remedy:
-        "a base is a model in another format: make a directory of it first: graft convert \(path.escapedWhole) DIR"
+        "a base is a model directory, or a file of another format: graft convert \(path.escapedWhole) DIR"
     )
   }
 
