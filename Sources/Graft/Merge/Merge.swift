@@ -19,7 +19,7 @@ public func merge(
   options: MergeOptions = MergeOptions(), progress: Progress = .none
 ) throws -> MergeReceipt {
   let plan = try MergePlan(
-    base: base, adapters: adapters, dtype: options.dtype, sums: options.sums(at: path))
+    base: base, adapters: adapters, dtype: options.dtype, forType: options.type(at: path))
   try plan.checkAdapters()
   let merged = MergedCheckpoint(plan, threadCount: options.threadCount)
   let conversion = try Conversion(

@@ -23,7 +23,7 @@ public struct MergeOptions: Sendable {
   public var dtype: DType?
   /// The form of the output; nil follows the suffix of its path.
   ///
-  /// A float type that GGUF is asked for is what the sums are rounded to; its blocks are made of the sums as f32.
+  /// A type that GGUF is asked for, and the base hasn't, is made of the sums as f32.
   public var form: OutputForm?
   /// Whether the written tensors are read back and compared with the base and the adapters once more.
   public var verifies = false
@@ -48,11 +48,10 @@ public struct MergeOptions: Sendable {
     self.threadCount = threadCount
   }
 
-  /// What the sums become where ``dtype`` says nothing, so that no other rounding comes before that of the form; nil for the
-  /// base's dtype.
-  func sums(at path: String) -> DType? {
+  /// The type that the form gives matrices, whatever they have; nil where each keeps its own.
+  func type(at path: String) -> DType? {
     guard case .gguf(let mixture?, _) = form ?? OutputForm(for: path) else { return nil }
-    return mixture.dtype.isComputableFloat ? mixture.dtype : .f32
+    return mixture.dtype
   }
 
   /// How the merged model, whose floats have their dtype already, is written.

@@ -41,10 +41,11 @@ public struct MergePlan: Sendable {
   ///
   /// - Parameters:
   ///   - dtype: What all floats become; nil keeps the base's.
-  ///   - sums: What tensors that change become where `dtype` says nothing; nil keeps the base's.
+  ///   - type: What a form makes of the matrices afterwards: tensors that change and have another dtype become f32 for it.
   /// - Throws: ``AdapterError`` when an adapter isn't one, or doesn't fit the base; ``StorageError`` for a base in GGUF.
   public init(
-    base: OpenedCheckpoint, adapters: [WeightedAdapter], dtype: DType? = nil, sums: DType? = nil
+    base: OpenedCheckpoint, adapters: [WeightedAdapter], dtype: DType? = nil,
+    forType type: DType? = nil
   ) throws {
     try base.checkMergeable()
     var pairing = try Pairing(base)
@@ -56,7 +57,7 @@ public struct MergePlan: Sendable {
     try pairing.decideHead(adapters)
     self.base = base
     self.adapters = adapters.map(\.checkpoint.reader)
-    tensors = try pairing.planned(dtype: dtype, sums: sums)
+    tensors = try pairing.planned(dtype: dtype, type)
     untiesHead = pairing.untiesHead
   }
 }
@@ -164,8 +165,8 @@ private struct Pairing {
     }
   }
 
-  func planned(dtype: DType?, sums: DType?) throws -> [MergePlan.Planned] {
-    var result = try plannedTensors(dtype: dtype, sums: sums)
+  func planned(dtype: DType?, _ type: DType?) throws -> [MergePlan.Planned] {
+    var result = try plannedTensors(dtype: dtype, type)
     if untiesHead, let sharedEmbedding {
       let embedding = base.reader.tensors[sharedEmbedding]
       result.append(
@@ -173,14 +174,14 @@ private struct Pairing {
           source: sharedEmbedding,
           info: try TensorInfo(
             name: MergePlan.headName,
-            dtype: Self.target(of: embedding, dtype, head == nil ? nil : sums),
+            dtype: Self.target(of: embedding, dtype, head == nil ? nil : type),
             shape: embedding.shape, in: base.reader.path),
           updates: [], replacement: head))
     }
     return result
   }
 
-  private func plannedTensors(dtype: DType?, sums: DType?) throws -> [MergePlan.Planned] {
+  private func plannedTensors(dtype: DType?, _ type: DType?) throws -> [MergePlan.Planned] {
     try base.reader.tensors.enumerated().map { index, tensor in
       let changes = !updates[index].isEmpty || replacements[index] != nil
       if dtype != nil, tensor.dtype.isBlockQuantized {
@@ -190,18 +191,17 @@ private struct Pairing {
       return MergePlan.Planned(
         source: index,
         info: try TensorInfo(
-          name: tensor.name, dtype: Self.target(of: tensor, dtype, changes ? sums : nil),
+          name: tensor.name, dtype: Self.target(of: tensor, dtype, changes ? type : nil),
           shape: tensor.shape, in: base.reader.path),
         updates: updates[index], replacement: replacements[index])
     }
   }
 
-  /// The dtype that a tensor of the base gets; sums that are no matrices stay f32, as GGUF has them.
-  private static func target(of tensor: TensorInfo, _ dtype: DType?, _ sums: DType?) -> DType {
+  /// The dtype that a tensor of the base gets.
+  private static func target(of tensor: TensorInfo, _ dtype: DType?, _ type: DType?) -> DType {
     guard tensor.dtype.isComputableFloat else { return tensor.dtype }
     if let dtype { return dtype }
-    guard let sums else { return tensor.dtype }
-    return tensor.shape.rank > 1 ? sums : .f32
+    return type == nil || type == tensor.dtype ? tensor.dtype : .f32
   }
 
   private func position(of name: TensorName, module: String, file: String) throws(AdapterError)

@@ -5,8 +5,9 @@ internal import Synchronization
 /// A directory that appears at its path whole, or not at all.
 ///
 /// Files go into a temporary sibling directory; ``commit()`` forces them to disk and renames it. What stood at
-/// the path before is exchanged in one step and removed afterwards; directories and files keep the permissions of those of their names there. A value that is dropped without `commit` removes the sibling;
-/// one that a killed process left is removed by the next that writes to the path.
+/// the path before is exchanged in one step and removed afterwards; files and directories have the permissions of those that have
+/// their names there. A value that is dropped without `commit` removes the sibling; one that a killed process left is removed by the
+/// next that writes to the path.
 public final class AtomicDirectory: Sendable {
   /// Where the directory will appear.
   public let path: String

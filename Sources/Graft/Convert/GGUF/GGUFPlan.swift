@@ -93,13 +93,13 @@ extension GGUFPlan {
   {
     // GGUF has no type for the bytes of words.
     let words = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary
+    let keys = Self.keyLosses(checkpoint.ownMetadata)
     let reader: (any CheckpointReader)? = words.map { words in
       RenamedCheckpoint(checkpoint.reader) { $0 != words.bytes && $0 != words.ends }
     }
     try self.init(
       reader ?? checkpoint.reader, entries: GGUFOrigin.entries(of: checkpoint.ownMetadata),
-      losses: checkpoint.files.map { ConversionLoss($0.name) }
-        + Self.keyLosses(checkpoint.ownMetadata), mixture
+      losses: checkpoint.files.map { ConversionLoss($0.name) } + keys, mixture
     ) { mixture?.dtype(ofPlain: $0) ?? $0.dtype }
   }
 
@@ -120,11 +120,11 @@ extension GGUFPlan {
       checkpoint.reader, parameters, name: checkpoint.name, tokenizer: words, path: checkpoint.path
     ) { Self.storedNames(of: $0, configuration) }
     let keys = GGUFConfigurationKeys(json)
-    let losses =
-      checkpoint.files.filter { !Self.isHeld($0.name, words) }.map { ConversionLoss($0.name) }
-      + keys.others.map { ConversionLoss("\($0) of config.json") }
-      + export.reader.surplus.map { ConversionLoss("tensor \($0)") }
-      + Self.keyLosses(checkpoint.reader.metadata)
+    var losses = checkpoint.files.filter { !Self.isHeld($0.name, words) }
+      .map { ConversionLoss($0.name) }
+    losses += keys.others.map { ConversionLoss("\($0) of config.json") }
+    losses += export.reader.surplus.map { ConversionLoss("tensor \($0)") }
+    losses += Self.keyLosses(checkpoint.reader.metadata)
     let notes =
       keys.bookkeeping.isEmpty
       ? [] : ["bookkeeping of config.json: " + keys.bookkeeping.joined(separator: ", ")]
