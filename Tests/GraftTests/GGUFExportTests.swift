@@ -347,7 +347,7 @@ import Testing
     let key = String(repeating: "k", count: 65_530)
     let file = try AtomicFile(path: workspace("long.safetensors"))
     let writer = try SafetensorsWriter(
-      [TensorInfo(name: "w", dtype: .u8, shape: [1])],
+      [TensorInfo(name: "w", dtype: .i8, shape: [1])],
       metadata: [MetadataEntry(key: key, value: "v"), MetadataEntry(key: "short", value: "s")],
       to: file.output)
     try writer.write([1], of: 0, at: 0)
