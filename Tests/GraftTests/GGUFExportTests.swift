@@ -350,7 +350,7 @@ import Testing
       [TensorInfo(name: "w", dtype: .i8, shape: [1])],
       metadata: [MetadataEntry(key: key, value: "v"), MetadataEntry(key: "short", value: "s")],
       to: file.output)
-    try writer.write([1], of: 0, at: 0)
+    try writer.write([1] as [UInt8], of: 0, at: 0)
     try writer.finish()
     try file.commit()
     let source = workspace("long.safetensors")
