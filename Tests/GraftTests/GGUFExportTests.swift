@@ -217,8 +217,7 @@ import Testing
     let path = try model(family)
     let file = URL(filePath: path + "/config.json")
     let text = try String(contentsOf: file, encoding: .utf8)
-    try ("{" + members + "," + text.dropFirst()).write(
-      to: file, atomically: true, encoding: .utf8)
+    try "{\(members),\(text.dropFirst())".write(to: file, atomically: true, encoding: .utf8)
     return path
   }
 

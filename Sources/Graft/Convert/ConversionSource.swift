@@ -132,7 +132,8 @@ struct ConversionSource {
     let names = form.canShareTensors ? try checkpoint.sharedNames() : SharedNames()
     copies = names.copies
     if case .keras = form {
-      let plan = try KerasPlan(reader, metadata, files, to: path)
+      keys += metadata.filter { !KerasKey.canHold($0) }.map { "the metadata \($0.key.shortened)" }
+      let plan = try KerasPlan(reader, metadata.filter(KerasKey.canHold), files, to: path)
       (keras, self.reader, self.metadata) = (plan, plan.reader, plan.reader.metadata)
       self.files = plan.members ?? files
     } else {

@@ -137,9 +137,8 @@ extension GGUFPlan {
 
   /// The metadata that no key of GGUF can be made of.
   private static func keyLosses(_ metadata: [MetadataEntry]) -> [ConversionLoss] {
-    metadata.filter { !GGUFOrigin.canHold($0) }.map { entry in
-      let isLong = entry.key.utf8.count > 80
-      return ConversionLoss("the metadata \(entry.key.prefix(80))" + (isLong ? "…" : ""))
+    metadata.filter { !GGUFOrigin.canHold($0) }.map {
+      ConversionLoss("the metadata \($0.key.shortened)")
     }
   }
 
