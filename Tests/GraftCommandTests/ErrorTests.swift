@@ -280,6 +280,20 @@ import Testing
         """)
   }
 
+  @Test func `merge says that a base in GGUF is to be converted first`() throws {
+    let path = "golden/gguf/qwen3.gguf"
+    expect(
+      try Graft.run("merge", path, "golden/lora/qwen3", "--out", scratch("out"), "--quiet"),
+      status: 3,
+      error: """
+        error: unsupported base of adapters
+          \(path), found GGUF
+          a base is a model directory, or a file of another format: graft convert \(path) DIR
+
+        """)
+    #expect(scratch.names.isEmpty)
+  }
+
   @Test func `embed refuses what it can't print in a line`() throws {
     try Data(Array("good\nb".utf8) + [0xFF, 0x0A]).write(to: scratch.url("bytes"))
     let bytes = try Graft.run("embed", "nowhere", "--data", scratch("bytes"))

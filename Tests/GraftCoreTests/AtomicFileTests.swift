@@ -49,6 +49,55 @@ import Testing
     }
   }
 
+  /// The permissions of what stands at a path.
+  private func permissions(_ path: String) throws -> mode_t {
+    var status = stat()
+    try #require(stat(path, &status) == 0)
+    return status.st_mode & 0o777
+  }
+
+  @Test(arguments: [0o600, 0o640, 0o444, 0o666, 0o755] as [mode_t])
+  func `have the permissions of the files that they replace`(mode: mode_t) throws {
+    let path = folder + "/x"
+    try AtomicFile.write([1], to: path)
+    try #require(chmod(path, mode) == 0)
+    do {
+      let file = try AtomicFile(path: path)
+      // Nobody reads the new bytes meanwhile who couldn't read the old ones.
+      #expect(try permissions(file.output.path) == mode | 0o600)
+      try file.output.write([2], at: 0)
+      try file.commit()
+    }
+    #expect(try permissions(path) == mode)
+    #expect(try InputFile.contents(of: path, atMost: 9) == [2])
+    try AtomicFile.write([3], to: folder + "/new")
+    #expect(try permissions(folder + "/new") & 0o600 == 0o600)
+  }
+
+  @Test func `directories and their files have the permissions of those that they replace`() throws
+  {
+    let path = folder + "/model"
+    for number: UInt8 in 0..<2 {
+      let directory = try AtomicDirectory(path: path)
+      for name in ["a", "b", "inner/c"] + (number == 1 ? ["d"] : []) {
+        try directory.write([number], named: name)
+      }
+      try directory.commit()
+      guard number == 0 else { break }
+      for (name, mode) in [
+        ("", 0o700), ("/a", 0o600), ("/inner", 0o750), ("/inner/c", 0o400),
+      ] as [(String, mode_t)] { try #require(chmod(path + name, mode) == 0) }
+    }
+    #expect(try InputFile.contents(of: path + "/inner/c", atMost: 9) == [1])
+    #expect(try permissions(path) == 0o700)
+    #expect(try permissions(path + "/a") == 0o600)
+    #expect(try permissions(path + "/inner") == 0o750)
+    #expect(try permissions(path + "/inner/c") == 0o400)
+    // A file that takes no place is like any other.
+    try AtomicFile.write([], to: folder + "/usual")
+    #expect(try permissions(path + "/d") == permissions(folder + "/usual"))
+  }
+
   @Test func `folders below one are made`() throws {
     try Directory.create("a/b/c", below: folder)
     try Directory.create("a/b/d", below: folder)

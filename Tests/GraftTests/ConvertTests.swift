@@ -234,6 +234,34 @@ import Testing
     _ = try convert(open("weights.safetensors"), to: workspace("again.safetensors"))
   }
 
+  @Test(arguments: ["copy", "copy.h5", "torch"])
+  func `what a training run keeps beside an adapter is named, and stays behind`(
+    target: String
+  ) throws {
+    let path = try workspace.copy(golden("lora/llama-tied"), to: "adapter")
+    let form: OutputForm? = target == "torch" ? .pyTorchDirectory() : nil
+    var options = ConversionOptions(form: form)
+    // PyTorch's form has no place for metadata.
+    options.allowsLoss = target == "torch"
+    let before = try convert(
+      OpenedCheckpoint(path: path), to: workspace("before-" + target), options: options)
+    let records = [
+      "optimizer.pt", "rng_state_0.pth", "training_log.jsonl", "training_run.json",
+      "training_state/",
+    ]
+    try Directory.create(path + "/training_state")
+    for name in records {
+      let file = name.hasSuffix("/") ? name + "state.json" : name
+      try AtomicFile.write(Array("{}".utf8), to: path + "/" + file)
+    }
+    let report = try convert(OpenedCheckpoint(path: path), to: workspace(target), options: options)
+    #expect(report.losses == before.losses + records.map { ConversionLoss($0) })
+    #expect(report.fileNames == before.fileNames)
+    #expect(
+      try OpenedCheckpoint(path: workspace(target)).files.map(\.name)
+        == OpenedCheckpoint(path: workspace("before-" + target)).files.map(\.name))
+  }
+
   @Test func `metadata of which shards have other values is named`() throws {
     let folder = workspace("model")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

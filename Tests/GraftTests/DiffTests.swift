@@ -369,6 +369,28 @@ import Testing
       result.tensors.allSatisfy { $0.dtypes.first == .f32 && $0.dtypes.second == $0.second.dtype })
   }
 
+  @Test(arguments: [nil, "mine"])
+  func `takes GGUF of no known architecture by its own names`(architecture: String?) throws {
+    let tensors: [(TensorName, DType, Shape, [UInt8])] = [
+      ("blk.0.w", .f32, [2, 2], floats([1, 2, 3, 4]))
+    ]
+    let plain = try write(tensors, to: "a.safetensors")
+    let other = try write([("blk.0.w", .f32, [2, 2], floats([1, 2, 3, 5]))], to: "b.safetensors")
+    var entries: [(key: String, value: GGUFValue)] = []
+    if let architecture { entries.append(("general.architecture", .string(architecture))) }
+    let file = try AtomicFile(path: workspace("a.gguf"))
+    let writer = try GGUFWriter(plain.reader.tensors, entries: entries, to: file.output)
+    try writer.write(tensors[0].3, of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    let gguf = try OpenedCheckpoint(path: workspace("a.gguf"))
+    #expect(try diff(plain, gguf).isWithinTolerance)
+    let result = try diff(gguf, other)
+    #expect(result.tensors.map(\.name) == ["blk.0.w"])
+    #expect(result.tensors.first?.values?.maximumError == 1)
+    #expect(result.onlyInFirst.isEmpty && result.onlyInSecond.isEmpty)
+  }
+
   @Test func `lists what only one side has`() throws {
     let a = try write([("v", .u8, [1]), ("w", .u8, [1])], to: "a.safetensors")
     let b = try write([("w", .u8, [1]), ("x", .u8, [1])], to: "b.safetensors")

@@ -107,7 +107,11 @@ import Testing
 
   @Test func `a real tokenizer, its template and its metadata come back`() throws {
     let report = try export(fixture("model"))
-    #expect(report.losses.map(\.what) == ["training_log.txt"])
+    #expect(
+      report.losses.map(\.what) == [
+        "training_log.txt",
+        "bookkeeping of config.json: attention_dropout, initializer_range, pretraining_tp, transformers_version, use_cache",
+      ])
     let file = try GGUFReader(path: workspace("model.gguf"))
     #expect(file["tokenizer.ggml.pre"] == .string("gpt-2"))
     #expect(file["tokenizer.ggml.eos_token_id"] == .unsigned(0, bits: 32))
@@ -206,6 +210,160 @@ import Testing
     }
     #expect(error?.reason == .notRepresentable(what: "training_log.txt", inFormat: "GGUF"))
     #expect(try workspace.names(in: workspace("")).isEmpty)
+  }
+
+  /// A model whose configuration has members that the golden one hasn't, written before the others.
+  private func model(_ family: String, with members: String) throws -> String {
+    let path = try model(family)
+    let file = URL(filePath: path + "/config.json")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    try "{\(members),\(text.dropFirst())".write(to: file, atomically: true, encoding: .utf8)
+    return path
+  }
+
+  @Test(arguments: [
+    (#""residual_multiplier": 0.22"#, ["residual_multiplier of config.json"]),
+    (
+      #""no_rope_layers": [1, 0], "partial_rotary_factor": 0.5"#,
+      ["no_rope_layers of config.json", "partial_rotary_factor of config.json"]
+    ),
+    (#""auto_map": {"AutoModel": "m.M"}"#, ["auto_map of config.json"]),
+    (
+      #""rope_scaling": {"rope_type": "default", "mscale": 2}"#,
+      ["rope_scaling.mscale of config.json"]
+    ),
+    (#""add_cross_attention": true"#, ["add_cross_attention of config.json"]),
+  ])
+  func `a key of the configuration that GGUF can't hold needs the flag, and is named`(
+    members: String, losses: [String]
+  ) throws {
+    let path = try model("llama-tied", with: members)
+    let error = #expect(throws: StorageError.self) { try export(path, allowsLoss: false) }
+    #expect(
+      error?.reason
+        == .notRepresentable(
+          what: losses.joined(separator: ", "), inFormat: "GGUF"))
+    #expect(try workspace.names(in: workspace.path) == ["llama-tied"])
+    let names = try export(path).losses.map(\.what)
+    #expect(names.filter { !$0.hasPrefix("bookkeeping of ") } == losses)
+  }
+
+  @Test(arguments: [
+    "llama-bf16", "llama-llama3-rope", "llama-untied-linear-rope", "mistral", "mistral-window",
+    "qwen2", "qwen3", "gemma3", "gpt2",
+  ])
+  func `what every model's configuration has needs no flag`(family: String) throws {
+    let more = #""_name_or_path": "a/b", "partial_rotary_factor": 1.0, "rope_interleaved": false"#
+    let path = try model(family, with: more + #", "quantization_config": null"#)
+    let report = try export(path, allowsLoss: false)
+    let notes = report.losses.map(\.what)
+    #expect(notes.count == 1)
+    let note = try #require(notes.first)
+    #expect(note.hasPrefix("bookkeeping of config.json: _name_or_path, "))
+    #expect(note.hasSuffix("transformers_version, use_cache"))
+    #expect(!note.contains("rope") && !note.contains("partial"))
+  }
+
+  @Test func `a tensor that the configuration asks for and the model lacks is bad input`() throws {
+    let path = try model("llama-tied")
+    let file = URL(filePath: path + "/config.json")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    try text.replacing(#""num_hidden_layers": 2"#, with: #""num_hidden_layers": 3"#)
+      .write(to: file, atomically: true, encoding: .utf8)
+    let error = try #require(throws: StorageError.self) { try export(path) }
+    #expect(error.tensor == "model.layers.2.input_layernorm.weight")
+    #expect(error.diagnosis.kind == .badInput)
+    #expect(error.diagnosis.location?.hasSuffix("expected the tensor, found none") == true)
+  }
+
+  /// A file of GGUF with the tensors of another checkpoint.
+  private func write(
+    _ source: any CheckpointReader, _ entries: [(key: String, value: GGUFValue)], to name: String
+  ) throws -> OpenedCheckpoint {
+    let file = try AtomicFile(path: workspace(name))
+    let writer = try GGUFWriter(source.tensors, entries: entries, to: file.output)
+    for (index, tensor) in source.tensors.enumerated() {
+      try writer.write(source.bytes(tensor.name), of: index, at: 0)
+    }
+    try writer.finish()
+    try file.commit()
+    return try OpenedCheckpoint(path: workspace(name))
+  }
+
+  @Test func `an architecture without a directory needs the flag, and its keys are named`() throws {
+    let tensors = try SafetensorsReader(path: golden("lora/llama-tied/adapter_model.safetensors"))
+    let source = try write(
+      tensors,
+      [
+        ("general.architecture", .string("mine")), ("general.name", .string("n")),
+        ("general.tags", .array(.strings(["a", "b"]))),
+        ("general.sizes", .array(.float32([1, 2]))), ("general.alignment", .unsigned(32, bits: 32)),
+        ("mine.width", .unsigned(7, bits: 32)), ("tokenizer.ggml.tokens", .array(.strings(["a"]))),
+      ], to: "mine.gguf")
+    let losses = [
+      "the architecture mine", "the metadata general.sizes", "the metadata mine.width",
+      "the metadata tokenizer.ggml.tokens",
+    ]
+    for (target, form) in [
+      ("back.safetensors", "one safetensors file"), ("back", "a model directory"),
+    ] {
+      let error = try #require(throws: StorageError.self) {
+        try convert(source, to: workspace(target))
+      }
+      #expect(
+        error.reason == .notRepresentable(what: losses.joined(separator: ", "), inFormat: form))
+      #expect(error.remedy?.contains("--allow-loss") == true)
+      var options = ConversionOptions()
+      options.allowsLoss = true
+      let report = try convert(source, to: workspace(target), options: options)
+      #expect(report.losses.map(\.what) == losses)
+      let back = try OpenedCheckpoint(path: workspace(target)).reader
+      #expect(Set(back.metadata.map(\.key)) == ["general.name", "general.tags"])
+      #expect(Set(back.tensors.map(\.name)) == Set(tensors.tensors.map(\.name)))
+      for tensor in tensors.tensors {
+        #expect(try back.bytes(tensor.name) == tensors.bytes(tensor.name), "\(tensor.name)")
+      }
+    }
+  }
+
+  @Test func `a key that a model's directory has no place for needs the flag`() throws {
+    let model = try GGUFReader(path: golden("gguf/qwen2.gguf"))
+    let own = model.entries.filter { $0.key != "general.alignment" }
+    let source = try write(model, own + [("other.key", .bool(true))], to: "more.gguf")
+    let error = try #require(throws: StorageError.self) {
+      try convert(source, to: workspace("back"))
+    }
+    #expect(
+      error.reason
+        == .notRepresentable(what: "the metadata other.key", inFormat: "a model directory"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let losses = try convert(source, to: workspace("back"), options: options).losses
+    #expect(losses.map(\.what) == ["the metadata other.key"])
+  }
+
+  @Test func `metadata that no key of GGUF can be made of needs the flag`() throws {
+    let key = String(repeating: "k", count: 65_530)
+    let file = try AtomicFile(path: workspace("long.safetensors"))
+    let writer = try SafetensorsWriter(
+      [TensorInfo(name: "w", dtype: .i8, shape: [1])],
+      metadata: [MetadataEntry(key: key, value: "v"), MetadataEntry(key: "short", value: "s")],
+      to: file.output)
+    try writer.write([1] as [UInt8], of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    let source = workspace("long.safetensors")
+    let what = "the metadata \(key.prefix(80))…"
+    #expect(throws: StorageError.self) {
+      try convert(OpenedCheckpoint(path: source), to: workspace("long.gguf"))
+    }
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(
+      OpenedCheckpoint(path: source), to: workspace("long.gguf"), options: options)
+    #expect(report.losses.map(\.what) == [what])
+    let written = try GGUFReader(path: workspace("long.gguf"))
+    #expect(written["graft.metadata.short"] == .string("s"))
   }
 
   @Test(arguments: GGUFMixture.allCases)

@@ -69,4 +69,31 @@ import Testing
     #expect(copy.reader.tensors == source.reader.tensors)
     #expect(try diff(source, copy).isWithinTolerance)
   }
+
+  @Test(arguments: ["layer_names", "", String(repeating: "k", count: 70_000)])
+  func `metadata that no attribute of Keras's can be needs the flag, and is named`(
+    key: String
+  ) throws {
+    let file = try AtomicFile(path: workspace("source.safetensors"))
+    let writer = try SafetensorsWriter(
+      [TensorInfo(name: "w", dtype: .u8, shape: [1])],
+      metadata: [MetadataEntry(key: key, value: "v"), MetadataEntry(key: "license", value: "mit")],
+      to: file.output)
+    try writer.write([1] as [UInt8], of: 0, at: 0)
+    try writer.finish()
+    try file.commit()
+    let error = try #require(throws: StorageError.self) {
+      try convert(open("source.safetensors"), to: workspace("out.weights.h5"))
+    }
+    #expect(error.remedy?.contains("--allow-loss") == true)
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(
+      open("source.safetensors"), to: workspace("out.weights.h5"), options: options)
+    let name = key.utf8.count > 80 ? String(key.prefix(80)) + "…" : key
+    #expect(report.losses.map(\.what) == ["the metadata \(name)"])
+    let metadata = try open("out.weights.h5").reader.metadata
+    #expect(metadata.contains(MetadataEntry(key: "license", value: "mit")))
+    #expect(!metadata.contains { $0.key == key })
+  }
 }

@@ -110,8 +110,19 @@ struct StaticEmbeddingTests {
     try AtomicFile.write(
       Array(". . . 0.1 -2 3e-5\nthe 1 2 3\n\u{A0} 4 5 6\nthe 7 8 9\nof 0.3 0.4 0.5\n".utf8),
       to: source)
-    let report = try convert(OpenedCheckpoint(path: source), to: space(target))
-    #expect(report.losses == [ConversionLoss("1 row whose word has come before")])
+    // A word has one row, and the flag lets the others go.
+    let what = "1 row whose word has come before"
+    let error = try #require(throws: StorageError.self) {
+      try convert(OpenedCheckpoint(path: source), to: space(target))
+    }
+    guard case .notRepresentable(what, _) = error.reason else { throw error }
+    #expect(error.remedy?.contains("--allow-loss") == true)
+    #expect(space.names == ["source.txt"])
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(
+      OpenedCheckpoint(path: source), to: space(target), options: options)
+    #expect(report.losses == [ConversionLoss(what)])
     #expect(try OpenedCheckpoint(path: space(target)).kind == .embeddings)
     #expect(try exported(space(target)) == exported(source))
     #expect(try exported(source).keys.sorted() == [". . .", "of", "the", "\u{A0}"])

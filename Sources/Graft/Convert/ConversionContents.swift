@@ -10,6 +10,8 @@ struct ConversionContents {
   let metadata: [MetadataEntry]
   /// What the weight files had before their data, where the form keeps that.
   let shards: [HDF5Attachment]
+  /// The keys that a model's directory has no place for, in words.
+  let omissions: [String]
 
   /// Looks at a checkpoint.
   ///
@@ -20,11 +22,13 @@ struct ConversionContents {
       files = try checkpoint.files(declaring: dtype)
       metadata = checkpoint.ownMetadata
       shards = try checkpoint.shardHeaders(for: form)
+      omissions = []
       return
     }
     shards = []
-    if source["general.architecture"] == nil {
-      // No model, but tensors under names of their own.
+    omissions = GGUFOrigin.omissions(of: source)
+    if !GGUFModel.knows(source) {
+      // No model, or one without a directory, but tensors under names of their own.
       reader = source
       files = []
       metadata = GGUFOrigin.metadata(of: source.entries)

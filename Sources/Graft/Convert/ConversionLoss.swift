@@ -34,6 +34,11 @@ extension [String] {
   }
 }
 
+extension String {
+  /// The beginning of a text that may be of any length, for a name in a message.
+  var shortened: String { utf8.count > 80 ? String(prefix(80)) + "…" : self }
+}
+
 extension ConversionSource {
   /// What a form has no place for.
   func losses(in form: OutputForm) -> [ConversionLoss] {

@@ -22,7 +22,7 @@ struct ConversionSource {
   private(set) var vocabulary: (any Vocabulary)?
   /// What of the source is left out whatever the form, in words.
   private(set) var omissions: [String] = []
-  /// What of the source doesn't count, in words.
+  /// What else is left out, which nobody misses in the result, in words.
   private(set) var notes: [String] = []
   /// What the weight files that the tensors come from had before their data; kept as long as the dtypes are.
   private(set) var shards: [HDF5Attachment] = []
@@ -81,6 +81,7 @@ struct ConversionSource {
     result.gguf = plan
     result.omissions =
       (hasWords ? ["the words of the table"] : []) + omissions(of: checkpoint.stored)
+    result.notes = plan.notes + checkpoint.records
     return result
   }
 
@@ -94,9 +95,13 @@ struct ConversionSource {
     let names = form.canShareTensors ? try checkpoint.sharedNames() : SharedNames()
     var (reader, files) = (contents.reader, contents.files)
     let metadata: [MetadataEntry]
+    var unkept = contents.omissions
     var keras: KerasPlan?
     if case .keras = form {
-      let plan = try KerasPlan(reader, contents.metadata, files, to: path)
+      unkept += contents.metadata.filter { !KerasKey.canHold($0) }
+        .map { "the metadata \($0.key.shortened)" }
+      let held = contents.metadata.filter(KerasKey.canHold)
+      let plan = try KerasPlan(reader, held, files, to: path)
       metadata = plan.reader.metadata
       (keras, reader, files) = (plan, plan.reader, plan.members ?? files)
     } else {
@@ -122,9 +127,9 @@ struct ConversionSource {
       contents.shards.isEmpty || checkpoint.reader is PlannedDirectory
       ? false : result.keepsDTypes
     result.omissions =
-      omissions(of: checkpoint.stored) + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
-    result.notes =
-      notes(on: checkpoint.reader) + (dtype == nil ? roundings(of: checkpoint.reader) : [])
+      unkept + omissions(of: checkpoint.stored)
+      + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
+    result.notes = checkpoint.records + (dtype == nil ? roundings(of: checkpoint.reader) : [])
     return result
   }
 
@@ -173,6 +178,8 @@ struct ConversionSource {
   /// What of a source conversions have no place for.
   private static func omissions(of reader: any CheckpointReader) -> [String] {
     switch reader {
+    case let table as EmbeddingCheckpoint where table.repeatedCount > 0:
+      [Quantity.of(table.repeatedCount, "row") + " whose word has come before"]
     case let model as FastTextCheckpoint: model.omissions
     case let arrays as NumPyReader: arrays.omissions
     case let pickle as PyTorchReader: pickle.omissions
@@ -187,18 +194,13 @@ struct ConversionSource {
     return sharded.disputedKeys.map { "other values of the metadata \($0) in later shards" }
   }
 
-  private static func notes(on reader: any CheckpointReader) -> [String] {
-    guard let table = reader as? EmbeddingCheckpoint, table.repeatedCount > 0 else { return [] }
-    return [Quantity.of(table.repeatedCount, "row") + " whose word has come before"]
-  }
-
   /// What keeping dtypes takes of a quantized checkpoint, whose values become bf16.
   private static func roundings(of reader: any CheckpointReader) -> [String] {
     guard let source = reader as? GGUFReader,
       source.tensors.contains(where: \.dtype.isBlockQuantized)
     else { return [] }
     // A model becomes one of a single dtype; of a block of MXFP4 bf16 holds every value.
-    let isModel = source["general.architecture"] != nil
+    let isModel = GGUFModel.knows(source)
     let rounded = source.tensors.filter {
       $0.dtype.isBlockQuantized ? $0.dtype != .mxfp4 : isModel && $0.dtype != .bf16
     }

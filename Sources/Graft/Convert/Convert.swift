@@ -8,7 +8,7 @@ public struct ConversionReport: Sendable {
   public let convertedCount: Int
   /// The other files written.
   public let fileNames: [String]
-  /// What was left out: what the target has no place for, and rows of a table whose word has come before.
+  /// What was left out: what the target has no place for, and what no reader of it misses.
   public let losses: [ConversionLoss]
 
   /// The bytes of all tensors.

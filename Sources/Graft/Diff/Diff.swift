@@ -21,8 +21,8 @@ public struct DiffOptions: Sendable {
 
 /// Compares two checkpoints value by value, across formats, shardings, dtypes and orders of extents.
 ///
-/// Tensors are paired by name; a GGUF model is shown under the names of the model directory that it was made from when the
-/// other side is one, names that an architecture has for one tensor are one, and a copy of a tied tensor that one side leaves
+/// Tensors are paired by name; a GGUF model of a known architecture is shown under the names of the model directory that it was made
+/// from when the other side isn't GGUF, names that an architecture has for one tensor are one, and a copy of a tied tensor that one side leaves
 /// out is compared with the tensor itself. Quantized values are dequantized. Of two tables of vectors the words are compared too.
 /// Matrices are read as transposes where one side's configuration says that it stores them as [in, out] and the other doesn't,
 /// or where the options ask for it. Tensors are read by tiles.
@@ -52,9 +52,10 @@ public func diff(
 }
 
 extension OpenedCheckpoint {
-  /// The tensors under a model directory's names, as f32 where they are quantized.
+  /// The tensors under a model directory's names, as f32 where they are quantized; of GGUF that is no model of a known architecture
+  /// under the file's own.
   fileprivate func modelReader() throws(StorageError) -> any CheckpointReader {
-    guard let source = reader as? GGUFReader else { return reader }
+    guard let source = reader as? GGUFReader, GGUFModel.knows(source) else { return reader }
     return try GGUFModel(source, as: .f32)
   }
 }

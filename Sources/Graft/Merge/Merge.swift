@@ -5,7 +5,7 @@ internal import GraftKernels
 /// Merges adapters into a base and writes the tuned model whole: W' = round(W + Σ weight · scaling · B · A).
 ///
 /// Tensors are streamed by tiles of rows, so memory doesn't grow with the model; what no adapter touches is copied
-/// inside the kernel. The sum is rounded once to the dtype of the base. Input and output may be the same path.
+/// inside the kernel. The sum is rounded once: to the dtype of the base, or to the one that is asked for. Input and output may be the same path.
 /// - Parameters:
 ///   - base: The model.
 ///   - adapters: The adapters with their weights; updates are added in this order.
@@ -18,7 +18,8 @@ public func merge(
   base: OpenedCheckpoint, adapters: [WeightedAdapter], output path: String,
   options: MergeOptions = MergeOptions(), progress: Progress = .none
 ) throws -> MergeReceipt {
-  let plan = try MergePlan(base: base, adapters: adapters, dtype: options.dtype)
+  let plan = try MergePlan(
+    base: base, adapters: adapters, dtype: options.dtype, forType: options.type(at: path))
   try plan.checkAdapters()
   let merged = MergedCheckpoint(plan, threadCount: options.threadCount)
   let conversion = try Conversion(
@@ -33,7 +34,8 @@ public func merge(
   for adapter in adapters { try adapter.checkpoint.checkUnchanged() }
   try conversion.commit()
   var receipt = MergeReceipt(
-    plan, merged.totals, byteCount: conversion.report.byteCount, losses: conversion.losses)
+    plan, merged.totals, byteCount: conversion.report.byteCount,
+    losses: conversion.report.losses)
   if options.verifies { receipt.verifiedByteCount = try conversion.compareWritten() }
   return receipt
 }

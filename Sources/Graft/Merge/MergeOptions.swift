@@ -1,4 +1,5 @@
 public import GraftCore
+internal import GraftFormats
 
 /// An adapter and how much of it a merge takes.
 public struct WeightedAdapter: Sendable {
@@ -22,7 +23,7 @@ public struct MergeOptions: Sendable {
   public var dtype: DType?
   /// The form of the output; nil follows the suffix of its path.
   ///
-  /// GGUF's types are made of the merged values in the base's dtype.
+  /// A type that GGUF is asked for, and the base hasn't, is made of the sums as f32.
   public var form: OutputForm?
   /// Whether the written tensors are read back and compared with the base and the adapters once more.
   public var verifies = false
@@ -45,6 +46,12 @@ public struct MergeOptions: Sendable {
     self.form = form
     self.verifies = verifies
     self.threadCount = threadCount
+  }
+
+  /// The type that the form gives matrices, whatever they have; nil where each keeps its own.
+  func type(at path: String) -> DType? {
+    guard case .gguf(let mixture?, _) = form ?? OutputForm(for: path) else { return nil }
+    return mixture.dtype
   }
 
   /// How the merged model, whose floats have their dtype already, is written.

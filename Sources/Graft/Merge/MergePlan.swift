@@ -39,10 +39,15 @@ public struct MergePlan: Sendable {
 
   /// Pairs the tensors of a base with the updates of adapters.
   ///
-  /// - Throws: ``AdapterError`` when an adapter isn't one, or doesn't fit the base.
+  /// - Parameters:
+  ///   - dtype: What all floats become; nil keeps the base's.
+  ///   - type: What a form makes of the matrices afterwards: tensors that change and have another dtype become f32 for it.
+  /// - Throws: ``AdapterError`` when an adapter isn't one, or doesn't fit the base; ``StorageError`` for a base in GGUF.
   public init(
-    base: OpenedCheckpoint, adapters: [WeightedAdapter], dtype: DType? = nil
+    base: OpenedCheckpoint, adapters: [WeightedAdapter], dtype: DType? = nil,
+    forType type: DType? = nil
   ) throws {
+    try base.checkMergeable()
     var pairing = try Pairing(base)
     for (index, adapter) in adapters.enumerated() {
       let configuration = try adapter.checkpoint.adapterConfiguration()
@@ -52,7 +57,7 @@ public struct MergePlan: Sendable {
     try pairing.decideHead(adapters)
     self.base = base
     self.adapters = adapters.map(\.checkpoint.reader)
-    tensors = try pairing.planned(dtype: dtype)
+    tensors = try pairing.planned(dtype: dtype, type)
     untiesHead = pairing.untiesHead
   }
 }
@@ -160,24 +165,25 @@ private struct Pairing {
     }
   }
 
-  func planned(dtype: DType?) throws -> [MergePlan.Planned] {
-    var result = try plannedTensors(dtype: dtype)
+  func planned(dtype: DType?, _ type: DType?) throws -> [MergePlan.Planned] {
+    var result = try plannedTensors(dtype: dtype, type)
     if untiesHead, let sharedEmbedding {
-      let embedding = result[sharedEmbedding].info
+      let embedding = base.reader.tensors[sharedEmbedding]
       result.append(
         MergePlan.Planned(
           source: sharedEmbedding,
           info: try TensorInfo(
-            name: MergePlan.headName, dtype: embedding.dtype, shape: embedding.shape,
-            in: base.reader.path),
+            name: MergePlan.headName,
+            dtype: Self.target(of: embedding, dtype, head == nil ? nil : type),
+            shape: embedding.shape, in: base.reader.path),
           updates: [], replacement: head))
     }
     return result
   }
 
-  private func plannedTensors(dtype: DType?) throws -> [MergePlan.Planned] {
+  private func plannedTensors(dtype: DType?, _ type: DType?) throws -> [MergePlan.Planned] {
     try base.reader.tensors.enumerated().map { index, tensor in
-      let target = tensor.dtype.isComputableFloat ? dtype ?? tensor.dtype : tensor.dtype
+      let changes = !updates[index].isEmpty || replacements[index] != nil
       if dtype != nil, tensor.dtype.isBlockQuantized {
         throw AdapterError(
           .quantizedBase(tensor: tensor.name, dtype: tensor.dtype), file: base.reader.path)
@@ -185,9 +191,17 @@ private struct Pairing {
       return MergePlan.Planned(
         source: index,
         info: try TensorInfo(
-          name: tensor.name, dtype: target, shape: tensor.shape, in: base.reader.path),
+          name: tensor.name, dtype: Self.target(of: tensor, dtype, changes ? type : nil),
+          shape: tensor.shape, in: base.reader.path),
         updates: updates[index], replacement: replacements[index])
     }
+  }
+
+  /// The dtype that a tensor of the base gets.
+  private static func target(of tensor: TensorInfo, _ dtype: DType?, _ type: DType?) -> DType {
+    guard tensor.dtype.isComputableFloat else { return tensor.dtype }
+    if let dtype { return dtype }
+    return type == nil || type == tensor.dtype ? tensor.dtype : .f32
   }
 
   private func position(of name: TensorName, module: String, file: String) throws(AdapterError)

@@ -7,7 +7,7 @@ public struct MergeReceipt: Sendable {
   public struct Entry: Sendable {
     /// Its name.
     public let name: TensorName
-    /// Its dtype in the result.
+    /// What the sums were rounded to: its dtype in the result, or f32 where a type of GGUF is made of that.
     public let dtype: DType
     /// Its elements.
     public let elementCount: Int

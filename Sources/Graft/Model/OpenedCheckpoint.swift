@@ -37,6 +37,8 @@ public struct OpenedCheckpoint: Sendable {
   public let reader: any CheckpointReader
   /// The other files, by name.
   public let files: [CompanionFile]
+  /// What training runs keep in the directory beside what they made, by name: no part of the checkpoint.
+  let records: [String]
   /// The reader of the files at the path, also where ``reader`` shows what a verb makes of them.
   ///
   /// It is there to be asked what the files hold besides tensors, which conversions name where they leave it out; values are read by
@@ -84,6 +86,7 @@ public struct OpenedCheckpoint: Sendable {
       files.append(CompanionFile(name: tokenizerName, file: try InputFile(path: tokenizer)))
     }
     self.files = files
+    records = folder == path ? try TrainingDirectory.records(in: path) : []
     stored = reader
     name = Self.lastComponent(of: path)
   }
@@ -117,6 +120,7 @@ public struct OpenedCheckpoint: Sendable {
     self.path = path
     self.reader = reader
     self.files = files
+    records = []
     self.stored = stored
     self.name = name
   }
@@ -209,6 +213,18 @@ public struct OpenedCheckpoint: Sendable {
     throw StorageError(
       .unsupported(feature: "format to compute with", found: "GGUF"), file: path,
       remedy: "make a model directory of it first: graft convert \(path.escapedWhole) DIR")
+  }
+
+  /// Checks that the tensors have the names by which adapters know modules.
+  ///
+  /// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` for a model in GGUF.
+  func checkMergeable() throws(StorageError) {
+    guard let source = reader as? GGUFReader, source["general.architecture"] != nil else { return }
+    throw StorageError(
+      .unsupported(feature: "base of adapters", found: "GGUF"), file: path,
+      remedy:
+        "a base is a model directory, or a file of another format: graft convert \(path.escapedWhole) DIR"
+    )
   }
 
   /// The most bytes of a configuration: as a tree they take up to sixteen times as many.

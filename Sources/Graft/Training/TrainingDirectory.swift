@@ -16,6 +16,20 @@ final class TrainingDirectory: Sendable {
   static let logName = "training_log.jsonl"
   /// What belongs to the run and not to what it made.
   static let recordNames: Set<String> = [stateName, snapshotsName, logName, RunFacts.fileName]
+  /// What transformers' trainer keeps beside what it made.
+  private static let foreignRecordNames: Set<String> = [
+    "optimizer.pt", "optimizer.bin", "scheduler.pt", "scheduler.bin", "scaler.pt",
+    "rng_state.pth", "training_args.bin",
+  ]
+
+  /// The names of what training runs left in a directory, Graft's own and transformers'; those of directories end in a slash.
+  static func records(in folder: String) throws(StorageError) -> [String] {
+    let names = try Directory.entries(of: folder).filter { name in
+      recordNames.contains(name) || foreignRecordNames.contains(name)
+        || name.hasPrefix("rng_state_") && name.hasSuffix(".pth")
+    }
+    return names.map { Directory.exists(at: folder + "/" + $0) ? $0 + "/" : $0 }
+  }
 
   private init(path: String, log: AppendedFile, lock: DirectoryLock) {
     self.path = path

@@ -50,7 +50,7 @@ public func warmStart(
     throw error.advisingConversion(of: model.path)
   }
   try conversion.transfer(progress)
-  let report = join.report(words, length, losses: conversion.losses)
+  let report = join.report(words, length, losses: conversion.report.losses)
   for source in [model, vectors] { try source.checkUnchanged() }
   try conversion.commit()
   if let reportPath {

@@ -5,8 +5,9 @@ internal import Synchronization
 /// A directory that appears at its path whole, or not at all.
 ///
 /// Files go into a temporary sibling directory; ``commit()`` forces them to disk and renames it. What stood at
-/// the path before is exchanged in one step and removed afterwards. A value that is dropped without `commit` removes the sibling;
-/// one that a killed process left is removed by the next that writes to the path.
+/// the path before is exchanged in one step and removed afterwards; files and directories have the permissions of those that have
+/// their names there. A value that is dropped without `commit` removes the sibling; one that a killed process left is removed by the
+/// next that writes to the path.
 public final class AtomicDirectory: Sendable {
   /// Where the directory will appear.
   public let path: String
@@ -26,6 +27,7 @@ public final class AtomicDirectory: Sendable {
         throw StorageError(call: "mkdir", errno: errno, file: path)
       }
       UnfinishedOutputs.insert(sibling)
+      try keepPermissions(of: path, at: sibling)
       return try DirectoryLock(sibling)
     }
     (temporaryPath, hold) = (sibling.path, sibling.held)
@@ -44,10 +46,13 @@ public final class AtomicDirectory: Sendable {
       throw StorageError(
         .refused(policy: "a file name that leaves its directory", found: name), file: path)
     }
-    var folder = temporaryPath
+    var (folder, old) = (temporaryPath, path)
     for component in name.split(separator: "/").dropLast() {
       folder += "/" + component
-      if unsafe mkdir(folder, 0o777) != 0, errno != EEXIST {
+      old += "/" + component
+      if unsafe mkdir(folder, 0o777) == 0 {
+        try keepPermissions(of: old, at: folder)
+      } else if errno != EEXIST {
         throw StorageError(call: "mkdir", errno: errno, file: path + "/" + name)
       }
     }
@@ -88,5 +93,16 @@ public final class AtomicDirectory: Sendable {
     }
     // Not before the exchange lasts: else a loss of power could bring the old name back with some of its files.
     Directory.remove(temporaryPath)
+  }
+}
+
+/// Gives a new directory the permissions of the one whose place it takes; its owner can write to it in any case.
+private func keepPermissions(of old: String, at new: String) throws(StorageError) {
+  var status = stat()
+  guard unsafe stat(old, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return }
+  let permissions = status.st_mode & 0o7777 | 0o700
+  guard unsafe stat(new, &status) == 0, status.st_mode & 0o7777 != permissions else { return }
+  guard unsafe chmod(new, permissions) == 0 else {
+    throw StorageError(call: "chmod", errno: errno, file: old)
   }
 }

@@ -2,7 +2,8 @@ internal import Glibc
 
 /// A file that appears at its path whole, or not at all.
 ///
-/// Bytes go to a temporary sibling; ``commit()`` forces them to disk, renames and forces the directory. A value
+/// Bytes go to a temporary sibling; ``commit()`` forces them to disk, renames and forces the directory. The permissions are those of
+/// the file that it replaces, where there is one. A value
 /// that is dropped without `commit` removes the sibling; one that a killed process left is removed by the next that writes to the path.
 public final class AtomicFile: Sendable {
   /// Where the file will appear.

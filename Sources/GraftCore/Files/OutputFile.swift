@@ -8,11 +8,13 @@ public final class OutputFile: Sendable {
   /// The path where the bytes will appear, which errors name.
   public let target: String
   let descriptor: Int32
+  /// The permissions of the file whose place this one takes; nil where there is none.
+  private let permissions: mode_t?
   /// Bytes that one call copies: few enough that the disk gets to work early.
   private static let copiedAtOnce = 8 << 20
   private static let pageByteCount = 4096
 
-  /// Creates a file that must not exist yet.
+  /// Creates a file that must not exist yet; who couldn't read or write the one at the target can't do so with this one.
   init(creating path: String, for target: String) throws(StorageError) {
     let descriptor = retryingInterrupted {
       unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
@@ -21,6 +23,11 @@ public final class OutputFile: Sendable {
     self.path = path
     self.target = target
     self.descriptor = descriptor
+    var status = stat()
+    let replaces = unsafe stat(target, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    permissions = replaces ? status.st_mode & 0o777 : nil
+    // Its owner reads and writes it until it is complete.
+    try permit(permissions.map { $0 | 0o600 })
   }
 
   /// Makes a file without a name, in `TMPDIR` or `/var/tmp`: room on a disk, given back when nobody has it open.
@@ -45,9 +52,23 @@ public final class OutputFile: Sendable {
     self.path = target
     self.target = target
     self.descriptor = descriptor
+    permissions = nil
   }
 
   deinit { close(descriptor) }
+
+  /// Sets the permissions, unless the file has them.
+  private func permit(_ permissions: mode_t?) throws(StorageError) {
+    guard let permissions else { return }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      throw StorageError(call: "fstat", errno: errno, file: target)
+    }
+    guard status.st_mode & 0o777 != permissions else { return }
+    guard fchmod(descriptor, permissions) == 0 else {
+      throw StorageError(call: "fchmod", errno: errno, file: target)
+    }
+  }
 
   /// Writes all bytes at an offset.
   public func write(_ bytes: RawSpan, at offset: Int) throws(StorageError) {
@@ -146,10 +167,11 @@ public final class OutputFile: Sendable {
   /// Where a file system has no such locks, every hold is granted.
   func hold() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK }
 
-  /// Forces the bytes to the disk.
+  /// Forces the bytes to the disk, under the permissions of the file whose place this one takes.
   ///
   /// A failure is final: the kernel may take pages for written that aren't, so the file is abandoned and the call never made again.
   func synchronize() throws(StorageError) {
+    try permit(permissions)
     guard fsync(descriptor) == 0 else {
       throw StorageError(call: "fsync", errno: errno, file: target)
     }

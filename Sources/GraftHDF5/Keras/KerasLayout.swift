@@ -58,4 +58,12 @@ package enum KerasKey {
 
   /// Those that a file has in another form.
   package static let all: Set<String> = [layout, names, layerNames, weightNames]
+
+  /// Whether metadata can be an attribute of a file of Keras, which takes some names for lists of its own.
+  package static func canHold(_ entry: MetadataEntry) -> Bool {
+    if all.contains(entry.key) { return true }
+    return !KerasGroup.isList(entry.key)
+      && (1...HDF5Limits.nameBytes).contains(entry.key.utf8.count)
+      && !entry.key.utf8.contains(0) && !entry.value.utf8.contains(0)
+  }
 }

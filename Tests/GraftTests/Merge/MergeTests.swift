@@ -193,6 +193,33 @@ struct MergeTests {
     #expect(receipt.entries.map(\.changedCount) == apart.entries.map(\.changedCount))
   }
 
+  @Test(arguments: [GGUFMixture.f32, .f16, .bf16, .q8_0, .q4_k_m])
+  func `a type of GGUF is made of the sums as f32, unless the base has it`(
+    mixture: GGUFMixture
+  ) throws {
+    let base = golden("families/llama-bf16")
+    var options = MergeOptions(form: .gguf(mixture), verifies: true)
+    options.allowsLoss = true
+    let receipt = try merge(base, [adapter], to: space("merged.gguf"), options)
+    let rounded: DType = mixture == .bf16 ? .bf16 : .f32
+    #expect(receipt.entries.allSatisfy { $0.dtype == rounded })
+    var conversion = ConversionOptions(form: .gguf(mixture))
+    conversion.allowsLoss = true
+    // By way of a directory of sums, and by way of one that has them rounded to the base's dtype.
+    for (folder, dtype) in [("wide", .f32), ("narrow", nil)] as [(String, DType?)] {
+      try Directory.create(space(folder))
+      try merge(base, [adapter], to: space(folder + "/merged"), MergeOptions(dtype: dtype))
+      _ = try convert(
+        OpenedCheckpoint(path: space(folder + "/merged")), to: space(folder + ".gguf"),
+        options: conversion)
+    }
+    func isMerged(_ name: String) -> Bool {
+      FileManager.default.contentsEqual(atPath: space("merged.gguf"), andPath: space(name))
+    }
+    #expect(isMerged(mixture == .bf16 ? "narrow.gguf" : "wide.gguf"))
+    #expect(mixture == .bf16 || !isMerged("narrow.gguf"))
+  }
+
   /// A base whose tensors lie in another order than Graft's, with metadata, in some container.
   private func unordered(in container: String) throws -> String {
     let path = try space.copy(tied, to: "base")

@@ -15,6 +15,8 @@ struct GGUFPlan {
   let entries: [(key: String, value: GGUFValue)]
   /// What GGUF has no place for.
   let losses: [ConversionLoss]
+  /// What it has no place for, and nobody needs, in words.
+  let notes: [String]
 
   /// Plans the result.
   ///
@@ -36,7 +38,8 @@ struct GGUFPlan {
 
   private init(
     _ reader: any CheckpointReader, entries: [(key: String, value: GGUFValue)],
-    losses: [ConversionLoss], _ mixture: GGUFMixture?, _ dtype: (TensorInfo) -> DType
+    losses: [ConversionLoss], notes: [String] = [], _ mixture: GGUFMixture?,
+    _ dtype: (TensorInfo) -> DType
   ) throws(StorageError) {
     var tensors: [TensorInfo] = []
     for tensor in reader.tensors {
@@ -53,6 +56,7 @@ struct GGUFPlan {
     self.reader = reader
     self.tensors = tensors
     self.losses = losses
+    self.notes = notes
     self.entries = GGUFMixture.entries(entries, changedTo: mixture, for: tensors)
   }
 }
@@ -80,7 +84,7 @@ extension GGUFPlan {
   private init(asItIs source: GGUFReader, entries: [(key: String, value: GGUFValue)]) {
     reader = source
     tensors = source.tensors
-    losses = []
+    (losses, notes) = ([], [])
     self.entries = entries
   }
 
@@ -89,24 +93,25 @@ extension GGUFPlan {
   {
     // GGUF has no type for the bytes of words.
     let words = StaticEmbeddingLayout(checkpoint.reader.tensors)?.vocabulary
+    let keys = Self.keyLosses(checkpoint.ownMetadata)
     let reader: (any CheckpointReader)? = words.map { words in
       RenamedCheckpoint(checkpoint.reader) { $0 != words.bytes && $0 != words.ends }
     }
     try self.init(
       reader ?? checkpoint.reader, entries: GGUFOrigin.entries(of: checkpoint.ownMetadata),
-      losses: checkpoint.files.map { ConversionLoss($0.name) }, mixture
+      losses: checkpoint.files.map { ConversionLoss($0.name) } + keys, mixture
     ) { mixture?.dtype(ofPlain: $0) ?? $0.dtype }
   }
 
   private init(exporting checkpoint: OpenedCheckpoint, _ mixture: GGUFMixture?) throws {
     let file = checkpoint.path + "/config.json"
-    let configuration = try KnownArchitectures.decoder(
-      try checkpoint.json("config.json"), file: file)
+    let json = try checkpoint.json("config.json")
+    let configuration = try KnownArchitectures.decoder(json, file: file)
     let parameters = try GGUFParameters(configuration, file: file)
     var words = GGUFTokenizerEntries.Files()
     words.tokenizer = try checkpoint.json(ifPresent: "tokenizer.json")
     words.settings = try checkpoint.json(ifPresent: "tokenizer_config.json") ?? .null
-    words.configuration = try checkpoint.json("config.json")
+    words.configuration = json
     words.generation = try checkpoint.json(ifPresent: "generation_config.json") ?? .null
     if let template = checkpoint.file("chat_template.jinja") {
       words.template = String(decoding: try template.contents(), as: UTF8.self)
@@ -114,11 +119,26 @@ extension GGUFPlan {
     let export = try GGUFExport(
       checkpoint.reader, parameters, name: checkpoint.name, tokenizer: words, path: checkpoint.path
     ) { Self.storedNames(of: $0, configuration) }
-    let losses =
-      checkpoint.files.filter { !Self.isHeld($0.name, words) }.map { ConversionLoss($0.name) }
-      + export.reader.surplus.map { ConversionLoss("tensor \($0)") }
-    try self.init(export.reader, entries: export.entries, losses: losses, mixture) {
+    let keys = GGUFConfigurationKeys(json)
+    var losses = checkpoint.files.filter { !Self.isHeld($0.name, words) }
+      .map { ConversionLoss($0.name) }
+    losses += keys.others.map { ConversionLoss("\($0) of config.json") }
+    losses += export.reader.surplus.map { ConversionLoss("tensor \($0)") }
+    losses += Self.keyLosses(checkpoint.reader.metadata)
+    let notes =
+      keys.bookkeeping.isEmpty
+      ? [] : ["bookkeeping of config.json: " + keys.bookkeeping.joined(separator: ", ")]
+    try self.init(
+      export.reader, entries: export.entries, losses: losses, notes: notes, mixture
+    ) {
       mixture?.dtype(of: $0, in: export.model) ?? GGUFMixture.keptDType(of: $0)
+    }
+  }
+
+  /// The metadata that no key of GGUF can be made of.
+  private static func keyLosses(_ metadata: [MetadataEntry]) -> [ConversionLoss] {
+    metadata.filter { !GGUFOrigin.canHold($0) }.map {
+      ConversionLoss("the metadata \($0.key.shortened)")
     }
   }
 

@@ -33,6 +33,12 @@ public struct GGUFModel: CheckpointReader {
     public let bytes: [UInt8]
   }
 
+  /// Whether a file says that it is a model of an architecture that has a directory's names and files.
+  package static func knows(_ source: GGUFReader) -> Bool {
+    let name = source["general.architecture"]?.string ?? ""
+    return GGUFParameters.Architecture(rawValue: name) != nil
+  }
+
   /// Maps a checkpoint.
   ///
   /// - Parameter dtype: What the tensors are read as: f32, bf16 or f16.

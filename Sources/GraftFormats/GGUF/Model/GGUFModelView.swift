@@ -46,7 +46,10 @@ package struct GGUFModelView: CheckpointReader {
     for tensor in parameters.tensors {
       let names = storedNames(tensor.name)
       guard let index = names.compactMap({ positions[$0] }).first else {
-        throw StorageError(.notFound, file: source.path, tensor: tensor.name)
+        throw StorageError(
+          .mismatch(subject: "config.json", expected: "the tensor", found: "none"),
+          file: source.path, tensor: tensor.name,
+          remedy: "the model lacks it: graft verify lists all that are missing")
       }
       let info = source.tensors[index]
       guard info.shape == tensor.shape else {

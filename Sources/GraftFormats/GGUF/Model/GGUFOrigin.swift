@@ -17,27 +17,65 @@ package enum GGUFOrigin {
   /// The keys as text metadata.
   package static func metadata(of entries: [(key: String, value: GGUFValue)]) -> [MetadataEntry] {
     entries.compactMap { entry in
+      guard isText(entry.key, entry.value) else { return nil }
       if entry.key.hasPrefix(prefix), let text = entry.value.string {
         return MetadataEntry(key: String(entry.key.dropFirst(prefix.count)), value: text)
       }
-      guard entry.key.hasPrefix("general."), !structural.contains(entry.key),
-        !GGUFSampling.keys.contains(entry.key)
-      else { return nil }
       if case .array(.strings(let texts)) = entry.value {
         let json = JSONValue.array(texts.map { .string($0) })
         return MetadataEntry(key: entry.key, value: json.serialized(indent: nil))
       }
-      guard entry.value.array == nil else { return nil }
       return MetadataEntry(key: entry.key, value: entry.value.description)
     }
   }
 
-  /// Text metadata as keys.
+  /// Whether a key becomes text metadata: lists of numbers have no form there.
+  private static func isText(_ key: String, _ value: GGUFValue) -> Bool {
+    if key.hasPrefix(prefix), value.string != nil { return true }
+    guard key.hasPrefix("general."), !structural.contains(key), !GGUFSampling.keys.contains(key)
+    else { return false }
+    if case .array(.strings) = value { return true }
+    return value.array == nil
+  }
+
+  /// What a file's keys say that neither text metadata has nor, of a model, its directory.
+  package static func omissions(of source: GGUFReader) -> [String] {
+    let name = source["general.architecture"]?.string
+    let isModel = GGUFModel.knows(source)
+    let ofModels = [(name ?? "") + ".", "tokenizer.", "quantize."]
+    return source.entries.compactMap { entry in
+      let key = entry.key
+      guard !isText(key, entry.value), !isOfTheFile(key) else { return nil }
+      if isModel {
+        let isTold = structural.contains(key) || GGUFSampling.keys.contains(key)
+        if isTold || ofModels.contains(where: key.hasPrefix) { return nil }
+      } else if key == "general.architecture", let name {
+        return "the architecture \(name)"
+      }
+      return "the metadata \(key)"
+    }
+  }
+
+  /// Whether a key says how a file is laid out, which its tensors tell wherever they are.
+  private static func isOfTheFile(_ key: String) -> Bool {
+    key.hasPrefix("split.")
+      || ["general.alignment", "general.file_type", "general.quantization_version"].contains(key)
+  }
+
+  /// Whether a header can hold metadata under its key (gguf G-5).
+  package static func canHold(_ entry: MetadataEntry) -> Bool {
+    let isOwn = entry.key.hasPrefix("general.") && !structural.contains(entry.key)
+    let byteCount = entry.key.utf8.count + (isOwn ? 0 : prefix.utf8.count)
+    return byteCount <= GGUFLimits.keyBytes && !entry.key.utf8.contains(0)
+  }
+
+  /// Text metadata as keys, but for what no key can be made of.
   package static func entries(of metadata: [MetadataEntry]) -> [(key: String, value: GGUFValue)] {
     var entries: [(key: String, value: GGUFValue)] = []
     entries.reserveCapacity(metadata.count)
     // PyTorch's files say so, and nothing else.
-    for entry in metadata where entry.key != "format" || entry.value != "pt" {
+    for entry in metadata
+    where (entry.key != "format" || entry.value != "pt") && canHold(entry) {
       entries.append(Self.entry(of: entry))
     }
     return entries
