@@ -27,7 +27,8 @@ enum EntryPoint {
       let configured = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst()))
       do {
         var command = try GraftCommand.parseAsRoot(configured.arguments)
-        try EnvironmentError.check()
+        // What asks for help gets it whatever the environment says.
+        if type(of: command).configuration.commandName != "help" { try EnvironmentError.check() }
         try command.run()
       } catch {
         throw configured.placed(error)
