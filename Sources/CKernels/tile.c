@@ -30,4 +30,8 @@ void graft_tile_run(
   int level, const graft_tile_program *program, void *const *memory, int64_t row, int64_t rows,
   int64_t column, int64_t columns, float *scratch, float *sums) {
   DISPATCH(run, program, memory, row, rows, column, columns, scratch, sums)
+#if defined(__x86_64__)
+  // Whoever is told that the tile is done sees stores in order, but for those around the caches.
+  if (program->streamed) __builtin_ia32_sfence();
+#endif
 }

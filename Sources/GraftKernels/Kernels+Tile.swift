@@ -13,7 +13,7 @@ extension Kernels {
   package func run(_ prepared: PreparedProgram, _ slices: [MemorySlice]) {
     guard prepared.program.rows > 0, prepared.program.columns > 0 else { return }
     let plan = prepared.plan(for: slices)
-    let job = TileJob(plan: plan, level: level)
+    let job = TileJob(plan: plan, level: level, streamed: streamed(prepared.program, slices))
     if plan.columnSums.isEmpty {
       let tilesPerTask = 16
       let rowTiles = (plan.rows + plan.tileRows - 1) / plan.tileRows
@@ -32,6 +32,28 @@ extension Kernels {
       }
     } else {
       sumColumns(job, slices)
+    }
+  }
+
+  /// The bindings that are written around the caches, a bit each: where a run moves more than the last cache holds, what it writes
+  /// isn't there any more for the next reader, and a store that first reads its line would move half as much again.
+  ///
+  /// What is changed in place was read anyway.
+  private func streamed(_ program: TileProgram, _ slices: [MemorySlice]) -> UInt64 {
+    guard slices.reduce(0, { $0 + $1.byteCount }) > cacheByteCount else { return 0 }
+    var (stored, loaded) = (Set<Int>(), Set<Int>())
+    for instruction in program.instructions {
+      switch instruction {
+      case .store(_, let binding): stored.insert(binding)
+      case .load(let binding): loaded.insert(binding)
+      case .constant, .dropoutMask, .unary, .binary, .select, .round, .rotateHalf, .rowReduce,
+        .columnSum:
+        break
+      }
+    }
+    return stored.reduce(into: 0) { streamed, binding in
+      let isRead = loaded.contains { $0 == binding || slices[$0].overlaps(slices[binding]) }
+      if binding < 64, !isRead { streamed |= 1 << binding }
     }
   }
 
@@ -68,6 +90,8 @@ extension Kernels {
 struct TileJob: Sendable {
   let plan: TilePlan
   let level: Int32
+  /// The bindings, a bit each, that are written around the caches.
+  var streamed: UInt64 = 0
 
   /// Lends `body` a function that runs one tile; `addresses` are where the bindings' first rows stand.
   func run(
@@ -81,7 +105,7 @@ struct TileJob: Sendable {
     let scratch = unsafe (room + (pointers * 8 + 63) / 64 * 64)
       .assumingMemoryBound(to: Float.self)
     for i in unsafe addresses.indices { unsafe memory[i] = addresses[i] }
-    unsafe plan.withProgram { program in
+    unsafe plan.withProgram(streamed: streamed) { program in
       body { rows, columns in
         unsafe graft_tile_run(
           level, program, memory, Int64(rows.lowerBound), Int64(rows.count),
@@ -110,7 +134,9 @@ extension TilePlan {
   }
 
   /// Lends `body` the plan as the tile machine takes it.
-  fileprivate func withProgram(_ body: (UnsafePointer<graft_tile_program>) -> Void) {
+  fileprivate func withProgram(
+    streamed: UInt64, _ body: (UnsafePointer<graft_tile_program>) -> Void
+  ) {
     unsafe steps.withUnsafeBufferPointer { steps in
       unsafe bindings.withUnsafeBufferPointer { bindings in
         unsafe chains.withUnsafeBufferPointer { chains in
@@ -122,7 +148,7 @@ extension TilePlan {
                   bindings: bindings.baseAddress, chains: chains.baseAddress,
                   links: links.baseAddress, operands: operands.baseAddress,
                   masks: masks.baseAddress, columns: Int64(columns),
-                  slot_stride: Int64(slotStride))
+                  slot_stride: Int64(slotStride), streamed: streamed)
                 unsafe body(&program)
               }
             }

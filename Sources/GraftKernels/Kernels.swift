@@ -49,13 +49,18 @@ package final class Kernels: Sendable {
   package let simd: SIMDLevel
   /// Whether bf16 products are worth doing in bf16 on this CPU.
   package let hasBF16DotProduct: Bool
+  /// What the last cache holds, at most: beyond that, what a run wrote first isn't there when it ends.
+  let cacheByteCount: Int
   let workers: [Worker]
   let shared = SharedScratch()
   let reservations = Mutex(ScratchNeed())
 
   /// Makes the kernels over a pool of threads.
-  package init(pool: ThreadPool, simd: SIMDLevel = .best) {
+  ///
+  /// The last cache has 32 MiB on most machines; systems that are guests are told anything, so nobody is asked.
+  package init(pool: ThreadPool, simd: SIMDLevel = .best, cacheByteCount: Int = 32 << 20) {
     self.pool = pool
+    self.cacheByteCount = cacheByteCount
     self.simd = min(simd, .best)
     workers = (0..<pool.threadCount).map { _ in Worker() }
     openblas_set_num_threads(1)

@@ -54,7 +54,7 @@ package final class PreparedProgram: Sendable {
 
 extension MemorySlice {
   /// Whether two slices share bytes.
-  fileprivate func overlaps(_ other: MemorySlice) -> Bool {
+  func overlaps(_ other: MemorySlice) -> Bool {
     memory === other.memory && byteOffset < other.byteOffset + other.byteCount
       && other.byteOffset < byteOffset + byteCount
   }

@@ -84,6 +84,7 @@ func relativeError(_ a: [Float], _ b: [Float]) -> Float {
   return zip(a, b).map { abs($0 - $1) }.max().map { $0 / max(scale, 1e-30) } ?? 0
 }
 
-func kernels(threads: Int = 2, _ simd: SIMDLevel = .best) -> Kernels {
-  Kernels(pool: ThreadPool(threadCount: threads), simd: simd)
+/// Kernels that write around the caches what is larger than `cache`.
+func kernels(threads: Int = 2, _ simd: SIMDLevel = .best, cache: Int = 32 << 20) -> Kernels {
+  Kernels(pool: ThreadPool(threadCount: threads), simd: simd, cacheByteCount: cache)
 }

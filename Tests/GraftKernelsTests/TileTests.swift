@@ -228,6 +228,18 @@ import Testing
         .columnSum(1, binding: 3), .columnSum(1, binding: 4), .store(1, binding: 5),
       ]),
     Case(
+      name: "whole strips", rows: 7, columns: 192,
+      bindings: [
+        Binding(dtype: .bf16, width: .columns), Binding(dtype: .f32, width: .columns),
+        Binding(dtype: .bf16, width: .columns), Binding(dtype: .f32, width: .columns),
+        Binding(dtype: .bf16, width: .columns), Binding(dtype: .f16, width: .columns),
+      ],
+      instructions: [
+        .load(binding: 0), .load(binding: 1), .binary(.multiply, 0, 1), .store(2, binding: 1),
+        .rowReduce(.sum, 2), .store(2, binding: 2), .binary(.subtract, 2, 4),
+        .store(6, binding: 3), .round(.bf16, 6), .store(8, binding: 4), .store(6, binding: 5),
+      ]),
+    Case(
       name: "broadcasts", rows: 9, columns: 20,
       bindings: [
         Binding(dtype: .f32, width: .columns), Binding(dtype: .f32, width: .one),
@@ -269,11 +281,13 @@ import Testing
   }
 
   @Test(arguments: cases)
-  func `every level and any number of threads give the same bits`(c: Case) throws {
+  func `every level, any number of threads and stores around the caches give the same bits`(
+    c: Case
+  ) throws {
     let images = try Self.levels.flatMap { level in
-      try [1, 2, 3, 4].map { threads in
+      try [(1, 0), (1, .max), (2, .max), (3, 0), (4, .max)].map { threads, cache in
         let slices = try Self.slices(c)
-        kernels(threads: threads, level).run(c.program, slices)
+        kernels(threads: threads, level, cache: cache).run(c.program, slices)
         return slices.map(\.image)
       }
     }

@@ -122,6 +122,7 @@ typedef struct {
   const graft_dropout_mask *masks;
   int64_t columns;
   int64_t slot_stride;
+  uint64_t streamed;  // bindings, a bit each, that are written around the caches: nothing reads them soon
 } graft_tile_program;
 
 /// Runs the program over one tile: whole rows, or a part of one row.

@@ -7,6 +7,7 @@
 
 typedef struct {
   char *memory[GRAFT_CHAIN_OPERANDS];
+  uint64_t streamed;  // operands whose stores go around the caches, a bit each
   int64_t valid;  // values of this strip
   int64_t row;    // the place of the row's first value among all values
   const graft_dropout_mask *masks;
@@ -76,6 +77,35 @@ INLINE lanes FN(counted)(const FN(strip) *c, lanes x, int j, float nothing) {
   return x;
 }
 
+// MARK: - From row to row
+
+// How an operand moves from row to row: it repeats each row `divisor` times and starts anew after `modulus`.
+typedef struct {
+  int64_t operand, stride, divisor, modulus, repeat, place;
+} FN(pace);
+
+// The operands that move: first those that take a stride at every row, then the others.
+typedef struct {
+  int64_t row_length, plain_count, count;
+  FN(pace) pace[GRAFT_CHAIN_OPERANDS];
+} FN(walk);
+
+INLINE void FN(advance)(FN(strip) *c, FN(walk) *walk) {
+  int64_t k = 0;
+  c->row += walk->row_length;
+  for (; k < walk->plain_count; k++) c->memory[walk->pace[k].operand] += walk->pace[k].stride;
+  for (; k < walk->count; k++) {
+    FN(pace) *p = &walk->pace[k];
+    if (++p->repeat < p->divisor) continue;
+    p->repeat = 0;
+    c->memory[p->operand] += p->stride;
+    if (++p->place == p->modulus) {
+      p->place = 0;
+      c->memory[p->operand] -= p->modulus * p->stride;
+    }
+  }
+}
+
 // MARK: - Links
 
 // `x` is each of the four registers in turn, `j` its number.
@@ -143,14 +173,27 @@ INLINE lanes FN(counted)(const FN(strip) *c, lanes x, int j, float nothing) {
     NEXT;                                                                                \
   }
 
-#define LINK_STORE_BF16(name)                                         \
-  name : {                                                            \
-    uint16_t *p = (uint16_t *)c->memory[s->operand[0]] + at;          \
-    uint16_t *to = IS_PART ? (uint16_t *)(void *)c->room[0] : p;      \
-    FN(name)(to, a0, a1);                                             \
-    FN(name)(to + 32, a2, a3);                                        \
-    if (IS_PART) memcpy(p, to, (size_t)c->valid * 2);                 \
-    NEXT;                                                             \
+// Whether a strip at `p` goes around the caches: such stores take whole lines.
+#define IS_STREAMED(p) \
+  (c->streamed >> s->operand[0] & 1 && (uintptr_t)(p) % sizeof(lanes) == 0)
+
+#define LINK_STORE_BF16(name, pack)                                         \
+  name : {                                                                  \
+    uint16_t *p = (uint16_t *)c->memory[s->operand[0]] + at;                \
+    bf16_lanes low = FN(pack)(a0, a1), high = FN(pack)(a2, a3);             \
+    if (IS_PART) {                                                          \
+      uint16_t *to = (uint16_t *)(void *)c->room[0];                        \
+      *(bf16_lanes *)to = low;                                              \
+      *(bf16_lanes *)(to + 32) = high;                                      \
+      memcpy(p, to, (size_t)c->valid * 2);                                  \
+    } else if (IS_STREAMED(p)) {                                            \
+      __builtin_nontemporal_store(low, (aligned_bf16_lanes *)p);            \
+      __builtin_nontemporal_store(high, (aligned_bf16_lanes *)(p + 32));    \
+    } else {                                                                \
+      *(bf16_lanes *)p = low;                                               \
+      *(bf16_lanes *)(p + 32) = high;                                       \
+    }                                                                       \
+    NEXT;                                                                   \
   }
 
 #define PLACES(NAME, name)                                               \
@@ -159,8 +202,9 @@ INLINE lanes FN(counted)(const FN(strip) *c, lanes x, int j, float nothing) {
   [GRAFT_LINK_##NAME * GRAFT_PLACES + GRAFT_IN_ONE] = &&name##_one,      \
   [GRAFT_LINK_##NAME * GRAFT_PLACES + GRAFT_IN_TEMPORARY] = &&name##_temporary
 
-// Takes a row through the links, strip by strip.
-static void FN(run_links)(const graft_chain_link *first, FN(strip) *c, int64_t columns) {
+// Takes rows through the links, strip by strip.
+static void FN(run_links)(
+  const graft_chain_link *first, FN(strip) *c, FN(walk) *walk, int64_t rows, int64_t columns) {
   static const void *const links[GRAFT_LINKS] = {
     PLACES(LOAD, load), PLACES(ADD, add), PLACES(SUBTRACT, subtract), PLACES(MULTIPLY, multiply),
     PLACES(DIVIDE, divide), PLACES(MAXIMUM, maximum), PLACES(MINIMUM, minimum), PLACES(LESS, less),
@@ -241,13 +285,18 @@ save : {
 }
 store_f32 : {
   float *p = (float *)c->memory[s->operand[0]] + at;
-  float *to = IS_PART ? c->room[0] : p;
-  EACH(FN(store)(to + 16 * j, x))
-  if (IS_PART) memcpy(p, to, (size_t)c->valid * 4);
+  if (IS_PART) {
+    EACH(FN(store)(c->room[0] + 16 * j, x))
+    memcpy(p, c->room[0], (size_t)c->valid * 4);
+  } else if (IS_STREAMED(p)) {
+    EACH(__builtin_nontemporal_store(x, (lanes *)(void *)(p + 16 * j)))
+  } else {
+    EACH(FN(store)(p + 16 * j, x))
+  }
   NEXT;
 }
-  LINK_STORE_BF16(store_as_bf16)
-  LINK_STORE_BF16(store_bf16)
+  LINK_STORE_BF16(store_as_bf16, pack_as_bf16)
+  LINK_STORE_BF16(store_bf16, pack_bf16)
 store_f16 : {
   EACH(FN(store)(c->room[0] + 16 * j, x))
   FN(f32_f16)(c->room[0], (uint16_t *)c->memory[s->operand[0]] + at, c->valid);
@@ -280,7 +329,11 @@ row_maximum : {
 }
 end:
   at += GRAFT_STRIP;
-  if (at >= columns) return;
+  if (at >= columns) {
+    if (--rows == 0) return;
+    FN(advance)(c, walk);
+    at = 0;
+  }
   c->valid = columns - at < GRAFT_STRIP ? columns - at : GRAFT_STRIP;
   s = first;
   goto *links[s->code];
@@ -290,32 +343,6 @@ end:
 #undef NEXT
 
 // MARK: - Walking the tile
-
-// How an operand moves from row to row: it repeats each row `divisor` times and starts anew after `modulus`.
-typedef struct {
-  int64_t operand, stride, divisor, modulus, repeat, place;
-} FN(pace);
-
-// The operands that move: first those that take a stride at every row, then the others.
-typedef struct {
-  int64_t plain_count, count;
-  FN(pace) pace[GRAFT_CHAIN_OPERANDS];
-} FN(walk);
-
-INLINE void FN(advance)(FN(strip) *c, FN(walk) *walk) {
-  int64_t k = 0;
-  for (; k < walk->plain_count; k++) c->memory[walk->pace[k].operand] += walk->pace[k].stride;
-  for (; k < walk->count; k++) {
-    FN(pace) *p = &walk->pace[k];
-    if (++p->repeat < p->divisor) continue;
-    p->repeat = 0;
-    c->memory[p->operand] += p->stride;
-    if (++p->place == p->modulus) {
-      p->place = 0;
-      c->memory[p->operand] -= p->modulus * p->stride;
-    }
-  }
-}
 
 INLINE void FN(add_pace)(FN(walk) *walk, FN(pace) pace) {
   if (pace.stride == 0) return;
@@ -341,7 +368,9 @@ static void FN(chain)(
   int64_t rows, int64_t column, int64_t columns, float *scratch, float *sums) {
   FN(strip) c;
   c.masks = p->masks;
+  c.streamed = 0;
   FN(walk) walk;
+  walk.row_length = p->columns;
   walk.plain_count = walk.count = 0;
   for (int64_t k = 0; k < chain->operand_count; k++) {
     const graft_chain_operand *o = &p->operands[chain->first_operand + k];
@@ -353,6 +382,7 @@ static void FN(chain)(
       c.memory[k] = (char *)(sums + (int64_t)o->index * p->columns + column);
     } else {
       const graft_tile_binding *b = &p->bindings[o->source];
+      if (o->source < 64) c.streamed |= (p->streamed >> o->source & 1) << k;
       int64_t size = FN(sizes)[b->dtype];
       int64_t length = b->is_one_wide ? 1 : p->columns;
       int64_t first = b->is_one_wide ? 0 : column;
@@ -372,12 +402,16 @@ static void FN(chain)(
   }
   const graft_chain_link *links = p->links + chain->first_link;
   const graft_chain_operand *reductions = p->operands + chain->first_operand + chain->operand_count;
+  c.row = row * p->columns + column;
+  if (chain->reduction_count == 0) {
+    FN(run_links)(links, &c, &walk, rows, columns);
+    return;
+  }
   for (int64_t r = 0; r < rows; r++) {
-    c.row = (row + r) * p->columns + column;
     for (int i = 0; i < chain->reduction_count; i++)
       for (int j = 0; j < 4; j++) c.reduction[i][j] =
         FN(splat)(reductions[i].source == GRAFT_ROW_MAXIMUM ? -__builtin_inff() : 0.0f);
-    FN(run_links)(links, &c, columns);
+    FN(run_links)(links, &c, &walk, 1, columns);
     for (int i = 0; i < chain->reduction_count; i++)
       scratch[(int64_t)reductions[i].index * p->slot_stride + r] =
         FN(reduced)(c.reduction[i], reductions[i].source == GRAFT_ROW_MAXIMUM);

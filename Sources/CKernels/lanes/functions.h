@@ -205,20 +205,20 @@ INLINE lanes FN(round_bf16_lanes)(lanes x) {
   return (lanes)((wide)y & 0xffff0000);
 }
 
-// Two runs of values that are bf16 already, to 64 bytes of memory.
-INLINE void FN(store_bf16)(uint16_t *p, lanes x, lanes y) {
-  *(bf16_lanes *)p = __builtin_shufflevector(
+// Two runs of values that are bf16 already, as 64 bytes.
+INLINE bf16_lanes FN(pack_bf16)(lanes x, lanes y) {
+  return __builtin_shufflevector(
     (bf16_lanes)x, (bf16_lanes)y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45,
     47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
 
-// Two runs of values, rounded to bf16, to 64 bytes of memory.
-INLINE void FN(store_as_bf16)(uint16_t *p, lanes x, lanes y) {
+// Two runs of values, rounded to bf16, as 64 bytes.
+INLINE bf16_lanes FN(pack_as_bf16)(lanes x, lanes y) {
 #if BODY_LEVEL == 3
-  if (__builtin_expect(!FN(has_subnormal)(x) && !FN(has_subnormal)(y), 1)) {
-    *(bf16_lanes *)p = (bf16_lanes)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x);
-    return;
-  }
+  if (__builtin_expect(!FN(has_subnormal)(x) && !FN(has_subnormal)(y), 1))
+    return (bf16_lanes)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x);
 #endif
-  FN(store_bf16)(p, FN(round_bf16_lanes)(x), FN(round_bf16_lanes)(y));
+  return FN(pack_bf16)(FN(round_bf16_lanes)(x), FN(round_bf16_lanes)(y));
 }
+
+INLINE void FN(store_as_bf16)(uint16_t *p, lanes x, lanes y) { *(bf16_lanes *)p = FN(pack_as_bf16)(x, y); }

@@ -13,6 +13,8 @@ typedef uint32_t word_lanes __attribute__((vector_size(64)));
 typedef uint64_t long_lanes __attribute__((vector_size(64)));
 typedef float unaligned_lanes __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t bf16_lanes __attribute__((vector_size(64), aligned(2)));
+// For stores that go around the caches.
+typedef uint16_t aligned_bf16_lanes __attribute__((vector_size(64)));
 typedef uint16_t half_lanes __attribute__((vector_size(32), aligned(2)));
 
 enum { LANES = 16 };
