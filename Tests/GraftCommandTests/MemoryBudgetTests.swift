@@ -14,7 +14,7 @@ import Testing
   /// The small model's steps use little of it. That is much beside what the model takes, but the same at every budget.
   private static let libraryBytes = (7 + 2 * threads) << 20
   /// What the process holds before the run differs by some pages from start to start.
-  private static let startBytes = 1 << 20
+  private static let startBytes = 2 << 20
 
   /// What is known of a run.
   private struct Run {
