@@ -645,6 +645,12 @@ def rejected() -> None:
     with reject("metadata-not-text", "H-18") as file:
         file.attrs["graft.version"] = 1
         file[".metadata"] = numpy.frombuffer(b'{"a": 1}', "uint8")
+    for name, ends in {"vocabulary-falls": [2, 1, 3], "vocabulary-past-bytes": [1, 2, 4]}.items():
+        with reject(name, "H-19") as file:
+            file.attrs["graft.version"] = 1
+            file["vectors"] = numpy.zeros((3, 2), "float32")
+            file[".vocabulary/bytes"] = numpy.frombuffer(b"abc", "uint8")
+            file[".vocabulary/ends"] = numpy.array(ends, "uint64")
 
     original = (FORMAT / "accept" / "version-1.8.h5").read_bytes()
     for name, rule, change in (

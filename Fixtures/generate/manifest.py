@@ -1,9 +1,9 @@
-"""Writes `Fixtures/MANIFEST.json`: who made each fixture, with which packages, and its sha256.
+"""Writes `Fixtures/MANIFEST.json`: who made each fixture, with which packages, or where it comes from, and its sha256.
 
     manifest.py           writes it; needs the packages of the peers' environment only for files that changed
     manifest.py --check   compares the files with it; needs nothing but Python, tar and gzip
 
-A file `golden/AREA/...` was made by `generate/AREA.py` unless a folder of it is listed below.
+A file `golden/AREA/...` was made by `generate/AREA.py` unless a folder of it is listed below. What others made is listed with its place.
 """
 
 import argparse
@@ -33,8 +33,16 @@ GENERATORS = {
     "text": "generate/text.py",
     "vectors": "generate/vectors.py",
 }
+ORIGINS = {
+    "hdf5-cve": {"origin": "https://github.com/HDFGroup/cve_hdf5", "licence": "hdf5-cve/COPYING"},
+}
 PACKAGES = ["torch", "transformers", "peft", "safetensors", "tokenizers", "huggingface_hub", "numpy", "gguf", "libgguf", "h5py", "hdf5plugin", "keras", "gensim", "fasttext", "model2vec", "mergekit", "diffusers", "mlx", "mlx_lm"]
 DISTRIBUTIONS = {"fasttext": "fasttext-wheel"}  # where it isn't called like what is imported
+
+
+def origin(path: str) -> dict[str, str] | None:
+    """Where a file that nothing here makes comes from, and its licence."""
+    return next((origin for folder, origin in ORIGINS.items() if path.startswith(folder + "/")), None)
 
 
 def generator(path: str) -> str:
@@ -88,6 +96,9 @@ def main() -> int:
         return check(recorded, present)
     manifest = {}
     for name, digest in present.items():
+        if found := origin(name):
+            manifest[name] = found | {"sha256": digest}
+            continue
         entry = recorded.get(name)
         if entry is None or entry["sha256"] != digest or entry["generator"] != generator(name):
             entry = {"generator": generator(name), "versions": versions(generator(name)), "sha256": digest}

@@ -151,7 +151,8 @@ extension TileProgram.Instruction {
 }
 
 extension TileProgram.Unary {
-  fileprivate var code: Int {
+  /// The kernel's number for it, different from those of all other pointwise operations.
+  package var code: Int {
     let op =
       switch self {
       case .negate: GRAFT_NEGATE
@@ -173,7 +174,8 @@ extension TileProgram.Unary {
 }
 
 extension TileProgram.Binary {
-  fileprivate var code: Int {
+  /// The kernel's number for it, different from those of all other pointwise operations.
+  package var code: Int {
     let op =
       switch self {
       case .add: GRAFT_ADD

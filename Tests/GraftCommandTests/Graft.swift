@@ -11,6 +11,8 @@ enum Graft {
     let error: String
     /// The largest resident size that was seen.
     let peakBytes: Int
+    /// The largest resident size beside mapped files that was seen.
+    let anonymousPeakBytes: Int
   }
 
   /// The executable that was built beside the running tests.
@@ -53,22 +55,35 @@ enum Graft {
     process.standardOutput = try FileHandle(forWritingTo: output)
     process.standardError = try FileHandle(forWritingTo: error)
     try process.run()
-    var peak = 0
+    var (peak, anonymousPeak) = (0, 0)
     while process.isRunning {
-      peak = max(peak, peakBytes(of: process.processIdentifier))
+      let status = ProcessStatus(process.processIdentifier)
+      peak = max(peak, status.byteCount("VmHWM"))
+      anonymousPeak = max(anonymousPeak, status.byteCount("RssAnon"))
       usleep(2000)
     }
     process.waitUntilExit()
     return Outcome(
       status: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
-      error: try String(contentsOf: error, encoding: .utf8), peakBytes: peak)
+      error: try String(contentsOf: error, encoding: .utf8), peakBytes: peak,
+      anonymousPeakBytes: anonymousPeak)
+  }
+}
+
+/// What the system says of a process.
+private struct ProcessStatus {
+  private let lines: [Substring]
+
+  /// Of a process that has ended it says nothing.
+  init(_ process: Int32) {
+    let text = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+    lines = text.split(separator: "\n")
   }
 
-  /// `VmHWM` of a process, which never falls.
-  private static func peakBytes(of process: Int32) -> Int {
-    let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
-    return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+  /// A line's number of KiB, in bytes; 0 without the line.
+  func byteCount(_ key: String) -> Int {
+    let words = lines.first { $0.hasPrefix(key + ":") }?.split { $0 == " " || $0 == "\t" }
+    return (words?.dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
   }
 }
 

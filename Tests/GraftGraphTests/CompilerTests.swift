@@ -23,7 +23,7 @@ struct CompilerTests {
     let plain = try model.example.run(
       model.outputs, CompilerOptions(recompute: .none, fusion: false), threads: 1)
     for fusion in [true, false] {
-      for threads in [1, 2, 3] {
+      for threads in [1, 2, 3, 4] {
         let found = try model.example.run(
           model.outputs, CompilerOptions(recompute: recompute, fusion: fusion), threads: threads)
         #expect(found == plain, "fusion \(fusion), \(threads) threads")

@@ -72,6 +72,7 @@ import Testing
     let error = #expect(throws: StorageError.self) {
       let reader = try HDF5Reader(path: Repository.root + "/Formats/hdf5/reject/" + vector.file)
       for index in reader.tensors.indices { _ = try reader.contents(of: index) }
+      _ = try reader.vocabulary()
     }
     let words = "\(error.map { "\($0.reason)" } ?? "")"
       .split { !$0.isLetter && !$0.isNumber && $0 != "-" }
@@ -81,5 +82,24 @@ import Testing
   @Test func `every rejected file has a vector`() throws {
     let files = try Directory.entries(of: Repository.root + "/Formats/hdf5/reject")
     #expect(files == Self.rejected.map(\.file).sorted())
+  }
+
+  @Test func `every rule of the page is in the sources and has a vector`() throws {
+    let page = String(decoding: try Repository.bytes("Formats/hdf5/SPEC.md"), as: UTF8.self)
+    let stated = Set(page.matches(of: /\n\* \*\*(H-\d+)\*\*/).map { String($0.1) })
+    let cited = Set(
+      try sources(below: "Sources/GraftHDF5").matches(of: /\b(H-\d+)\b/).map { String($0.1) })
+    #expect(stated == cited)
+    #expect(stated == Set(Self.rejected.map(\.rule)))
+    #expect(stated.count == 27)
+  }
+
+  /// The text of all sources in a folder and the folders in it.
+  private func sources(below folder: String) throws -> String {
+    try Directory.entries(of: Repository.path(folder)).map { name -> String in
+      let path = folder + "/" + name
+      if Directory.exists(at: Repository.path(path)) { return try sources(below: path) }
+      return String(decoding: try Repository.bytes(path), as: UTF8.self)
+    }.joined(separator: "\n")
   }
 }

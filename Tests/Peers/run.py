@@ -14,7 +14,7 @@ import warnings
 import workspace  # first: sets the environment that the peers read when they are imported
 from verdict import Verdict
 
-TOPICS = ["conversion", "tokenization", "logits", "embedding", "chat", "training", "dropout", "full", "adapters", "merging", "storage", "gguf_files", "keras_files", "vectors", "archives"]
+TOPICS = ["conversion", "tokenization", "logits", "embedding", "chat", "training", "budgets", "dropout", "full", "adapters", "merging", "storage", "gguf_files", "keras_files", "vectors", "archives"]
 
 
 def verdicts(topic: str):

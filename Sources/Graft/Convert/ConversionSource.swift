@@ -124,8 +124,7 @@ struct ConversionSource {
     (result.vocabulary, result.copies, result.shards) = (vocabulary, names.copies, contents.shards)
     // Headers that are kept have the metadata of every shard; planned ones don't.
     let keepsHeaders =
-      contents.shards.isEmpty || checkpoint.reader is PlannedDirectory
-      ? false : result.keepsDTypes
+      !contents.shards.isEmpty && !(checkpoint.reader is PlannedDirectory) && result.keepsDTypes
     result.omissions =
       unkept + omissions(of: checkpoint.stored)
       + (keepsHeaders ? [] : disputes(in: checkpoint.stored))

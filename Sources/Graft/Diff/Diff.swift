@@ -22,8 +22,9 @@ public struct DiffOptions: Sendable {
 /// Compares two checkpoints value by value, across formats, shardings, dtypes and orders of extents.
 ///
 /// Tensors are paired by name; a GGUF model of a known architecture is shown under the names of the model directory that it was made
-/// from when the other side isn't GGUF, names that an architecture has for one tensor are one, and a copy of a tied tensor that one side leaves
-/// out is compared with the tensor itself. Quantized values are dequantized. Of two tables of vectors the words are compared too.
+/// from when the other side isn't GGUF, names that an architecture has for one tensor are one, and a copy of a tied
+/// tensor that one side leaves out is compared with the tensor itself. Quantized values are dequantized. Of two tables
+/// of vectors the words are compared too.
 /// Matrices are read as transposes where one side's configuration says that it stores them as [in, out] and the other doesn't,
 /// or where the options ask for it. Tensors are read by tiles.
 /// - Parameters:

@@ -5,15 +5,16 @@ internal import GraftKernels
 /// Merges adapters into a base and writes the tuned model whole: W' = round(W + Σ weight · scaling · B · A).
 ///
 /// Tensors are streamed by tiles of rows, so memory doesn't grow with the model; what no adapter touches is copied
-/// inside the kernel. The sum is rounded once: to the dtype of the base, or to the one that is asked for. Input and output may be the same path.
+/// inside the kernel. The sum is rounded once: to the dtype of the base, or to the one that is asked for. Input and
+/// output may be the same path.
 /// - Parameters:
 ///   - base: The model.
 ///   - adapters: The adapters with their weights; updates are added in this order.
 ///   - output: What is written, in any form that ``convert(_:to:options:progress:)`` writes, complete or not at all.
 ///   - progress: Told of bytes read.
 /// - Returns: What happened to every tensor.
-/// - Throws: ``AdapterError`` when an adapter doesn't fit the base or has NaN or infinite values or leads to them, ``StorageError`` when files can't be read or written,
-///   or the form can't hold the model.
+/// - Throws: ``AdapterError`` when an adapter doesn't fit the base or has NaN or infinite values or leads to them,
+///   ``StorageError`` when files can't be read or written, or the form can't hold the model.
 public func merge(
   base: OpenedCheckpoint, adapters: [WeightedAdapter], output path: String,
   options: MergeOptions = MergeOptions(), progress: Progress = .none

@@ -34,8 +34,7 @@ extension CompanionFile {
   private static func isWeightFile(_ name: String) -> Bool {
     [
       ".safetensors", ".index.json", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".hdf5",
-      ".keras",
-      ".msgpack", ".onnx", ".onnx_data", ".npz", ".npy",
+      ".keras", ".msgpack", ".onnx", ".onnx_data", ".npz", ".npy",
     ].contains { name.hasSuffix($0) }
   }
 }

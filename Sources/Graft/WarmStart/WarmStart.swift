@@ -6,7 +6,8 @@ internal import GraftModels
 /// Imports pretrained word vectors into a model's embedding table and writes the model whole.
 ///
 /// A token takes the vector of the word that it is spelled like: byte for byte; else when case doesn't count; else
-/// without the mark that begins a word; else, where the vectors come with those of n-grams (fastText), what the n-grams of its text make. Imported rows are scaled, row by row, because the length of a word vector tells how
+/// without the mark that begins a word; else, where the vectors come with those of n-grams (fastText), what the
+/// n-grams of its text make. Imported rows are scaled, row by row, because the length of a word vector tells how
 /// frequent the word was where it was trained, and not here: to the mean length of the table's rows, or each to that of the row
 /// it replaces, whose length tells what the model has learnt. All other rows are kept; a tied head follows the table.
 /// - Parameters:

@@ -10,8 +10,9 @@ struct ConvertVerb: ParsableCommand {
       and .hdf5 are HDF5, .gguf is GGUF, .safetensors is one file of tensors, .bin, .pt, .pth and \
       .ckpt one of PyTorch, .npz and .npy NumPy's, .vec and .txt a table of words in word2vec's text, \
       anything else a directory. A model travels with its configuration and tokenizer; one that went \
-      to HDF5 comes back bit for bit. GGUF models become directories with the names and layout of the model that they were made from, and directories GGUF models that \
-      llama.cpp loads; quantized ones become bf16 unless --dtype says otherwise. Source and target may be the same path.
+      to HDF5 comes back bit for bit. GGUF models become directories with the names and layout of \
+      the model that they were made from, and directories GGUF models that llama.cpp loads; \
+      quantized ones become bf16 unless --dtype says otherwise. Source and target may be the same path.
       """)
 
   @Argument(help: "What to convert: a directory, a shard index, or one file.")

@@ -20,9 +20,10 @@ struct OutputOptions: ParsableArguments {
 
   @Option(
     name: .long,
-    help:
-      "The format of the target (default: by its suffix); word2vec and glove write an embedding table with its words (word2vec is text for .txt and .vec, else binary)."
-  )
+    help: """
+      The format of the target (default: by its suffix); word2vec and glove write an embedding table \
+      with its words (word2vec is text for .txt and .vec, else binary).
+      """)
   var to: Form?
 
   @Option(

@@ -42,11 +42,14 @@ package struct Node: Hashable, Sendable {
     return inputs[place]
   }
 
-  /// What tells nearly all nodes apart: few operations of one phase read the same values, and types follow from the inputs.
+  /// What tells nearly all nodes apart: types follow from the inputs, and what an operation carries seldom differs alone.
   package func hash(into hasher: inout Hasher) {
     hasher.combine(phase)
     for input in inputs { hasher.combine(input) }
-    if inputs.isEmpty { hasher.combine(op) }
+    switch op.kind {
+    case .leaf, .constant: hasher.combine(op)
+    case .fusible, .view, .opaque, .effect: hasher.combine(op.code)
+    }
   }
 }
 

@@ -13,18 +13,13 @@ package struct FusionGroup: Sendable {
 /// Which nodes run together.
 package struct Fusion: Sendable {
   /// The groups; one that was merged into another is empty.
-  package private(set) var groups: [FusionGroup] = []
+  package let groups: [FusionGroup]
   /// The group of each node; nil for nodes that aren't fusible, or are computed wherever they are used.
-  package private(set) var groupOfNode: [Int?]
+  package let groupOfNode: [Int?]
   /// Nodes that every user computes for itself: widening casts.
-  package private(set) var inlined: [Bool]
+  package let inlined: [Bool]
   /// Whether nodes and steps may join at all.
   package let fuses: Bool
-  /// What each node reads of its own phase.
-  private let makers: Makers
-  /// The last search of ``leadsBack(from:to:_:)`` that came to each node, counted from 1.
-  private var seenBy: [Int]
-  private var searchCount = 0
 
   /// The largest number of nodes in a group: registers of a tile program are cache.
   static let maximumNodes = 96
@@ -36,11 +31,34 @@ package struct Fusion: Sendable {
   /// tile program ties early memory to late work. What dropout leaves of a value for a kernel stays by itself: it is made right before
   /// the kernel, so that the copies of one value under several masks don't wait for their kernels together.
   package init(_ graph: Graph, live: [Bool], outputs: Set<Value>, fuses: Bool) {
+    var builder = FusionBuilder(graph, inlined: graph.inlinedNodes(live: live, outputs: outputs))
+    builder.formGroups(graph, live: live, fuses: fuses)
+    groups = builder.groups
+    groupOfNode = builder.groupOfNode
+    inlined = builder.inlined
     self.fuses = fuses
-    seenBy = [Int](repeating: 0, count: graph.nodes.count)
+  }
+}
+
+/// The groups while they are formed.
+private struct FusionBuilder {
+  private(set) var groups: [FusionGroup] = []
+  private(set) var groupOfNode: [Int?]
+  let inlined: [Bool]
+  /// What each node reads of its own phase.
+  private let makers: Makers
+  /// The last search of ``leadsBack(from:to:)`` that came to each node, counted from 1.
+  private var seenBy: [Int]
+  private var searchCount = 0
+
+  init(_ graph: Graph, inlined: [Bool]) {
+    self.inlined = inlined
     groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
-    inlined = graph.inlinedNodes(live: live, outputs: outputs)
     makers = Makers(graph, inlined)
+    seenBy = [Int](repeating: 0, count: graph.nodes.count)
+  }
+
+  mutating func formGroups(_ graph: Graph, live: [Bool], fuses: Bool) {
     let standsAlone = graph.maskedForKernels(live: live, inlined)
     var readers = ValueTable<[Int]>(graph, absent: [])
     for (place, node) in graph.nodes.enumerated()
@@ -88,7 +106,7 @@ package struct Fusion: Sendable {
   private mutating func mergedSpace(_ a: Int, _ b: Int, _ graph: Graph) -> IterationSpace? {
     let (one, other) = (groups[a], groups[b])
     guard graph.nodes[one.nodes[0]].phase == graph.nodes[other.nodes[0]].phase,
-      one.nodes.count + other.nodes.count <= Self.maximumNodes,
+      one.nodes.count + other.nodes.count <= Fusion.maximumNodes,
       let space = IterationSpace(merging: one, other)
     else { return nil }
     for (index, partner) in [(a, b), (b, a)] {
@@ -175,7 +193,7 @@ package struct Fusion: Sendable {
 }
 
 /// The nodes of its own phase whose results each node reads, seen through views and inlined casts, in one array.
-private struct Makers: Sendable {
+private struct Makers {
   private var all: [Int] = []
   private var ends: [Int] = []
 
