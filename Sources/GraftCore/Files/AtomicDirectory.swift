@@ -18,11 +18,12 @@ public final class AtomicDirectory: Sendable {
 
   /// Makes a temporary sibling of `path`; a symbolic link to a directory is followed.
   public init(path: String) throws(StorageError) {
-    let path = isLink(path) ? resolvedPath(path) ?? path : path
+    let path = try isLink(path) ? resolvedPath(path) ?? path : path
     self.path = path
-    try checkLength(of: path)
-    try checkParent(of: path)
-    let sibling = try TemporarySibling.make(for: path) { sibling throws(StorageError) in
+    try checkLength(of: path, for: path)
+    try checkParent(of: path, for: path)
+    let sibling = try TemporarySibling.make(beside: path, for: path) {
+      sibling throws(StorageError) in
       guard unsafe mkdir(sibling, 0o777) == 0 else {
         throw StorageError(call: "mkdir", errno: errno, file: path)
       }

@@ -13,13 +13,13 @@ public final class AtomicFile: Sendable {
 
   /// Opens a temporary sibling of `path`.
   ///
-  /// A symbolic link is followed; what isn't a regular file is never replaced.
+  /// A symbolic link is followed, and errors name the link; what isn't a regular file is never replaced.
   public init(path: String) throws(StorageError) {
-    let path = try replaceableTarget(path)
-    self.path = path
-    try checkLength(of: path)
-    try checkParent(of: path)
-    output = try Self.makeSibling(of: path)
+    let place = try replaceableTarget(path)
+    self.path = place
+    try checkLength(of: place, for: path)
+    try checkParent(of: place, for: path)
+    output = try Self.makeSibling(of: place, for: path)
   }
 
   /// Opens a temporary file beside a target that isn't to appear itself: what it holds is needed while the target is made.
@@ -28,13 +28,15 @@ public final class AtomicFile: Sendable {
   package init(beside target: String, holding part: String) throws(StorageError) {
     let path = target + "." + part
     self.path = path
-    try checkParent(of: path)
-    output = try Self.makeSibling(of: path)
+    try checkParent(of: path, for: path)
+    output = try Self.makeSibling(of: path, for: path)
   }
 
-  private static func makeSibling(of path: String) throws(StorageError) -> OutputFile {
-    try TemporarySibling.make(for: path) { sibling throws(StorageError) in
-      let output = try OutputFile(creating: sibling, for: path)
+  private static func makeSibling(
+    of path: String, for target: String
+  ) throws(StorageError) -> OutputFile {
+    try TemporarySibling.make(beside: path, for: target) { sibling throws(StorageError) in
+      let output = try OutputFile(creating: sibling, for: target)
       UnfinishedOutputs.insert(sibling)
       return output.hold() ? output : nil
     }.held
@@ -49,12 +51,12 @@ public final class AtomicFile: Sendable {
   public func commit() throws(StorageError) {
     try output.synchronize()
     try move()
-    try synchronizeDirectory(parent(of: path), for: path)
+    try synchronizeDirectory(parent(of: path), for: output.target)
   }
 
   private func move() throws(StorageError) {
     guard unsafe rename(output.path, path) == 0 else {
-      throw StorageError(call: "rename", errno: errno, file: path)
+      throw StorageError(call: "rename", errno: errno, file: output.target)
     }
   }
 
@@ -71,14 +73,16 @@ public final class AtomicFile: Sendable {
         try file.move()
         moved.append(file)
       }
-      if !moved.isEmpty { try synchronizeDirectory(parent(of: first.path), for: first.path) }
+      if !moved.isEmpty {
+        try synchronizeDirectory(parent(of: first.path), for: first.output.target)
+      }
       try first.output.synchronize()
       try first.move()
     } catch {
       for file in moved { unsafe unlink(file.path) }
       throw error
     }
-    try synchronizeDirectory(parent(of: first.path), for: first.path)
+    try synchronizeDirectory(parent(of: first.path), for: first.output.target)
   }
 
   /// Writes a small file atomically, unless it is there with the same bytes.

@@ -70,18 +70,18 @@ public enum Directory {
     }
     let code = errno
     guard code != EEXIST else { return }
-    try checkParent(of: path)
+    try checkParent(of: path, for: path)
     throw StorageError(call: "mkdir", errno: code, file: path)
   }
 
   /// Whether two paths lead to one place, where something may stand or not.
   public static func isSame(_ first: String, _ second: String) -> Bool {
     func place(_ path: String) -> String {
-      if let place = resolvedPath(path) { return place }
+      if let place = try? resolvedPath(path) { return place }
       let target = (try? followed(path)) ?? path
       let folder = parent(of: target)
       let name = target.split(separator: "/").last ?? ""
-      return (resolvedPath(folder) ?? folder) + "/" + name
+      return ((try? resolvedPath(folder)) ?? folder) + "/" + name
     }
     return place(first) == place(second)
   }
@@ -93,10 +93,10 @@ public enum Directory {
   ///
   /// - Throws: ``StorageError`` otherwise.
   public static func checkWritable(_ path: String) throws(StorageError) {
-    let path = try replaceableTarget(path)
-    try checkLength(of: path)
-    try checkParent(of: path)
-    guard unsafe access(parent(of: path), W_OK) == 0 else {
+    let place = try replaceableTarget(path)
+    try checkLength(of: place, for: path)
+    try checkParent(of: place, for: path)
+    guard unsafe access(parent(of: place), W_OK) == 0 else {
       throw StorageError(call: "access", errno: errno, file: path)
     }
   }

@@ -5,7 +5,7 @@ internal import Glibc
 public final class OutputFile: Sendable {
   /// The path being written.
   public let path: String
-  /// The path where the bytes will appear, which errors name.
+  /// The path where the bytes will appear, or a link to it, which errors name.
   public let target: String
   let descriptor: Int32
   /// The permissions of the file whose place this one takes; nil where there is none.

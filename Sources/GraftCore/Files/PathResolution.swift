@@ -19,19 +19,24 @@ func replaceableTarget(_ path: String) throws(StorageError) -> String {
   guard status.st_mode & S_IFMT == S_IFREG else {
     throw StorageError(.notRegular(found: fileKind(status.st_mode)), file: path)
   }
-  return isLink(path) ? resolvedPath(path) ?? path : path
+  return try isLink(path) ? resolvedPath(path) ?? path : path
 }
 
 /// The path behind all symbolic links; nil when they lead nowhere.
-func resolvedPath(_ path: String) -> String? {
+///
+/// - Throws: ``StorageError`` when that path isn't UTF-8.
+func resolvedPath(_ path: String) throws(StorageError) -> String? {
   guard let resolved = unsafe realpath(path, nil) else { return nil }
   defer { unsafe free(resolved) }
-  return unsafe String(cString: resolved)
+  guard let text = unsafe String(validatingCString: resolved) else {
+    throw linkNotUTF8("realpath", path)
+  }
+  return text
 }
 
 /// The path behind the symbolic links at a path, where something may stand or not.
 ///
-/// - Throws: ``StorageError`` for links that lead to each other, or can't be read.
+/// - Throws: ``StorageError`` for links that lead to each other, can't be read or aren't UTF-8.
 func followed(_ path: String) throws(StorageError) -> String {
   var place = path
   // As many as Linux follows.
@@ -48,7 +53,18 @@ private func linkTarget(of link: String, for path: String) throws(StorageError) 
   var buffer = [CChar](repeating: 0, count: capacity)
   let count = unsafe readlink(link, &buffer, capacity)
   guard count >= 0 else { throw StorageError(call: "readlink", errno: errno, file: path) }
-  return String(decoding: buffer.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
+  let bytes = buffer.prefix(count).map(UInt8.init(bitPattern:))
+  // Mended bytes would be the name of another file.
+  guard let target = String(validating: bytes, as: UTF8.self) else {
+    throw linkNotUTF8("readlink", path)
+  }
+  return target
+}
+
+private func linkNotUTF8(_ call: String, _ path: String) -> StorageError {
+  StorageError(
+    .system(call: call, errno: EILSEQ), file: path,
+    remedy: "it is a symbolic link to a name that isn't UTF-8; name another target")
 }
 
 /// Whether a symbolic link stands at the path.
@@ -59,19 +75,19 @@ func isLink(_ path: String) -> Bool {
   return unsafe lstat(trimmed, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
 }
 
-/// Checks that the name of what is to appear isn't too long, which its sibling's doesn't show.
-func checkLength(of path: String) throws(StorageError) {
+/// Checks that the name of what is to appear isn't too long, which its sibling's doesn't show; errors name the target given for it.
+func checkLength(of path: String, for target: String) throws(StorageError) {
   var status = stat()
   guard unsafe lstat(path, &status) != 0, errno == ENAMETOOLONG else { return }
-  throw StorageError(call: "lstat", errno: ENAMETOOLONG, file: path)
+  throw StorageError(call: "lstat", errno: ENAMETOOLONG, file: target)
 }
 
-/// Checks that the directory is there in which something is to appear.
-func checkParent(of path: String) throws(StorageError) {
+/// Checks that the directory is there in which something is to appear; errors name the target given for it.
+func checkParent(of path: String, for target: String) throws(StorageError) {
   let folder = parent(of: path)
   guard !Directory.exists(at: folder) else { return }
   throw StorageError(
-    .notFound, file: path, remedy: "there is no directory \(folder.escapedWhole)")
+    .notFound, file: target, remedy: "there is no directory \(folder.escapedWhole)")
 }
 
 /// The directory that holds the last component of `path`.
