@@ -98,6 +98,63 @@ import Testing
     #expect(try permissions(path + "/d") == permissions(folder + "/usual"))
   }
 
+  @Test func `read-only directories take the places of such, and nothing is left`() throws {
+    let path = folder + "/model"
+    for number: UInt8 in 0..<3 {
+      let directory = try AtomicDirectory(path: path)
+      try directory.write([number], named: "inner/a")
+      if number > 0 {
+        // Whom they let in is known when they are complete.
+        #expect(try permissions(directory.temporaryPath) == 0o700)
+        #expect(try permissions(directory.temporaryPath + "/inner") == 0o700)
+      }
+      try directory.commit()
+      if number == 0 {
+        try #require(chmod(path + "/inner", 0o550) == 0)
+        try #require(chmod(path, 0o500) == 0)
+      }
+      #expect(try permissions(path) == 0o500)
+      #expect(try permissions(path + "/inner") == 0o550)
+      #expect(try InputFile.contents(of: path + "/inner/a", atMost: 9) == [number])
+      #expect(try Directory.entries(of: folder) == ["model"])
+    }
+    Directory.remove(path)
+    #expect(try Directory.entries(of: folder) == [])
+  }
+
+  @Test(.enabled(if: OtherGroup.number != nil, "this process is of one group alone"))
+  func `have the groups of what they replace`() throws {
+    let path = folder + "/model"
+    let group = try #require(OtherGroup.number)
+    func groupNumber(_ path: String) throws -> gid_t {
+      var status = stat()
+      try #require(stat(path, &status) == 0)
+      return status.st_gid
+    }
+    for number: UInt8 in 0..<2 {
+      let directory = try AtomicDirectory(path: path)
+      try directory.write([number], named: "inner/a")
+      if number == 1 {
+        #expect(try groupNumber(directory.temporaryPath + "/inner/a") == group)
+      }
+      try directory.commit()
+      for place in [path, path + "/inner", path + "/inner/a"] {
+        if number == 0 {
+          try #require(chown(place, uid_t.max, group) == 0)
+          try #require(chmod(place, 0o750) == 0)
+        }
+        #expect(try groupNumber(place) == group)
+        #expect(try permissions(place) == 0o750)
+      }
+    }
+    #expect(try InputFile.contents(of: path + "/inner/a", atMost: 9) == [1])
+  }
+
+  @Test func `are for their owner alone where they never appear`() throws {
+    let file = try AtomicFile(beside: folder + "/x", holding: "words")
+    #expect(try permissions(file.output.path) == 0o600)
+  }
+
   @Test func `folders below one are made`() throws {
     try Directory.create("a/b/c", below: folder)
     try Directory.create("a/b/d", below: folder)

@@ -2,9 +2,8 @@ internal import Glibc
 
 /// A file that appears at its path whole, or not at all.
 ///
-/// Bytes go to a temporary sibling; ``commit()`` forces them to disk, renames and forces the directory. The permissions are those of
-/// the file that it replaces, where there is one. A value
-/// that is dropped without `commit` removes the sibling; one that a killed process left is removed by the next that writes to the path.
+/// Bytes go to a temporary sibling; ``commit()`` forces them to disk, renames and forces the directory. The permissions and the group are
+/// those of the file that it replaces, where there is one. A value that is dropped without `commit` removes the sibling; one that a killed process left is removed by the next that writes to the path.
 public final class AtomicFile: Sendable {
   /// Where the file will appear.
   public let path: String
@@ -29,14 +28,14 @@ public final class AtomicFile: Sendable {
     let path = target + "." + part
     self.path = path
     try checkParent(of: path, for: path)
-    output = try Self.makeSibling(of: path, for: path)
+    output = try Self.makeSibling(of: path, for: path, isPrivate: true)
   }
 
   private static func makeSibling(
-    of path: String, for target: String
+    of path: String, for target: String, isPrivate: Bool = false
   ) throws(StorageError) -> OutputFile {
     try TemporarySibling.make(beside: path, for: target) { sibling throws(StorageError) in
-      let output = try OutputFile(creating: sibling, for: target)
+      let output = try OutputFile(creating: sibling, for: target, isPrivate: isPrivate)
       UnfinishedOutputs.insert(sibling)
       return output.hold() ? output : nil
     }.held
@@ -101,12 +100,20 @@ public final class AtomicFile: Sendable {
 }
 
 /// Forces a directory's entries to disk; errors name the target that they are about.
-func synchronizeDirectory(_ path: String, for target: String) throws(StorageError) {
+///
+/// - Parameter replaced: The permissions of a directory whose place it takes, which it gets before.
+func synchronizeDirectory(
+  _ path: String, for target: String, under replaced: Permissions? = nil
+) throws(StorageError) {
   let descriptor = retryingInterrupted {
     unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   }
   guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: target) }
   defer { close(descriptor) }
+  if let replaced {
+    let permissions = replaced.settleGroup(of: descriptor)
+    try Permissions.set(permissions, of: descriptor, for: target)
+  }
   guard fsync(descriptor) == 0 else {
     throw StorageError(call: "fsync", errno: errno, file: target)
   }

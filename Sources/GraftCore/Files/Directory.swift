@@ -106,6 +106,8 @@ public enum Directory {
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return }
     if status.st_mode & S_IFMT == S_IFDIR {
+      // A read-only one loses its place like any other; what it holds would stay, under a hidden name.
+      if status.st_mode & 0o700 != 0o700 { unsafe chmod(path, status.st_mode & 0o7777 | 0o700) }
       for name in (try? entries(of: path)) ?? [] { remove(path + "/" + name) }
       unsafe rmdir(path)
     } else {
