@@ -93,11 +93,23 @@ public enum Directory {
   ///
   /// - Throws: ``StorageError`` otherwise.
   public static func checkWritable(_ path: String) throws(StorageError) {
-    let place = try replaceableTarget(path)
-    try checkLength(of: place, for: path)
-    try checkParent(of: place, for: path)
+    try checkWritable(replaceableTarget(path), for: path)
+  }
+
+  /// Checks that a directory can be made, or replaced, at a path: that the directory which holds it is there and may be written to.
+  ///
+  /// - Throws: ``StorageError`` otherwise.
+  package static func checkMakeable(_ path: String) throws(StorageError) {
+    try checkWritable(isLink(path) ? resolvedPath(path) ?? path : path, for: path)
+  }
+
+  private static func checkWritable(
+    _ place: String, for target: String
+  ) throws(StorageError) {
+    try checkLength(of: place, for: target)
+    try checkParent(of: place, for: target)
     guard unsafe access(parent(of: place), W_OK) == 0 else {
-      throw StorageError(call: "access", errno: errno, file: path)
+      throw StorageError(call: "access", errno: errno, file: target)
     }
   }
 
