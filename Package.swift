@@ -79,7 +79,7 @@ let package = Package(
     .executableTarget(
       name: "GraftCommand",
       dependencies: [
-        "Graft", "GraftKernels",
+        "Graft",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Yams", package: "Yams"),
       ],

@@ -28,7 +28,7 @@ enum EntryPoint {
       do {
         var command = try GraftCommand.parseAsRoot(configured.arguments)
         // What asks for help gets it whatever the environment says.
-        if type(of: command).configuration.commandName != "help" { try EnvironmentError.check() }
+        if type(of: command).configuration.commandName != "help" { try checkEnvironment() }
         try command.run()
       } catch {
         throw configured.placed(error)

@@ -53,6 +53,8 @@ enum {
   makes = 'M',        // a directory
   unlinks = 'U',
   lists = 'l',        // a directory
+  follows = 'f',      // reads a symbolic link
+  permits = 'P',      // changes a mode or a group
 };
 
 static enum { nothing, error, sticky, shortened, full, cut, killed, outage, memory } plan;
@@ -157,7 +159,7 @@ static void report_outside(const char *path) {
 }
 
 static int needs_room(char kind) { return strchr("CWYAMT", kind) != NULL; }
-static int changes(char kind) { return strchr("CWYATSNMU", kind) != NULL; }
+static int changes(char kind) { return strchr("CWYATSNMUP", kind) != NULL; }
 
 enum { pass, fail, halve };
 
@@ -506,6 +508,41 @@ int rmdir(const char *path) {
   CHANGE(
       unlinks, is_inside(path), path, syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR),
       "remove %s\n", absolute(path, first));
+}
+
+ssize_t readlink(const char *path, char *buffer, size_t count) {
+  if (!watches() || !is_inside(path))
+    return syscall(SYS_readlinkat, AT_FDCWD, path, buffer, count);
+  pthread_mutex_lock(&gate);
+  ssize_t result = -1;
+  if (judge(follows) == pass) result = syscall(SYS_readlinkat, AT_FDCWD, path, buffer, count);
+  pthread_mutex_unlock(&gate);
+  return result;
+}
+
+// MARK: - Permissions
+
+/// Runs a change of permissions: counted; the trace, which is of names and bytes, has nothing of it.
+#define PERMIT(inside, call)                         \
+  do {                                               \
+    if (!watches() || !(inside)) return call;        \
+    pthread_mutex_lock(&gate);                       \
+    int result = judge(permits) == pass ? call : -1; \
+    pthread_mutex_unlock(&gate);                     \
+    return result;                                   \
+  } while (0)
+
+int fchmod(int descriptor, mode_t mode) {
+  PERMIT(is_tracked(descriptor), syscall(SYS_fchmod, descriptor, mode));
+}
+
+int fchown(int descriptor, uid_t user, gid_t group) {
+  PERMIT(is_tracked(descriptor), syscall(SYS_fchown, descriptor, user, group));
+}
+
+int chmod(const char *path, mode_t mode) {
+  if (watches() && !is_inside(path)) report_outside(path);
+  PERMIT(is_inside(path), syscall(SYS_fchmodat, AT_FDCWD, path, mode));
 }
 
 // MARK: - Memory

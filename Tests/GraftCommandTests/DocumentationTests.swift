@@ -35,6 +35,7 @@ struct DocumentationTests {
       return Documentation.options(in: help)
     }
     #expect(try options("plan train") == options("train").union(["--json"]))
+    #expect(try options("plan merge") == options("merge"))
   }
 
   @Test func `every verb has a page, and every page a verb`() throws {

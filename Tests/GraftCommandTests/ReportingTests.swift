@@ -36,6 +36,30 @@ import Testing
     }
   }
 
+  @Test func `plan merge says what would be written, and writes nothing`() throws {
+    let arguments = [
+      "plan", "merge", "golden/families/llama-tied", "golden/lora/llama-tied", "--out",
+      scratch("out"), "--threads", "1",
+    ]
+    let text = try Graft.run(arguments)
+    #expect(text.status == 0)
+    #expect(text.error == "")
+    #expect(text.output.hasPrefix("merged    4 tensors: 2 × q_proj, 2 × v_proj\n"))
+    let files = "model.safetensors, config.json, generation_config.json"
+    #expect(text.output.contains("\n          into \(files)\n"))
+    let outcome = try Graft.run(arguments + ["--json"])
+    #expect(outcome.status == 0)
+    let json = try #require(
+      JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    #expect(
+      json.keys.sorted() == ["copiedCount", "losses", "memory", "reads", "tensors", "writes"])
+    let tensors = try #require(json["tensors"] as? [[String: Any]])
+    #expect(tensors.map { $0["ranks"] as? [Int] } == Array(repeating: [8], count: 4))
+    #expect(scratch.names == [])
+    let wrong = try Graft.run(["plan", "merge", "golden/families/llama-tied"])
+    #expect(wrong.status == 2)
+  }
+
   @Test func `inspect shows a model with its layers folded`() throws {
     let outcome = try Graft.run("inspect", "model")
     #expect(outcome.status == 0)

@@ -98,6 +98,63 @@ import Testing
     #expect(try permissions(path + "/d") == permissions(folder + "/usual"))
   }
 
+  @Test func `read-only directories take the places of such, and nothing is left`() throws {
+    let path = folder + "/model"
+    for number: UInt8 in 0..<3 {
+      let directory = try AtomicDirectory(path: path)
+      try directory.write([number], named: "inner/a")
+      if number > 0 {
+        // Whom they let in is known when they are complete.
+        #expect(try permissions(directory.temporaryPath) == 0o700)
+        #expect(try permissions(directory.temporaryPath + "/inner") == 0o700)
+      }
+      try directory.commit()
+      if number == 0 {
+        try #require(chmod(path + "/inner", 0o550) == 0)
+        try #require(chmod(path, 0o500) == 0)
+      }
+      #expect(try permissions(path) == 0o500)
+      #expect(try permissions(path + "/inner") == 0o550)
+      #expect(try InputFile.contents(of: path + "/inner/a", atMost: 9) == [number])
+      #expect(try Directory.entries(of: folder) == ["model"])
+    }
+    Directory.remove(path)
+    #expect(try Directory.entries(of: folder) == [])
+  }
+
+  @Test(.enabled(if: OtherGroup.number != nil, "this process is of one group alone"))
+  func `have the groups of what they replace`() throws {
+    let path = folder + "/model"
+    let group = try #require(OtherGroup.number)
+    func groupNumber(_ path: String) throws -> gid_t {
+      var status = stat()
+      try #require(stat(path, &status) == 0)
+      return status.st_gid
+    }
+    for number: UInt8 in 0..<2 {
+      let directory = try AtomicDirectory(path: path)
+      try directory.write([number], named: "inner/a")
+      if number == 1 {
+        #expect(try groupNumber(directory.temporaryPath + "/inner/a") == group)
+      }
+      try directory.commit()
+      for place in [path, path + "/inner", path + "/inner/a"] {
+        if number == 0 {
+          try #require(chown(place, uid_t.max, group) == 0)
+          try #require(chmod(place, 0o750) == 0)
+        }
+        #expect(try groupNumber(place) == group)
+        #expect(try permissions(place) == 0o750)
+      }
+    }
+    #expect(try InputFile.contents(of: path + "/inner/a", atMost: 9) == [1])
+  }
+
+  @Test func `are for their owner alone where they never appear`() throws {
+    let file = try AtomicFile(beside: folder + "/x", holding: "words")
+    #expect(try permissions(file.output.path) == 0o600)
+  }
+
   @Test func `folders below one are made`() throws {
     try Directory.create("a/b/c", below: folder)
     try Directory.create("a/b/d", below: folder)
@@ -145,12 +202,58 @@ import Testing
     #expect(
       try error(for: "no/file")
         == StorageError(
-          .notFound, file: folder + "/no/file",
-          remedy: "there is no directory \(folder)/no"))
+          .notFound, file: path, remedy: "there is no directory \(folder)/no"))
+    let long = String(repeating: "a", count: 256)
+    #expect(try error(for: long) == StorageError(call: "lstat", errno: ENAMETOOLONG, file: path))
     #expect(
       try error(for: "no/")
         == StorageError(
           .notRegular(found: "the name of a directory"), file: path,
           remedy: "it is a symbolic link to \(folder)/no/"))
+  }
+
+  @Test func `name the link in an error behind it`() throws {
+    let path = folder + "/link"
+    try Directory.create(folder + "/below")
+    try link("link", to: "below/real")
+    let file = try AtomicFile(path: path)
+    // A file doesn't take a directory's place.
+    try Directory.create(folder + "/below/real")
+    let error = #expect(throws: StorageError.self) { try file.commit() }
+    #expect(error?.file == path)
+  }
+
+  /// The bytes of a name that isn't UTF-8: `x`, 0xFF.
+  private static let otherName: [CChar] = [0x78, -1, 0]
+  private var otherPath: [CChar] { Array(folder.utf8CString.dropLast()) + [0x2F] + Self.otherName }
+
+  @Test(arguments: [false, true])
+  func `don't appear under another name where a link's isn't UTF-8`(isThere: Bool) throws {
+    let path = folder + "/link"
+    if isThere {
+      let descriptor = open(otherPath, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+      try #require(descriptor >= 0)
+      close(descriptor)
+    }
+    defer { unlink(otherPath) }
+    try #require(symlink(Self.otherName, path) == 0)
+    let names = try Directory.entries(of: folder)
+    let expected = StorageError(
+      .system(call: isThere ? "realpath" : "readlink", errno: EILSEQ), file: path,
+      remedy: "it is a symbolic link to a name that isn't UTF-8; name another target")
+    #expect(throws: expected) { try AtomicFile.write([1], to: path) }
+    #expect(throws: expected) { try Directory.checkWritable(path) }
+    #expect(try Directory.entries(of: folder) == names)
+    #expect(Directory.hasLink(at: path))
+  }
+
+  @Test func `directories don't appear under another name where a link's isn't UTF-8`() throws {
+    try #require(mkdir(otherPath, 0o700) == 0)
+    defer { rmdir(otherPath) }
+    try #require(symlink(Self.otherName, folder + "/link") == 0)
+    let error = #expect(throws: StorageError.self) {
+      _ = try AtomicDirectory(path: folder + "/link")
+    }
+    #expect(error?.reason == .system(call: "realpath", errno: EILSEQ))
   }
 }

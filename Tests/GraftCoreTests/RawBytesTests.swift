@@ -27,6 +27,27 @@ import Testing
     }
   }
 
+  @Test(arguments: 1...9)
+  func `are cut between characters of UTF-8, and what isn't UTF-8 comes to an end`(
+    byteCount: Int
+  ) throws {
+    let texts = ["", "a", "é", "aé漢😀b漢漢", String(repeating: "😀", count: 9)]
+    let others = [[UInt8](repeating: 0x80, count: 40), [0xFF, 0x80, 0x80, 0x80, 0x80, 0xF0]]
+    for bytes in texts.map({ Array($0.utf8) }) + others {
+      var (start, pieces) = (0, [[UInt8]]())
+      while start < bytes.count {
+        let end = bytes.endOfPiece(from: start, atMost: byteCount)
+        try #require(end > start && end <= min(start + byteCount, bytes.count))
+        pieces.append(Array(bytes[start..<end]))
+        start = end
+      }
+      #expect(Array(pieces.joined()) == bytes)
+      // A piece that has room for the longest character holds whole ones.
+      guard byteCount >= 4, !others.contains(bytes) else { continue }
+      #expect(pieces.allSatisfy { String(validating: $0, as: UTF8.self) != nil })
+    }
+  }
+
   @Test func `of arrays made in the call are written as they are`() throws {
     let path = scratch("file")
     let file = try AtomicFile(path: path)

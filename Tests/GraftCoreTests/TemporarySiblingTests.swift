@@ -87,7 +87,9 @@ import Testing
 
   @Test func `isn't made where the target's name is too long`() throws {
     let path = folder + "/" + String(repeating: "a", count: 256)
-    let error = StorageError(call: "lstat", errno: ENAMETOOLONG, file: path)
+    let error = StorageError(
+      .system(call: "lstat", errno: ENAMETOOLONG), file: path,
+      remedy: "a name has at most 255 bytes, a path 4,095")
     #expect(throws: error) { _ = try AtomicFile(path: path) }
     #expect(throws: error) { _ = try AtomicDirectory(path: path) }
     #expect(throws: error) { try Directory.checkWritable(path) }

@@ -1,4 +1,5 @@
 import Graft
+import TestSupport
 import Testing
 
 @Suite struct `Inspecting a checkpoint` {
@@ -41,6 +42,19 @@ import Testing
     let isFolder = Directory.exists(at: golden(path))
     let first = try InputFile(path: isFolder ? golden(path) + "/" + names[0] : golden(path))
     #expect(files.first?["byteCount"]?.int == first.byteCount)
+  }
+
+  @Test(arguments: ["", "/"])
+  func `names files from the opened directory on, further below too`(end: String) throws {
+    let path = Repository.path("Formats/static-embeddings/accept/sentence-transformers") + end
+    let (folder, weights) = ("0_StaticEmbedding/", "model.safetensors")
+    let inspection = try inspect(OpenedCheckpoint(path: path))
+    #expect(inspection.weightFiles.map(\.name) == [folder + weights])
+    #expect(inspection.files.map(\.name).contains(folder + "tokenizer.json"))
+    #expect(inspection.tensors.allSatisfy { $0.file == folder + weights })
+    let alone = try inspect(OpenedCheckpoint(path: path + "/" + folder + weights))
+    #expect(alone.weightFiles.map(\.name) == [weights])
+    #expect(alone.tensors.allSatisfy { $0.file == weights })
   }
 
   @Test func `counts a tied tensor once and says what is tied`() throws {

@@ -19,20 +19,31 @@ struct Conversion {
   init(
     of source: OpenedCheckpoint, to path: String, _ options: ConversionOptions
   ) throws {
-    let form = options.form ?? OutputForm(for: path)
-    var plan = try ConversionSource(
-      source, form: form, dtype: options.storedDType(in: form, at: path), to: path)
-    let losses = plan.losses(in: form)
-    try options.check(losses, writing: form, of: source.path)
+    let planned = try Self.planned(source, to: path, options)
+    var plan = planned.plan
     let words = try plan.vocabulary.map { try SpilledVocabulary($0, beside: path) }
-    if let words, !form.hasPlaceForWords { plan = try plan.withWordTensors(words) }
+    if let words, !planned.form.hasPlaceForWords { plan = try plan.withWordTensors(words) }
     output = try ConversionOutput(
-      path: path, form: form, plan, words: words, overwrites: options.overwrites)
+      path: path, form: planned.form, plan, words: words, overwrites: options.overwrites)
     self.source = source
     self.plan = plan
     self.words = words
-    self.losses = losses
+    losses = planned.losses
     threadCount = options.threadCount
+  }
+
+  /// Decides what is written, in what form, and what that has no place for.
+  ///
+  /// - Throws: ``StorageError`` when the form can't hold the source.
+  static func planned(
+    _ source: OpenedCheckpoint, to path: String, _ options: ConversionOptions
+  ) throws -> (plan: ConversionSource, form: OutputForm, losses: [ConversionLoss]) {
+    let form = options.form ?? OutputForm(for: path)
+    let plan = try ConversionSource(
+      source, form: form, dtype: options.storedDType(in: form, at: path), to: path)
+    let losses = plan.losses(in: form)
+    try options.check(losses, writing: form, of: source.path)
+    return (plan, form, losses)
   }
 
   /// Makes everything appear.

@@ -8,8 +8,7 @@ struct ConversionOutput {
   let writer: any CheckpointWriter
   /// The names of the files written, where there are several.
   let fileNames: [String]
-  /// Whether the bytes of the target depend on the order in which tiles are written, as compressed chunks follow one another;
-  /// tiles in order, from any number of threads, then make one file.
+  /// Whether tiles are written in order, see ``OutputForm/isOrdered``.
   let isOrdered: Bool
   private let target: Target
 
@@ -28,15 +27,10 @@ struct ConversionOutput {
     path: String, form: OutputForm, _ plan: ConversionSource, words: SpilledVocabulary?,
     overwrites: Bool
   ) throws(StorageError) {
-    if !form.isCompressed { try checkRoom(at: path, for: plan) }
-    if case .wordVectors = form { isOrdered = true } else { isOrdered = form.isCompressed }
-    let existing = OutputTarget(path, overwrites: overwrites)
-    func makeFile() throws(StorageError) -> AtomicFile {
-      try existing.checkFile(holding: plan.kind) { plan.missing(of: $0, writing: form) }
-      return try AtomicFile(path: path)
-    }
+    try plan.checkTarget(path, form: form, overwrites: overwrites)
+    isOrdered = form.isOrdered
+    func makeFile() throws(StorageError) -> AtomicFile { try AtomicFile(path: path) }
     func makeDirectory() throws(StorageError) -> AtomicDirectory {
-      try existing.checkDirectory(holding: plan.files.map(\.name))
       let directory = try AtomicDirectory(path: path)
       for file in plan.files { try file.write(into: directory) }
       return directory
@@ -73,7 +67,6 @@ struct ConversionOutput {
       let entries = plan.gguf?.entries ?? []
       let shards = ShardPlan(plan.tensors, maximumByteCount: limit ?? .max)
       if let paths = GGUFSplit.paths(for: shards, at: path) {
-        try existing.checkParts(paths)
         var files: [AtomicFile] = []
         for path in paths { files.append(try AtomicFile(path: path)) }
         let sharded = try ShardedWriter(
@@ -142,17 +135,5 @@ struct ConversionOutput {
     case .file(let file), .archive(let file, beside: _): try file.commit()
     case .files(let files): try AtomicFile.commit(files)
     }
-  }
-}
-
-/// Checks that the disk has room for what will be written; what compression makes of it nobody knows beforehand.
-private func checkRoom(at path: String, for plan: ConversionSource) throws(StorageError) {
-  // The weights of an archive are a file of their own until it is packed.
-  let copies = plan.keras?.members == nil ? 1 : 2
-  let needed =
-    plan.tensors.reduce(0) { $0 + $1.byteCount } * copies
-    + plan.files.reduce(0) { $0 + $1.byteCount }
-  if let available = Directory.availableBytes(at: path), available < needed {
-    throw StorageError(.noSpace(neededBytes: needed, availableBytes: available), file: path)
   }
 }

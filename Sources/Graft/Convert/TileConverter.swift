@@ -8,6 +8,9 @@ struct TileConverter {
   private let floats: Memory
   private let converted: Memory
 
+  /// The bytes of the buffers.
+  static let byteCount = TensorTile.elementCount * (8 + 4 + 8)
+
   init() throws(StorageError) {
     stored = try Memory(byteCount: TensorTile.elementCount * 8)
     floats = try Memory(byteCount: TensorTile.elementCount * 4)

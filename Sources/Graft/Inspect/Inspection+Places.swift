@@ -11,15 +11,12 @@ extension Inspection {
     /// The name of the file where there is one.
     private let soleName: String?
 
-    init(_ reader: any CheckpointReader) {
-      func name(_ path: String) -> String {
-        path.split(separator: "/").last.map(String.init) ?? path
-      }
+    init(_ reader: any CheckpointReader, _ names: RelativeNames) {
       self.reader = reader
       infos = reader.tensors
-      ownName = name(reader.path)
+      ownName = names.name(of: reader.path)
       fileNames = Dictionary(
-        reader.inputs.map { (ObjectIdentifier($0), name($0.path)) },
+        reader.inputs.map { (ObjectIdentifier($0), names.name(of: $0.path)) },
         uniquingKeysWith: { first, _ in first })
       soleName = fileNames.count == 1 ? fileNames.first?.value : nil
     }

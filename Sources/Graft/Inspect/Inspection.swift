@@ -31,9 +31,9 @@ public struct Inspection: Sendable {
   public let adapter: AdapterFacts?
   /// How weights are packed, where a configuration says it.
   public let quantization: Quantization?
-  /// The files that hold the tensors, with their sizes.
+  /// The files that hold the tensors, relative to the directory of the path, with their sizes.
   public let weightFiles: [(name: String, byteCount: Int)]
-  /// The other files with their sizes.
+  /// The other files, relative to the same directory, with their sizes.
   public let files: [(name: String, byteCount: Int)]
   /// The text metadata.
   public let metadata: [MetadataEntry]
@@ -125,6 +125,7 @@ public func inspect(_ checkpoint: OpenedCheckpoint) throws -> Inspection {
     }
   }
   let lookup = TensorLookup(reader.tensors, for: copies.count)
+  let names = RelativeNames(openedAt: checkpoint.path)
   let copied = copies.compactMap { lookup.position(of: $0) }.reduce(0) {
     $0 + reader.tensors[$1].shape.elementCount
   }
@@ -139,20 +140,20 @@ public func inspect(_ checkpoint: OpenedCheckpoint) throws -> Inspection {
       $0.byteCount == $1.byteCount
         ? $0.dtype.rawValue < $1.dtype.rawValue : $0.byteCount > $1.byteCount
     },
-    tensors: Inspection.Places(reader), ties: ties,
+    tensors: Inspection.Places(reader, names), ties: ties,
     unreadable: reader.unreadable, adapter: recognition.adapter,
-    quantization: recognition.quantization, weightFiles: weightFiles(of: reader),
+    quantization: recognition.quantization, weightFiles: weightFiles(of: reader, names),
     files: checkpoint.files.map { ($0.name, $0.byteCount) }, metadata: reader.metadata)
 }
 
 /// The files that a reader reads, but for those that were unpacked and have no name.
 private func weightFiles(
-  of reader: any CheckpointReader
+  of reader: any CheckpointReader, _ names: RelativeNames
 ) -> [(name: String, byteCount: Int)] {
   var paths = Set<String>()
   return reader.inputs.filter {
     Directory.hasFile(at: $0.path) && paths.insert($0.path).inserted
-  }.map { ($0.path.split(separator: "/").last.map(String.init) ?? $0.path, $0.byteCount) }
+  }.map { (names.name(of: $0.path), $0.byteCount) }
 }
 
 private func elementCount(of reader: any CheckpointReader) -> Int {

@@ -19,26 +19,40 @@ public func merge(
   base: OpenedCheckpoint, adapters: [WeightedAdapter], output path: String,
   options: MergeOptions = MergeOptions(), progress: Progress = .none
 ) throws -> MergeReceipt {
-  let plan = try MergePlan(
-    base: base, adapters: adapters, dtype: options.dtype, forType: options.type(at: path))
-  try plan.checkAdapters()
-  let merged = MergedCheckpoint(plan, threadCount: options.threadCount)
+  let merged = try MergedCheckpoint(base, adapters, to: path, options)
   let conversion = try Conversion(
-    of: OpenedCheckpoint(
-      base, reader: merged,
-      files: try base.files(declaring: options.dtype, untyingHead: plan.untiesHead), to: path,
-      as: options.form),
-    to: path, options.conversion)
+    of: merged.checkpoint(to: path, options), to: path, options.conversion)
   try conversion.transfer(progress)
   try merged.checkFinite()
   try base.checkUnchanged()
   for adapter in adapters { try adapter.checkpoint.checkUnchanged() }
   try conversion.commit()
   var receipt = MergeReceipt(
-    plan, merged.totals, byteCount: conversion.report.byteCount,
+    merged.plan, merged.totals, byteCount: conversion.report.byteCount,
     losses: conversion.report.losses)
   if options.verifies { receipt.verifiedByteCount = try conversion.compareWritten() }
   return receipt
+}
+
+extension MergedCheckpoint {
+  /// Merges adapters into a base for a target.
+  ///
+  /// - Throws: ``AdapterError`` when an adapter doesn't fit the base, or has NaN or infinite values; ``StorageError``.
+  convenience init(
+    _ base: OpenedCheckpoint, _ adapters: [WeightedAdapter], to path: String,
+    _ options: MergeOptions
+  ) throws {
+    let plan = try MergePlan(
+      base: base, adapters: adapters, dtype: options.dtype, forType: options.type(at: path))
+    try plan.checkAdapters()
+    self.init(plan, threadCount: options.threadCount)
+  }
+
+  /// The merged model with the files that belong to it, as it is written.
+  func checkpoint(to path: String, _ options: MergeOptions) throws -> OpenedCheckpoint {
+    let files = try plan.base.files(declaring: options.dtype, untyingHead: plan.untiesHead)
+    return OpenedCheckpoint(plan.base, reader: self, files: files, to: path, as: options.form)
+  }
 }
 
 extension MergePlan {

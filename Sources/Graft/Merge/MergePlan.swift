@@ -24,6 +24,8 @@ public struct MergePlan: Sendable {
 
     /// Whether the values come from the base as they are.
     public var isUntouched: Bool { updates.isEmpty && replacement == nil }
+    /// Whether an adapter brings the values whole.
+    public var isReplaced: Bool { replacement != nil }
     /// The ranks of the updates, one for each adapter that has one.
     public var ranks: [Int] { updates.map(\.module.rank) }
   }

@@ -120,4 +120,25 @@ final class MergedCheckpoint: CheckpointReader {
         file: plan.base.path, tensor: planned.info.name, remedy: "choose another --dtype")
     }
   }
+
+  // MARK: - Memory
+
+  /// The most bytes that bands and factors take while the checkpoint is read, but for what the allocator adds.
+  var bufferByteCount: Int {
+    var (old, new, left, right) = (0, 0, 0, 0)
+    for (planned, bands) in zip(plan.tensors, bands) {
+      guard let bands else { continue }
+      let elements = min(bands.elementCount, planned.info.shape.elementCount)
+      let columns = max(planned.info.shape.columns, 1)
+      let rank = planned.ranks.reduce(0, +)
+      old = max(old, elements * plan.source(of: planned).info.dtype.layout.bytes)
+      new = max(new, elements * planned.info.dtype.layout.bytes)
+      // As read and, of a transposed update, once more.
+      left = max(left, 2 * elements / columns * rank * MemoryLayout<Float>.size)
+      right = max(right, columns * rank * MemoryLayout<Float>.size)
+    }
+    let rooms = min(desks.count, bands.reduce(0) { $0 + ($1?.count ?? 0) })
+    // Factors of two tensors are kept, while another's are read and turned.
+    return rooms * (old + new + left) + 4 * right
+  }
 }

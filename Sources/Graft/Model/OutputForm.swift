@@ -33,6 +33,20 @@ public enum OutputForm: Sendable, Equatable {
     }
   }
 
+  /// Whether the bytes of the target depend on the order in which tiles are written, as compressed chunks follow one another;
+  /// tiles in order, from any number of threads, then make one file.
+  var isOrdered: Bool {
+    if case .wordVectors = self { true } else { isCompressed }
+  }
+
+  /// Whether the target is a directory.
+  var isDirectory: Bool {
+    switch self {
+    case .directory, .pyTorchDirectory: true
+    case .safetensorsFile, .hdf5, .gguf, .keras, .pyTorchFile, .numPy, .wordVectors: false
+    }
+  }
+
   /// Whether the form has a place of its own for the words of a table, or none at all.
   var hasPlaceForWords: Bool {
     switch self {

@@ -11,8 +11,7 @@ extension Standard {
   static func stream(json text: [UInt8]) {
     var start = 0
     while start < text.count {
-      var end = min(start + pieceBytes, text.count)
-      while end < text.count, text[end] & 0xC0 == 0x80 { end -= 1 }
+      let end = text.endOfPiece(from: start, atMost: pieceBytes)
       stream(String(decoding: text[start..<end], as: UTF8.self).escapedJSON)
       start = end
     }

@@ -43,21 +43,30 @@ struct MergeVerb: ParsableCommand {
   }
 
   func run() throws {
+    let request = try self.request()
+    let display = ProgressDisplay(
+      "merging", total: request.base.byteCount, unit: .bytes, isQuiet: common.quiet)
+    let receipt = try merge(
+      base: request.base, adapters: request.adapters, output: out, options: request.options,
+      progress: display.progress)
+    display.finish()
+    if json { Standard.output(json: receipt.json) } else { Standard.output(summary(of: receipt)) }
+  }
+
+  /// What is to be merged, and how: opened, and nothing of it read but headers.
+  func request() throws -> (
+    base: OpenedCheckpoint, adapters: [WeightedAdapter], options: MergeOptions
+  ) {
     let arguments = try adapters.map { try $0.weighted() }
     let base = try OpenedCheckpoint(path: model)
     let weighted = try arguments.map { try WeightedAdapter(path: $0.path, weight: $0.weight) }
-    let display = ProgressDisplay(
-      "merging", total: base.byteCount, unit: .bytes, isQuiet: common.quiet)
     let form = try output.form(for: out)
     var options = MergeOptions(
       dtype: try output.floats(in: form), form: form, verifies: verify,
       threadCount: common.workerCount)
     options.overwrites = output.overwrite
     options.allowsLoss = output.allowLoss
-    let receipt = try merge(
-      base: base, adapters: weighted, output: out, options: options, progress: display.progress)
-    display.finish()
-    if json { Standard.output(json: receipt.json) } else { Standard.output(summary(of: receipt)) }
+    return (base, weighted, options)
   }
 
   private func summary(of receipt: MergeReceipt) -> String {

@@ -64,6 +64,10 @@ public struct StorageError: DiagnosableError, Equatable {
     switch code {
     case ENOENT: self.init(.notFound, file: file)
     case ENOMEM: self.init(.noMemory, file: file)
+    case ENAMETOOLONG:
+      self.init(
+        .system(call: call, errno: code), file: file,
+        remedy: "a name has at most 255 bytes, a path 4,095")
     default: self.init(.system(call: call, errno: code), file: file)
     }
   }

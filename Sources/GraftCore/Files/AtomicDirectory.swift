@@ -5,32 +5,36 @@ internal import Synchronization
 /// A directory that appears at its path whole, or not at all.
 ///
 /// Files go into a temporary sibling directory; ``commit()`` forces them to disk and renames it. What stood at
-/// the path before is exchanged in one step and removed afterwards; files and directories have the permissions of those that have
-/// their names there. A value that is dropped without `commit` removes the sibling; one that a killed process left is removed by the
-/// next that writes to the path.
+/// the path before is exchanged in one step and removed afterwards; files and directories have the permissions and the groups of those
+/// that have their names there, directories when they are complete: before, such a one is for its owner alone. A value that is dropped
+/// without `commit` removes the sibling; one that a killed process left is removed by the next that writes to the path.
 public final class AtomicDirectory: Sendable {
   /// Where the directory will appear.
   public let path: String
   /// The sibling being filled.
   public let temporaryPath: String
   private let files = Mutex<[OutputFile]>([])
+  /// The permissions of the directories whose places directories of the sibling take, by the paths of those.
+  private let replaced: Mutex<[String: Permissions]>
   private let hold: DirectoryLock
 
   /// Makes a temporary sibling of `path`; a symbolic link to a directory is followed.
   public init(path: String) throws(StorageError) {
-    let path = isLink(path) ? resolvedPath(path) ?? path : path
+    let path = try isLink(path) ? resolvedPath(path) ?? path : path
     self.path = path
-    try checkLength(of: path)
-    try checkParent(of: path)
-    let sibling = try TemporarySibling.make(for: path) { sibling throws(StorageError) in
-      guard unsafe mkdir(sibling, 0o777) == 0 else {
+    try checkLength(of: path, for: path)
+    try checkParent(of: path, for: path)
+    let permissions = Permissions(ofDirectory: path)
+    let sibling = try TemporarySibling.make(beside: path, for: path) {
+      sibling throws(StorageError) in
+      guard unsafe mkdir(sibling, permissions == nil ? 0o777 : 0o700) == 0 else {
         throw StorageError(call: "mkdir", errno: errno, file: path)
       }
       UnfinishedOutputs.insert(sibling)
-      try keepPermissions(of: path, at: sibling)
       return try DirectoryLock(sibling)
     }
     (temporaryPath, hold) = (sibling.path, sibling.held)
+    replaced = Mutex(permissions.map { [sibling.path: $0] } ?? [:])
   }
 
   deinit {
@@ -50,8 +54,9 @@ public final class AtomicDirectory: Sendable {
     for component in name.split(separator: "/").dropLast() {
       folder += "/" + component
       old += "/" + component
-      if unsafe mkdir(folder, 0o777) == 0 {
-        try keepPermissions(of: old, at: folder)
+      let permissions = Permissions(ofDirectory: old)
+      if unsafe mkdir(folder, permissions == nil ? 0o777 : 0o700) == 0 {
+        if let permissions { replaced.withLock { $0[folder] = permissions } }
       } else if errno != EEXIST {
         throw StorageError(call: "mkdir", errno: errno, file: path + "/" + name)
       }
@@ -71,10 +76,12 @@ public final class AtomicDirectory: Sendable {
   /// - Throws: ``StorageError``; then what stood at the path stands there still.
   public func commit() throws(StorageError) {
     for file in files.withLock({ $0 }) { try file.synchronize() }
-    for folder in try Directory.folders(under: temporaryPath, for: path) {
-      try synchronizeDirectory(folder, for: path)
+    let folders = try [temporaryPath] + Directory.folders(under: temporaryPath, for: path)
+    let permissions = replaced.withLock { $0 }
+    // From below, as one may end without the permission to look into it.
+    for folder in folders.reversed() {
+      try synchronizeDirectory(folder, for: path, under: permissions[folder])
     }
-    try synchronizeDirectory(temporaryPath, for: path)
     if unsafe rename(temporaryPath, path) == 0 {
       return try synchronizeDirectory(parent(of: path), for: path)
     }
@@ -93,16 +100,5 @@ public final class AtomicDirectory: Sendable {
     }
     // Not before the exchange lasts: else a loss of power could bring the old name back with some of its files.
     Directory.remove(temporaryPath)
-  }
-}
-
-/// Gives a new directory the permissions of the one whose place it takes; its owner can write to it in any case.
-private func keepPermissions(of old: String, at new: String) throws(StorageError) {
-  var status = stat()
-  guard unsafe stat(old, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return }
-  let permissions = status.st_mode & 0o7777 | 0o700
-  guard unsafe stat(new, &status) == 0, status.st_mode & 0o7777 != permissions else { return }
-  guard unsafe chmod(new, permissions) == 0 else {
-    throw StorageError(call: "chmod", errno: errno, file: old)
   }
 }

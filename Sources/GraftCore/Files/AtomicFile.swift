@@ -2,9 +2,8 @@ internal import Glibc
 
 /// A file that appears at its path whole, or not at all.
 ///
-/// Bytes go to a temporary sibling; ``commit()`` forces them to disk, renames and forces the directory. The permissions are those of
-/// the file that it replaces, where there is one. A value
-/// that is dropped without `commit` removes the sibling; one that a killed process left is removed by the next that writes to the path.
+/// Bytes go to a temporary sibling; ``commit()`` forces them to disk, renames and forces the directory. The permissions and the group are
+/// those of the file that it replaces, where there is one. A value that is dropped without `commit` removes the sibling; one that a killed process left is removed by the next that writes to the path.
 public final class AtomicFile: Sendable {
   /// Where the file will appear.
   public let path: String
@@ -13,13 +12,13 @@ public final class AtomicFile: Sendable {
 
   /// Opens a temporary sibling of `path`.
   ///
-  /// A symbolic link is followed; what isn't a regular file is never replaced.
+  /// A symbolic link is followed, and errors name the link; what isn't a regular file is never replaced.
   public init(path: String) throws(StorageError) {
-    let path = try replaceableTarget(path)
-    self.path = path
-    try checkLength(of: path)
-    try checkParent(of: path)
-    output = try Self.makeSibling(of: path)
+    let place = try replaceableTarget(path)
+    self.path = place
+    try checkLength(of: place, for: path)
+    try checkParent(of: place, for: path)
+    output = try Self.makeSibling(of: place, for: path)
   }
 
   /// Opens a temporary file beside a target that isn't to appear itself: what it holds is needed while the target is made.
@@ -28,13 +27,15 @@ public final class AtomicFile: Sendable {
   package init(beside target: String, holding part: String) throws(StorageError) {
     let path = target + "." + part
     self.path = path
-    try checkParent(of: path)
-    output = try Self.makeSibling(of: path)
+    try checkParent(of: path, for: path)
+    output = try Self.makeSibling(of: path, for: path, isPrivate: true)
   }
 
-  private static func makeSibling(of path: String) throws(StorageError) -> OutputFile {
-    try TemporarySibling.make(for: path) { sibling throws(StorageError) in
-      let output = try OutputFile(creating: sibling, for: path)
+  private static func makeSibling(
+    of path: String, for target: String, isPrivate: Bool = false
+  ) throws(StorageError) -> OutputFile {
+    try TemporarySibling.make(beside: path, for: target) { sibling throws(StorageError) in
+      let output = try OutputFile(creating: sibling, for: target, isPrivate: isPrivate)
       UnfinishedOutputs.insert(sibling)
       return output.hold() ? output : nil
     }.held
@@ -49,12 +50,12 @@ public final class AtomicFile: Sendable {
   public func commit() throws(StorageError) {
     try output.synchronize()
     try move()
-    try synchronizeDirectory(parent(of: path), for: path)
+    try synchronizeDirectory(parent(of: path), for: output.target)
   }
 
   private func move() throws(StorageError) {
     guard unsafe rename(output.path, path) == 0 else {
-      throw StorageError(call: "rename", errno: errno, file: path)
+      throw StorageError(call: "rename", errno: errno, file: output.target)
     }
   }
 
@@ -71,14 +72,16 @@ public final class AtomicFile: Sendable {
         try file.move()
         moved.append(file)
       }
-      if !moved.isEmpty { try synchronizeDirectory(parent(of: first.path), for: first.path) }
+      if !moved.isEmpty {
+        try synchronizeDirectory(parent(of: first.path), for: first.output.target)
+      }
       try first.output.synchronize()
       try first.move()
     } catch {
       for file in moved { unsafe unlink(file.path) }
       throw error
     }
-    try synchronizeDirectory(parent(of: first.path), for: first.path)
+    try synchronizeDirectory(parent(of: first.path), for: first.output.target)
   }
 
   /// Writes a small file atomically, unless it is there with the same bytes.
@@ -96,93 +99,21 @@ public final class AtomicFile: Sendable {
   }
 }
 
-/// The path that a file may be renamed to: links followed, also to where nothing stands yet; devices, FIFOs and sockets refused, behind
-/// links too.
-func replaceableTarget(_ path: String) throws(StorageError) -> String {
-  var status = stat()
-  guard unsafe stat(path, &status) == 0 else {
-    let place = path.hasSuffix("/") ? path : try followed(path)
-    guard !place.hasSuffix("/") else {
-      throw StorageError(
-        .notRegular(found: "the name of a directory"), file: path,
-        remedy: place == path
-          ? "leave out the slash at its end" : "it is a symbolic link to \(place.escapedWhole)")
-    }
-    return place
-  }
-  guard status.st_mode & S_IFMT == S_IFREG else {
-    throw StorageError(.notRegular(found: fileKind(status.st_mode)), file: path)
-  }
-  return isLink(path) ? resolvedPath(path) ?? path : path
-}
-
-/// The path behind all symbolic links; nil when they lead nowhere.
-func resolvedPath(_ path: String) -> String? {
-  guard let resolved = unsafe realpath(path, nil) else { return nil }
-  defer { unsafe free(resolved) }
-  return unsafe String(cString: resolved)
-}
-
-/// The path behind the symbolic links at a path, where something may stand or not.
-///
-/// - Throws: ``StorageError`` for links that lead to each other, or can't be read.
-func followed(_ path: String) throws(StorageError) -> String {
-  var place = path
-  // As many as Linux follows.
-  for _ in 0..<40 where isLink(place) {
-    let target = try linkTarget(of: place, for: path)
-    place = target.hasPrefix("/") ? target : parent(of: place) + "/" + target
-  }
-  guard !isLink(place) else { throw StorageError(call: "readlink", errno: ELOOP, file: path) }
-  return place
-}
-
-private func linkTarget(of link: String, for path: String) throws(StorageError) -> String {
-  let capacity = 4096
-  var buffer = [CChar](repeating: 0, count: capacity)
-  let count = unsafe readlink(link, &buffer, capacity)
-  guard count >= 0 else { throw StorageError(call: "readlink", errno: errno, file: path) }
-  return String(decoding: buffer.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
-}
-
-/// Whether a symbolic link stands at the path.
-func isLink(_ path: String) -> Bool {
-  var trimmed = path
-  while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
-  var status = stat()
-  return unsafe lstat(trimmed, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
-}
-
-/// Checks that the name of what is to appear isn't too long, which its sibling's doesn't show.
-func checkLength(of path: String) throws(StorageError) {
-  var status = stat()
-  guard unsafe lstat(path, &status) != 0, errno == ENAMETOOLONG else { return }
-  throw StorageError(call: "lstat", errno: ENAMETOOLONG, file: path)
-}
-
-/// Checks that the directory is there in which something is to appear.
-func checkParent(of path: String) throws(StorageError) {
-  let folder = parent(of: path)
-  guard !Directory.exists(at: folder) else { return }
-  throw StorageError(
-    .notFound, file: path, remedy: "there is no directory \(folder.escapedWhole)")
-}
-
-/// The directory that holds the last component of `path`.
-func parent(of path: String) -> String {
-  var trimmed = path
-  while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
-  guard let slash = trimmed.lastIndex(of: "/") else { return "." }
-  return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
-}
-
 /// Forces a directory's entries to disk; errors name the target that they are about.
-func synchronizeDirectory(_ path: String, for target: String) throws(StorageError) {
+///
+/// - Parameter replaced: The permissions of a directory whose place it takes, which it gets before.
+func synchronizeDirectory(
+  _ path: String, for target: String, under replaced: Permissions? = nil
+) throws(StorageError) {
   let descriptor = retryingInterrupted {
     unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   }
   guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: target) }
   defer { close(descriptor) }
+  if let replaced {
+    let permissions = replaced.settleGroup(of: descriptor)
+    try Permissions.set(permissions, of: descriptor, for: target)
+  }
   guard fsync(descriptor) == 0 else {
     throw StorageError(call: "fsync", errno: errno, file: target)
   }

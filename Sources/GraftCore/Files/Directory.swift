@@ -70,18 +70,18 @@ public enum Directory {
     }
     let code = errno
     guard code != EEXIST else { return }
-    try checkParent(of: path)
+    try checkParent(of: path, for: path)
     throw StorageError(call: "mkdir", errno: code, file: path)
   }
 
   /// Whether two paths lead to one place, where something may stand or not.
   public static func isSame(_ first: String, _ second: String) -> Bool {
     func place(_ path: String) -> String {
-      if let place = resolvedPath(path) { return place }
+      if let place = try? resolvedPath(path) { return place }
       let target = (try? followed(path)) ?? path
       let folder = parent(of: target)
       let name = target.split(separator: "/").last ?? ""
-      return (resolvedPath(folder) ?? folder) + "/" + name
+      return ((try? resolvedPath(folder)) ?? folder) + "/" + name
     }
     return place(first) == place(second)
   }
@@ -93,11 +93,23 @@ public enum Directory {
   ///
   /// - Throws: ``StorageError`` otherwise.
   public static func checkWritable(_ path: String) throws(StorageError) {
-    let path = try replaceableTarget(path)
-    try checkLength(of: path)
-    try checkParent(of: path)
-    guard unsafe access(parent(of: path), W_OK) == 0 else {
-      throw StorageError(call: "access", errno: errno, file: path)
+    try checkWritable(replaceableTarget(path), for: path)
+  }
+
+  /// Checks that a directory can be made, or replaced, at a path: that the directory which holds it is there and may be written to.
+  ///
+  /// - Throws: ``StorageError`` otherwise.
+  package static func checkMakeable(_ path: String) throws(StorageError) {
+    try checkWritable(isLink(path) ? resolvedPath(path) ?? path : path, for: path)
+  }
+
+  private static func checkWritable(
+    _ place: String, for target: String
+  ) throws(StorageError) {
+    try checkLength(of: place, for: target)
+    try checkParent(of: place, for: target)
+    guard unsafe access(parent(of: place), W_OK) == 0 else {
+      throw StorageError(call: "access", errno: errno, file: target)
     }
   }
 
@@ -106,6 +118,8 @@ public enum Directory {
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return }
     if status.st_mode & S_IFMT == S_IFDIR {
+      // A read-only one loses its place like any other; what it holds would stay, under a hidden name.
+      if status.st_mode & 0o700 != 0o700 { unsafe chmod(path, status.st_mode & 0o7777 | 0o700) }
       for name in (try? entries(of: path)) ?? [] { remove(path + "/" + name) }
       unsafe rmdir(path)
     } else {

@@ -5,29 +5,34 @@ internal import Glibc
 public final class OutputFile: Sendable {
   /// The path being written.
   public let path: String
-  /// The path where the bytes will appear, which errors name.
+  /// The path where the bytes will appear, or a link to it, which errors name.
   public let target: String
   let descriptor: Int32
-  /// The permissions of the file whose place this one takes; nil where there is none.
+  /// The bits of the mode when it is complete, where it takes the place of another file.
   private let permissions: mode_t?
   /// Bytes that one call copies: few enough that the disk gets to work early.
   private static let copiedAtOnce = 8 << 20
   private static let pageByteCount = 4096
 
-  /// Creates a file that must not exist yet; who couldn't read or write the one at the target can't do so with this one.
-  init(creating path: String, for target: String) throws(StorageError) {
+  /// Creates a file that must not exist yet; who couldn't read or write the one at the target can't do so with this one, at no moment.
+  ///
+  /// - Parameter isPrivate: Whether its owner alone may read and write it, as what never appears.
+  init(
+    creating path: String, for target: String, isPrivate: Bool = false
+  ) throws(StorageError) {
+    let replaced = Permissions(ofFile: target)
+    // Whoever else may read or write it is known when its group is.
+    let mode: mode_t = replaced == nil && !isPrivate ? 0o666 : 0o600
     let descriptor = retryingInterrupted {
-      unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+      unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
     }
     guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: target) }
     self.path = path
     self.target = target
     self.descriptor = descriptor
-    var status = stat()
-    let replaces = unsafe stat(target, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-    permissions = replaces ? status.st_mode & 0o777 : nil
+    permissions = replaced?.settleGroup(of: descriptor)
     // Its owner reads and writes it until it is complete.
-    try permit(permissions.map { $0 | 0o600 })
+    if let permissions { try Permissions.set(permissions | 0o600, of: descriptor, for: target) }
   }
 
   /// Makes a file without a name, in `TMPDIR` or `/var/tmp`: room on a disk, given back when nobody has it open.
@@ -56,19 +61,6 @@ public final class OutputFile: Sendable {
   }
 
   deinit { close(descriptor) }
-
-  /// Sets the permissions, unless the file has them.
-  private func permit(_ permissions: mode_t?) throws(StorageError) {
-    guard let permissions else { return }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else {
-      throw StorageError(call: "fstat", errno: errno, file: target)
-    }
-    guard status.st_mode & 0o777 != permissions else { return }
-    guard fchmod(descriptor, permissions) == 0 else {
-      throw StorageError(call: "fchmod", errno: errno, file: target)
-    }
-  }
 
   /// Writes all bytes at an offset.
   public func write(_ bytes: RawSpan, at offset: Int) throws(StorageError) {
@@ -171,7 +163,7 @@ public final class OutputFile: Sendable {
   ///
   /// A failure is final: the kernel may take pages for written that aren't, so the file is abandoned and the call never made again.
   func synchronize() throws(StorageError) {
-    try permit(permissions)
+    if let permissions { try Permissions.set(permissions, of: descriptor, for: target) }
     guard fsync(descriptor) == 0 else {
       throw StorageError(call: "fsync", errno: errno, file: target)
     }

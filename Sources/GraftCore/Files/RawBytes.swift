@@ -64,6 +64,19 @@ extension Array where Element == UInt8 {
     }
   }
 
+  /// Where a piece ends that begins at a place and has at most so many bytes: between characters of UTF-8.
+  ///
+  /// Bytes that aren't UTF-8 are cut anywhere.
+  /// - Precondition: a piece has room for a byte.
+  package func endOfPiece(from start: Int, atMost byteCount: Int) -> Int {
+    precondition(byteCount > 0, "a piece has room for a byte")
+    let limit = Swift.min(start + byteCount, count)
+    guard limit < count else { return limit }
+    // After the first byte of a character there are at most three.
+    let ends = (Swift.max(limit - 3, start + 1)...limit).reversed()
+    return ends.first { self[$0] & 0xC0 != 0x80 } ?? limit
+  }
+
   /// Whether the bytes come before others in the order of their values.
   package func precedes(_ other: [UInt8]) -> Bool {
     let shared = Swift.min(count, other.count)

@@ -11,9 +11,11 @@ enum TemporarySibling {
 
   /// Makes and holds a sibling that no one else uses, after removing those that nobody holds.
   ///
-  /// - Parameter make: makes something at the path that it is given and takes hold of it; nil when someone else was quicker.
+  /// - Parameters:
+  ///   - target: what errors name: the path, or the link that leads to it.
+  ///   - make: makes something at the path that it is given and takes hold of it; nil when someone else was quicker.
   static func make<Held>(
-    for path: String, _ make: (String) throws(StorageError) -> Held?
+    beside path: String, for target: String, _ make: (String) throws(StorageError) -> Held?
   ) throws(StorageError) -> (path: String, held: Held) {
     removeAbandoned(beside: path)
     // Another process may take a sibling for abandoned in the moment before it is held.
@@ -24,10 +26,10 @@ enum TemporarySibling {
         discard(sibling)
       } catch {
         discard(sibling)
-        throw StorageError(error.reason, file: path, remedy: error.remedy)
+        throw StorageError(error.reason, file: target, remedy: error.remedy)
       }
     }
-    throw StorageError(call: "flock", errno: EWOULDBLOCK, file: path)
+    throw StorageError(call: "flock", errno: EWOULDBLOCK, file: target)
   }
 
   /// A path beside `path` that no one else uses.

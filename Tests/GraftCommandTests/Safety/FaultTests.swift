@@ -171,6 +171,95 @@ struct FaultTests {
     #expect(outcome.error.contains("; TMPDIR names another directory"), "\(outcome.error)")
   }
 
+  // MARK: - Permissions and links
+
+  private static func verb(_ name: String) throws -> WritingVerb {
+    try #require(WritingVerb.all.first { $0.name == name })
+  }
+
+  private static func status(_ path: String) throws -> stat {
+    var status = stat()
+    try #require(lstat(path, &status) == 0, "\(path)")
+    return status
+  }
+
+  @Test func `at no moment is what takes a file's place open to more than that was`() throws {
+    let verb = try Self.verb("a file")
+    let subject = try Subject(verb)
+    #expect(subject.calls.contains(.permit))
+    var siblingCount = 0
+    for place in subject.calls.indices where subject.calls[place].changes {
+      let folder = try subject.given.linked()
+      let outcome = try WatchedGraft.run(
+        verb.arguments, root: folder.folder.path, plan: .kill(at: place + 1))
+      #expect(outcome.status == -SIGKILL)
+      let siblings = FileTree(at: folder.folder.path).unfinished
+      siblingCount += siblings.count
+      for name in siblings + verb.targets {
+        let mode = try Self.status(folder(name)).st_mode & 0o777
+        #expect(mode & ~0o640 == 0, "\(name) before call \(place + 1): \(String(mode, radix: 8))")
+      }
+    }
+    #expect(siblingCount > 0)
+  }
+
+  @Test(.enabled(if: OtherGroup.number != nil, "this process is of one group alone"))
+  func `where the group can't be had the other gets no more than all others`() throws {
+    let verb = try Self.verb("a file")
+    let group = try #require(OtherGroup.number)
+    let given = TemporaryFolder()
+    try verb.prepare(given)
+    try #require(chown(given("out.safetensors"), uid_t.max, group) == 0)
+    // What gave the group may have taken bits.
+    try #require(chmod(given("out.safetensors"), 0o640) == 0)
+
+    let whole = try given.linked()
+    let calls = try WatchedGraft.run(verb.arguments, root: whole.folder.path).calls
+    let kept = try Self.status(whole("out.safetensors"))
+    #expect(kept.st_gid == group && kept.st_mode & 0o777 == 0o640)
+
+    let first = try #require(calls.firstIndex(of: .permit))
+    let folder = try given.linked()
+    let outcome = try WatchedGraft.run(
+      verb.arguments, root: folder.folder.path, plan: .error(at: first + 1, EPERM))
+    #expect(outcome.failedCount == 1)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let made = try Self.status(folder("out.safetensors"))
+    #expect(made.st_gid != group && made.st_mode & 0o777 == 0o600)
+  }
+
+  @Test func `a link that can't be followed is an error that names it, and stays`() throws {
+    let verb = try Self.verb("a file of tiles")
+    let given = TemporaryFolder()
+    try verb.prepare(given)
+    func linked() throws -> TemporaryFolder {
+      let folder = try given.linked()
+      try FileManager.default.createSymbolicLink(
+        atPath: folder("out.safetensors"), withDestinationPath: "real")
+      return folder
+    }
+    let whole = try linked()
+    let calls = try WatchedGraft.run(verb.arguments, root: whole.folder.path).calls
+    #expect(FileTree(at: whole.folder.path)["real"] != .nothing)
+    var errorCount = 0
+    for place in calls.indices where calls[place] == .followLink {
+      let folder = try linked()
+      let outcome = try WatchedGraft.run(
+        verb.arguments, root: folder.folder.path, plan: .error(at: place + 1, EIO))
+      #expect(outcome.failedCount == 1)
+      let tree = FileTree(at: folder.folder.path)
+      #expect(tree.unfinished == [])
+      #expect(try Self.status(folder("out.safetensors")).st_mode & S_IFMT == S_IFLNK)
+      // Whether input and output are one file is asked of the link too, and may be left open.
+      if outcome.status == 0 { continue }
+      errorCount += 1
+      #expect(outcome.status == 4, "\(outcome.error)")
+      #expect(outcome.error.contains("\n  out.safetensors"), "\(outcome.error)")
+      #expect(tree["real"] == .nothing)
+    }
+    #expect(errorCount > 0)
+  }
+
   /// Requests for memory fail one after the other, until the verb makes no more of them.
   @Test(arguments: WritingVerb.all.filter { !$0.isTraining })
   func `without some piece of memory the old is there or the new`(verb: WritingVerb) throws {

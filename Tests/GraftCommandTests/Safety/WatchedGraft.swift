@@ -44,9 +44,11 @@ enum WatchedGraft {
     case makeDirectory = "M"
     case remove = "U"
     case list = "l"
+    case followLink = "f"
+    case permit = "P"
 
     /// Whether the call changes something.
-    var changes: Bool { self != .open && self != .read && self != .list }
+    var changes: Bool { ![.open, .read, .list, .followLink].contains(self) }
     var transfers: Bool { self == .read || self == .write || self == .copy }
     var needsRoom: Bool { [.create, .write, .copy, .makeDirectory, .allocate].contains(self) }
     /// Whether a signal may interrupt it.

@@ -19,6 +19,7 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
   enum Ingredient: Sendable {
     case copy(String, as: String)
     case text(String, as: String)
+    case mode(mode_t, of: String)
     case graft([String])
     /// A run that is killed in its second step.
     case killedRun([String])
@@ -55,6 +56,7 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
         try FileManager.default.createDirectory(
           at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
         try Data(text.utf8).write(to: target)
+      case .mode(let mode, let name): try #require(chmod(folder(name), mode) == 0)
       case .graft(let arguments):
         let outcome = try Graft.run(arguments + ["--quiet"], in: folder.folder)
         try #require(outcome.status == 0, "\(outcome.error)")
@@ -133,7 +135,11 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
       "shards", small + [.graft(["convert", "in", "out"])],
       ["in", "out", "--max-shard-size", "6KB"]),
     convert(
-      "a file", small + [.graft(["convert", "in", "out.safetensors", "--allow-loss"])],
+      "a file",
+      small + [
+        .graft(["convert", "in", "out.safetensors", "--allow-loss"]),
+        .mode(0o640, of: "out.safetensors"),
+      ],
       ["in", "out.safetensors", "--dtype", "f16"], makes: ["out.safetensors"]),
     convert(
       "a file of tiles", small, ["in", "out.safetensors", "--dtype", "bf16"],
