@@ -10,8 +10,8 @@ struct ConversionContents {
   let metadata: [MetadataEntry]
   /// What the weight files had before their data, where the form keeps that.
   let shards: [HDF5Attachment]
-  /// The keys that a model's directory has no place for, in words.
-  let omissions: [String]
+  /// What of the keys a model's directory has no place for.
+  let omissions: [ConversionLoss]
 
   /// Looks at a checkpoint.
   ///
@@ -26,7 +26,7 @@ struct ConversionContents {
       return
     }
     shards = []
-    omissions = GGUFOrigin.omissions(of: source)
+    omissions = GGUFOrigin.omissions(of: source).map(ConversionLoss.init(_:))
     if !GGUFModel.knows(source) {
       // No model, or one without a directory, but tensors under names of their own.
       reader = source

@@ -15,8 +15,8 @@ struct GGUFPlan {
   let entries: [(key: String, value: GGUFValue)]
   /// What GGUF has no place for.
   let losses: [ConversionLoss]
-  /// What it has no place for, and nobody needs, in words.
-  let notes: [String]
+  /// What it has no place for, and nobody needs.
+  let notes: [ConversionLoss]
 
   /// Plans the result.
   ///
@@ -38,7 +38,7 @@ struct GGUFPlan {
 
   private init(
     _ reader: any CheckpointReader, entries: [(key: String, value: GGUFValue)],
-    losses: [ConversionLoss], notes: [String] = [], _ mixture: GGUFMixture?,
+    losses: [ConversionLoss], notes: [ConversionLoss] = [], _ mixture: GGUFMixture?,
     _ dtype: (TensorInfo) -> DType
   ) throws(StorageError) {
     var tensors: [TensorInfo] = []
@@ -127,7 +127,8 @@ extension GGUFPlan {
     losses += Self.keyLosses(checkpoint.reader.metadata)
     let notes =
       keys.bookkeeping.isEmpty
-      ? [] : ["bookkeeping of config.json: " + keys.bookkeeping.joined(separator: ", ")]
+      ? []
+      : [ConversionLoss("bookkeeping of config.json: " + keys.bookkeeping.joined(separator: ", "))]
     try self.init(
       export.reader, entries: export.entries, losses: losses, notes: notes, mixture
     ) {
@@ -137,9 +138,7 @@ extension GGUFPlan {
 
   /// The metadata that no key of GGUF can be made of.
   private static func keyLosses(_ metadata: [MetadataEntry]) -> [ConversionLoss] {
-    metadata.filter { !GGUFOrigin.canHold($0) }.map {
-      ConversionLoss("the metadata \($0.key.shortened)")
-    }
+    metadata.filter { !GGUFOrigin.canHold($0) }.map { ConversionLoss.metadata($0.key) }
   }
 
   /// The names that a checkpoint may have for a tensor; those of a text model within a larger one begin otherwise.
