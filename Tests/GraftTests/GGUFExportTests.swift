@@ -343,6 +343,115 @@ import Testing
     #expect(losses.map(\.what) == ["the metadata other.key"])
   }
 
+  /// The golden model with more keys.
+  private func qwen2(with entries: [(key: String, value: GGUFValue)]) throws -> OpenedCheckpoint {
+    let model = try GGUFReader(path: golden("gguf/qwen2.gguf"))
+    let own = model.entries.filter { $0.key != "general.alignment" }
+    return try write(model, own + entries, to: "more.gguf")
+  }
+
+  @Test(
+    arguments: [
+      ("qwen2.logit_scale", .float32(0.5)), ("qwen2.residual_scale", .float32(0.22)),
+      ("qwen2.embedding_scale", .float32(12)), ("qwen2.attention.scale", .float32(0.3)),
+      ("qwen2.attention.causal", .bool(false)), ("qwen2.pooling_type", .unsigned(1, bits: 32)),
+      ("qwen2.attention.sliding_window", .unsigned(64, bits: 32)),
+      ("qwen2.rope.scaling.factor", .float32(4)),
+      ("tokenizer.ggml.precompiled_charsmap", .array(.unsigned([1, 2], bits: 8))),
+      ("tokenizer.ggml.escape_whitespaces", .bool(false)),
+    ] as [(String, GGUFValue)])
+  func `a key that may change what is computed needs the flag, and is named`(
+    key: String, value: GGUFValue
+  ) throws {
+    let source = try qwen2(with: [(key, value)])
+    let loss = "\(key) of the GGUF file"
+    let error = try #require(throws: StorageError.self) {
+      try convert(source, to: workspace("back"))
+    }
+    #expect(error.reason == .notRepresentable(what: loss, inFormat: "a model directory"))
+    #expect(!FileManager.default.fileExists(atPath: workspace("back")))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: workspace("back"), options: options)
+    #expect(report.losses.map(\.what) == [loss])
+    #expect(report.notes.isEmpty)
+  }
+
+  @Test func `what llama.cpp's converter and quantizer write needs no flag`() throws {
+    let source = try qwen2(with: [
+      ("general.type", .string("model")), ("general.basename", .string("qwen")),
+      ("general.finetune", .string("instruct")), ("general.size_label", .string("1B")),
+      ("general.license", .string("apache-2.0")), ("general.tags", .array(.strings(["chat"]))),
+      ("general.base_model.count", .unsigned(1, bits: 32)),
+      ("general.base_model.0.name", .string("Qwen")), ("general.quantized_by", .string("me")),
+      ("general.file_type", .unsigned(0, bits: 32)),
+      ("general.quantization_version", .unsigned(2, bits: 32)),
+      ("qwen2.vocab_size", .unsigned(64, bits: 32)), ("qwen2.pooling_type", .unsigned(0, bits: 32)),
+      ("qwen2.rope.scaling.type", .string("none")), ("qwen2.rope.scaling.factor", .float32(4)),
+      ("qwen2.attention.causal", .bool(true)), ("qwen2.logit_scale", .float32(1)),
+      ("qwen2.attention.scale", .float32(Float(1 / 8.0.squareRoot()))),
+      ("tokenizer.ggml.add_bos_token", .bool(false)),
+      ("tokenizer.ggml.add_eos_token", .bool(false)),
+      ("tokenizer.ggml.add_sep_token", .bool(false)),
+      ("tokenizer.ggml.add_space_prefix", .bool(false)),
+      ("tokenizer.ggml.unknown_token_id", .unsigned(0, bits: 32)),
+      ("tokenizer.ggml.padding_token_id", .unsigned(2, bits: 32)),
+      ("tokenizer.ggml.eot_token_id", .unsigned(3, bits: 32)),
+      ("tokenizer.ggml.eom_token_id", .unsigned(4, bits: 32)),
+      ("tokenizer.ggml.seperator_token_id", .unsigned(5, bits: 32)),
+      ("tokenizer.ggml.fim_pre_token_id", .unsigned(6, bits: 32)),
+      ("tokenizer.chat_template", .string("{{ messages }}")),
+      ("quantize.imatrix.file", .string("i.dat")),
+      ("quantize.imatrix.entries_count", .signed(9, bits: 32)),
+      ("qwen2.rope.scaling.finetuned", .bool(true)),
+      ("qwen2.tensor_data_layout", .string("reference")),
+    ])
+    let report = try convert(source, to: workspace("back"))
+    #expect(report.losses.isEmpty)
+    #expect(
+      report.notes.map(\.what) == [
+        "bookkeeping of the GGUF file: tokenizer.ggml.fim_pre_token_id, qwen2.tensor_data_layout"
+      ])
+    let back = try OpenedCheckpoint(path: workspace("back"))
+    #expect(try json(back, "generation_config.json")["eos_token_id"] == [2, 3, 4])
+    let map = try json(back, "special_tokens_map.json")
+    #expect(map["sep_token"] != nil && map["mask_token"] == nil)
+  }
+
+  @Test func `named chat templates, marks and ends of generation come back`() throws {
+    let path = try tiny(tokenizer: "gpt2")
+    let templates: JSONValue = [
+      ["name": "default", "template": "{{ messages }}"],
+      ["name": "tool_use", "template": "{{ tools }}"],
+    ]
+    let settings: JSONValue = ["chat_template": templates, "mask_token": "a"]
+    try settings.serialized().write(
+      toFile: path + "/tokenizer_config.json", atomically: true, encoding: .utf8)
+    try #"{"eos_token_id": [7, 5, 6]}"#.write(
+      toFile: path + "/generation_config.json", atomically: true, encoding: .utf8)
+    #expect(try export(path, allowsLoss: false).losses.isEmpty)
+    let file = try GGUFReader(path: workspace("model.gguf"))
+    #expect(file["tokenizer.chat_templates"] == .array(.strings(["tool_use"])))
+    #expect(file["tokenizer.ggml.eom_token_id"] == .unsigned(6, bits: 32))
+    let report = try convert(
+      OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("back"))
+    #expect(report.losses.isEmpty)
+    let back = try OpenedCheckpoint(path: workspace("back"))
+    let again = try json(back, "tokenizer_config.json")
+    #expect(again["chat_template"] == templates)
+    #expect(again["mask_token"] == "a")
+    #expect(try json(back, "generation_config.json")["eos_token_id"] == [7, 5, 6])
+
+    // There are keys for three ends.
+    try #"{"eos_token_id": [7, 5, 6, 4]}"#.write(
+      toFile: path + "/generation_config.json", atomically: true, encoding: .utf8)
+    let error = try #require(throws: StorageError.self) { try export(path, allowsLoss: false) }
+    #expect(
+      error.reason
+        == .notRepresentable(
+          what: "eos_token_id 4 of generation_config.json", inFormat: "GGUF"))
+  }
+
   /// Keys of many letters, and of one with as many marks, which is a single character.
   @Test(arguments: [
     String(repeating: "k", count: 65_530), "e" + String(repeating: "\u{301}", count: 40_000),

@@ -13,8 +13,24 @@ public struct ConversionLoss: Sendable, Hashable {
 
   /// Names metadata by its key, or by the beginning of one that is longer than anyone reads.
   static func metadata(_ key: String) -> ConversionLoss {
+    ConversionLoss("the metadata " + beginning(of: key))
+  }
+
+  /// Names a key of a file, likewise.
+  static func key(_ key: String, of file: String) -> ConversionLoss {
+    ConversionLoss("\(beginning(of: key)) of \(file)")
+  }
+
+  /// Names the keys of a file that nothing depends on, in one line; nothing where there are none.
+  static func bookkeeping(_ keys: [String], of file: String) -> [ConversionLoss] {
+    guard !keys.isEmpty else { return [] }
+    let names = keys.map { beginning(of: $0) }.joined(separator: ", ")
+    return [ConversionLoss("bookkeeping of \(file): " + names)]
+  }
+
+  private static func beginning(of key: String) -> String {
     let start = String(key.unicodeScalars.prefix(80))
-    return ConversionLoss("the metadata " + start + (start.utf8.count < key.utf8.count ? "…" : ""))
+    return start.utf8.count < key.utf8.count ? start + "…" : start
   }
 }
 

@@ -131,7 +131,7 @@ struct ConversionSource {
       unkept + omissions(of: checkpoint.stored)
       + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
     result.notes =
-      checkpoint.records.map { ConversionLoss($0) }
+      contents.notes + checkpoint.records.map { ConversionLoss($0) }
       + (dtype == nil ? roundings(of: checkpoint.reader) : [])
     return result
   }

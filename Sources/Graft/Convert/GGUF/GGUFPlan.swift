@@ -122,13 +122,12 @@ extension GGUFPlan {
     let keys = GGUFConfigurationKeys(json)
     var losses = checkpoint.files.filter { !Self.isHeld($0.name, words) }
       .map { ConversionLoss($0.name) }
-    losses += keys.others.map { ConversionLoss("\($0) of config.json") }
+    losses += keys.others.map { ConversionLoss.key($0, of: "config.json") }
+    let ends = words.generation["eos_token_id"] == nil ? "config.json" : "generation_config.json"
+    losses += export.surplusEnds.map { ConversionLoss.key("eos_token_id \($0)", of: ends) }
     losses += export.reader.surplus.map { ConversionLoss("tensor \($0)") }
     losses += Self.keyLosses(checkpoint.reader.metadata)
-    let notes =
-      keys.bookkeeping.isEmpty
-      ? []
-      : [ConversionLoss("bookkeeping of config.json: " + keys.bookkeeping.joined(separator: ", "))]
+    let notes = ConversionLoss.bookkeeping(keys.bookkeeping, of: "config.json")
     try self.init(
       export.reader, entries: export.entries, losses: losses, notes: notes, mixture
     ) {
