@@ -110,7 +110,8 @@ import Testing
     #expect(report.losses.map(\.what) == ["training_log.txt"])
     #expect(
       report.notes.map(\.what) == [
-        "bookkeeping of config.json: attention_dropout, initializer_range, pretraining_tp, transformers_version, use_cache"
+        "bookkeeping of config.json: attention_dropout, initializer_range, pretraining_tp, transformers_version, use_cache",
+        "bookkeeping of generation_config.json: transformers_version",
       ])
     let file = try GGUFReader(path: workspace("model.gguf"))
     #expect(file["tokenizer.ggml.pre"] == .string("gpt-2"))
@@ -227,6 +228,15 @@ import Testing
       #""no_rope_layers": [1, 0], "partial_rotary_factor": 0.5"#,
       ["no_rope_layers of config.json", "partial_rotary_factor of config.json"]
     ),
+    (
+      #""factor": 2, "query_pre_attn_scalar": 12, "n_embd": 32"#,
+      [
+        "factor of config.json", "query_pre_attn_scalar of config.json", "n_embd of config.json",
+      ]
+    ),
+    (#""rope_scaling": {"hidden_size": 32}"#, ["rope_scaling.hidden_size of config.json"]),
+    (#""text_config": {"hidden_size": 32}"#, ["text_config of config.json"]),
+    (#""no_repeat_ngram_size": 3"#, ["no_repeat_ngram_size of config.json"]),
     (#""auto_map": {"AutoModel": "m.M"}"#, ["auto_map of config.json"]),
     (
       #""rope_scaling": {"rope_type": "default", "mscale": 2}"#,
@@ -258,11 +268,73 @@ import Testing
     let report = try export(path, allowsLoss: false)
     #expect(report.losses.isEmpty)
     let notes = report.notes.map(\.what)
-    #expect(notes.count == 1)
+    #expect(
+      notes.dropFirst() == [
+        "bookkeeping of generation_config.json: _from_model_config, output_attentions, output_hidden_states, transformers_version, use_cache"
+      ])
     let note = try #require(notes.first)
     #expect(note.hasPrefix("bookkeeping of config.json: _name_or_path, "))
     #expect(note.hasSuffix("transformers_version, use_cache"))
     #expect(!note.contains("rope") && !note.contains("partial"))
+  }
+
+  @Test(arguments: [
+    ("generation_config.json", #""no_repeat_ngram_size": 3"#, "no_repeat_ngram_size"),
+    ("generation_config.json", #""suppress_tokens": [3]"#, "suppress_tokens"),
+    ("generation_config.json", #""forced_eos_token_id": 2"#, "forced_eos_token_id"),
+    ("generation_config.json", #""num_beams": 4"#, "num_beams"),
+    ("tokenizer_config.json", #""split_special_tokens": true"#, "split_special_tokens"),
+    ("tokenizer_config.json", #""auto_map": {"AutoTokenizer": "m.T"}"#, "auto_map"),
+    ("special_tokens_map.json", #""rule": "none""#, "rule"),
+  ])
+  func `what another file says of generation or tokens needs the flag, and is named`(
+    file: String, member: String, key: String
+  ) throws {
+    let path = try tiny(tokenizer: "gpt2")
+    try "{\(member)}".write(toFile: path + "/" + file, atomically: true, encoding: .utf8)
+    let error = try #require(throws: StorageError.self) { try export(path, allowsLoss: false) }
+    #expect(error.reason == .notRepresentable(what: "\(key) of \(file)", inFormat: "GGUF"))
+    #expect(try export(path).losses.map(\.what) == ["\(key) of \(file)"])
+  }
+
+  @Test func `ordinary files beside a model need no flag`() throws {
+    let path = try tiny(tokenizer: "gpt2")
+    for (name, text) in [
+      (
+        "generation_config.json",
+        #"""
+        {"_from_model_config": true, "bos_token_id": 1, "do_sample": true, "eos_token_id": [2, 1],
+         "max_new_tokens": 2048, "num_beams": 1, "pad_token_id": null, "repetition_penalty": 1.05,
+         "temperature": 0.7, "top_k": 20, "top_p": 0.8, "transformers_version": "4.42.3"}
+        """#
+      ),
+      (
+        "tokenizer_config.json",
+        #"""
+        {"add_bos_token": false, "add_prefix_space": false,
+         "added_tokens_decoder": {"0": {"content": "<|start|>", "special": true}},
+         "additional_special_tokens": ["<|start|>"], "bos_token": "<|start|>",
+         "clean_up_tokenization_spaces": false, "eos_token": "<|endoftext|>",
+         "extra_special_tokens": {}, "image_token": "<|end|>", "legacy": true,
+         "model_max_length": 8192, "pad_token": null, "padding_side": "left",
+         "split_special_tokens": false, "tokenizer_class": "GPT2Tokenizer"}
+        """#
+      ),
+      ("special_tokens_map.json", ##"{"unk_token": {"content": "<|end|>", "lstrip": false}}"##),
+    ] {
+      try text.write(toFile: path + "/" + name, atomically: true, encoding: .utf8)
+    }
+    let report = try export(path, allowsLoss: false)
+    #expect(report.losses.isEmpty)
+    #expect(
+      report.notes.map(\.what) == [
+        "bookkeeping of generation_config.json: _from_model_config, do_sample, max_new_tokens, transformers_version",
+        "bookkeeping of tokenizer_config.json: additional_special_tokens, image_token, legacy, model_max_length, padding_side, tokenizer_class",
+      ])
+    let file = try GGUFReader(path: workspace("model.gguf"))
+    #expect(file["general.sampling.top_k"] == .signed(20, bits: 32))
+    #expect(file["tokenizer.ggml.bos_token_id"] == .unsigned(0, bits: 32))
+    #expect(file["tokenizer.ggml.unknown_token_id"] == .unsigned(1, bits: 32))
   }
 
   @Test func `a tensor that the configuration asks for and the model lacks is bad input`() throws {

@@ -92,7 +92,7 @@ package enum GGUFOrigin {
 }
 
 /// How a model's makers sample from it: keys `general.sampling.…` of GGUF, `generation_config.json` of a directory.
-enum GGUFSampling {
+package enum GGUFSampling {
   private static let table: [(name: String, key: String, isInteger: Bool)] = [
     ("temperature", "general.sampling.temp", false),
     ("top_k", "general.sampling.top_k", true), ("top_p", "general.sampling.top_p", false),
@@ -103,7 +103,7 @@ enum GGUFSampling {
   /// The keys.
   static let keys = Set(table.map(\.key))
   /// The members of the configuration that have one.
-  static let names = Set(table.map(\.name))
+  package static let names = Set(table.map(\.name))
 
   /// The keys that a configuration sets.
   static func entries(of generation: JSONValue) -> [(key: String, value: GGUFValue)] {

@@ -8,6 +8,8 @@ package struct GGUFTokenizerEntries {
     package var tokenizer: JSONValue?
     /// `tokenizer_config.json`.
     package var settings: JSONValue = .null
+    /// `special_tokens_map.json`.
+    package var special: JSONValue = .null
     /// `config.json`.
     package var configuration: JSONValue = .null
     /// `generation_config.json`.
@@ -276,7 +278,7 @@ extension GGUFTokenizerEntries {
       for (id, token) in tokens.enumerated() { ids[TensorName(token)] = id }
     }
     func named(_ name: String) -> Int? {
-      let token = files.settings[name]
+      let token = files.settings[name] ?? files.special[name]
       return (token?.string ?? token?["content"]?.string).flatMap { ids[TensorName($0)] }
     }
     func id(_ name: String) -> Int? {
