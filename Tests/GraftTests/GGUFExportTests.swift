@@ -400,9 +400,7 @@ import Testing
   }
 
   @Test func `a key that a model's directory has no place for needs the flag`() throws {
-    let model = try GGUFReader(path: golden("gguf/qwen2.gguf"))
-    let own = model.entries.filter { $0.key != "general.alignment" }
-    let source = try write(model, own + [("other.key", .bool(true))], to: "more.gguf")
+    let source = try qwen2(with: [("other.key", .bool(true))])
     let error = try #require(throws: StorageError.self) {
       try convert(source, to: workspace("back"))
     }

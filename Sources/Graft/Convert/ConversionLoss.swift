@@ -3,7 +3,8 @@ internal import GraftHDF5
 
 /// Something of a source that the target of a conversion has no place for.
 ///
-/// A conversion names what it leaves out, and does so only when ``ConversionOptions/allowsLoss`` says that it may.
+/// A conversion names what it leaves out, and does so only when ``ConversionOptions/allowsLoss`` says that it may; of
+/// ``ConversionReport/notes`` it does in any case.
 public struct ConversionLoss: Sendable, Hashable {
   /// What is left out, for example `README.md`, or `the sliding window of layers 0, 2 and 4`.
   public let what: String
