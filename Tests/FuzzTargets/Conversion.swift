@@ -193,7 +193,7 @@ private func check(
   promise(
     written.reader.tensors.count >= report.tensors.count, "\(target.name): tensors are counted")
   guard source.reader.format != .gguf else { return }
-  let isWhole = report.losses.isEmpty
+  let isWhole = report.losses.isEmpty && report.notes.isEmpty
   // Names of one tensor may become one name, and metadata that has the others.
   let tied = Set(source.reader.ties.joined())
   let isSame = Set(report.tensors.map(\.name)) == Set(source.reader.tensors.map(\.name))

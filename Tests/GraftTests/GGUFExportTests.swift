@@ -107,10 +107,11 @@ import Testing
 
   @Test func `a real tokenizer, its template and its metadata come back`() throws {
     let report = try export(fixture("model"))
+    #expect(report.losses.map(\.what) == ["training_log.txt"])
     #expect(
-      report.losses.map(\.what) == [
-        "training_log.txt",
+      report.notes.map(\.what) == [
         "bookkeeping of config.json: attention_dropout, initializer_range, pretraining_tp, transformers_version, use_cache",
+        "bookkeeping of generation_config.json: transformers_version",
       ])
     let file = try GGUFReader(path: workspace("model.gguf"))
     #expect(file["tokenizer.ggml.pre"] == .string("gpt-2"))
@@ -227,6 +228,15 @@ import Testing
       #""no_rope_layers": [1, 0], "partial_rotary_factor": 0.5"#,
       ["no_rope_layers of config.json", "partial_rotary_factor of config.json"]
     ),
+    (
+      #""factor": 2, "query_pre_attn_scalar": 12, "n_embd": 32"#,
+      [
+        "factor of config.json", "query_pre_attn_scalar of config.json", "n_embd of config.json",
+      ]
+    ),
+    (#""rope_scaling": {"hidden_size": 32}"#, ["rope_scaling.hidden_size of config.json"]),
+    (#""text_config": {"hidden_size": 32}"#, ["text_config of config.json"]),
+    (#""no_repeat_ngram_size": 3"#, ["no_repeat_ngram_size of config.json"]),
     (#""auto_map": {"AutoModel": "m.M"}"#, ["auto_map of config.json"]),
     (
       #""rope_scaling": {"rope_type": "default", "mscale": 2}"#,
@@ -245,7 +255,7 @@ import Testing
           what: losses.joined(separator: ", "), inFormat: "GGUF"))
     #expect(try workspace.names(in: workspace.path) == ["llama-tied"])
     let names = try export(path).losses.map(\.what)
-    #expect(names.filter { !$0.hasPrefix("bookkeeping of ") } == losses)
+    #expect(names == losses)
   }
 
   @Test(arguments: [
@@ -256,12 +266,75 @@ import Testing
     let more = #""_name_or_path": "a/b", "partial_rotary_factor": 1.0, "rope_interleaved": false"#
     let path = try model(family, with: more + #", "quantization_config": null"#)
     let report = try export(path, allowsLoss: false)
-    let notes = report.losses.map(\.what)
-    #expect(notes.count == 1)
+    #expect(report.losses.isEmpty)
+    let notes = report.notes.map(\.what)
+    #expect(
+      notes.dropFirst() == [
+        "bookkeeping of generation_config.json: _from_model_config, output_attentions, output_hidden_states, transformers_version, use_cache"
+      ])
     let note = try #require(notes.first)
     #expect(note.hasPrefix("bookkeeping of config.json: _name_or_path, "))
     #expect(note.hasSuffix("transformers_version, use_cache"))
     #expect(!note.contains("rope") && !note.contains("partial"))
+  }
+
+  @Test(arguments: [
+    ("generation_config.json", #""no_repeat_ngram_size": 3"#, "no_repeat_ngram_size"),
+    ("generation_config.json", #""suppress_tokens": [3]"#, "suppress_tokens"),
+    ("generation_config.json", #""forced_eos_token_id": 2"#, "forced_eos_token_id"),
+    ("generation_config.json", #""num_beams": 4"#, "num_beams"),
+    ("tokenizer_config.json", #""split_special_tokens": true"#, "split_special_tokens"),
+    ("tokenizer_config.json", #""auto_map": {"AutoTokenizer": "m.T"}"#, "auto_map"),
+    ("special_tokens_map.json", #""rule": "none""#, "rule"),
+  ])
+  func `what another file says of generation or tokens needs the flag, and is named`(
+    file: String, member: String, key: String
+  ) throws {
+    let path = try tiny(tokenizer: "gpt2")
+    try "{\(member)}".write(toFile: path + "/" + file, atomically: true, encoding: .utf8)
+    let error = try #require(throws: StorageError.self) { try export(path, allowsLoss: false) }
+    #expect(error.reason == .notRepresentable(what: "\(key) of \(file)", inFormat: "GGUF"))
+    #expect(try export(path).losses.map(\.what) == ["\(key) of \(file)"])
+  }
+
+  @Test func `ordinary files beside a model need no flag`() throws {
+    let path = try tiny(tokenizer: "gpt2")
+    for (name, text) in [
+      (
+        "generation_config.json",
+        #"""
+        {"_from_model_config": true, "bos_token_id": 1, "do_sample": true, "eos_token_id": [2, 1],
+         "max_new_tokens": 2048, "num_beams": 1, "pad_token_id": null, "repetition_penalty": 1.05,
+         "temperature": 0.7, "top_k": 20, "top_p": 0.8, "transformers_version": "4.42.3"}
+        """#
+      ),
+      (
+        "tokenizer_config.json",
+        #"""
+        {"add_bos_token": false, "add_prefix_space": false,
+         "added_tokens_decoder": {"0": {"content": "<|start|>", "special": true}},
+         "additional_special_tokens": ["<|start|>"], "bos_token": "<|start|>",
+         "clean_up_tokenization_spaces": false, "eos_token": "<|endoftext|>",
+         "extra_special_tokens": {}, "image_token": "<|end|>", "legacy": true,
+         "model_max_length": 8192, "pad_token": null, "padding_side": "left",
+         "split_special_tokens": false, "tokenizer_class": "GPT2Tokenizer"}
+        """#
+      ),
+      ("special_tokens_map.json", ##"{"unk_token": {"content": "<|end|>", "lstrip": false}}"##),
+    ] {
+      try text.write(toFile: path + "/" + name, atomically: true, encoding: .utf8)
+    }
+    let report = try export(path, allowsLoss: false)
+    #expect(report.losses.isEmpty)
+    #expect(
+      report.notes.map(\.what) == [
+        "bookkeeping of generation_config.json: _from_model_config, do_sample, max_new_tokens, transformers_version",
+        "bookkeeping of tokenizer_config.json: additional_special_tokens, image_token, legacy, model_max_length, padding_side, tokenizer_class",
+      ])
+    let file = try GGUFReader(path: workspace("model.gguf"))
+    #expect(file["general.sampling.top_k"] == .signed(20, bits: 32))
+    #expect(file["tokenizer.ggml.bos_token_id"] == .unsigned(0, bits: 32))
+    #expect(file["tokenizer.ggml.unknown_token_id"] == .unsigned(1, bits: 32))
   }
 
   @Test func `a tensor that the configuration asks for and the model lacks is bad input`() throws {
@@ -327,9 +400,7 @@ import Testing
   }
 
   @Test func `a key that a model's directory has no place for needs the flag`() throws {
-    let model = try GGUFReader(path: golden("gguf/qwen2.gguf"))
-    let own = model.entries.filter { $0.key != "general.alignment" }
-    let source = try write(model, own + [("other.key", .bool(true))], to: "more.gguf")
+    let source = try qwen2(with: [("other.key", .bool(true))])
     let error = try #require(throws: StorageError.self) {
       try convert(source, to: workspace("back"))
     }
@@ -342,8 +413,120 @@ import Testing
     #expect(losses.map(\.what) == ["the metadata other.key"])
   }
 
-  @Test func `metadata that no key of GGUF can be made of needs the flag`() throws {
-    let key = String(repeating: "k", count: 65_530)
+  /// The golden model with more keys.
+  private func qwen2(with entries: [(key: String, value: GGUFValue)]) throws -> OpenedCheckpoint {
+    let model = try GGUFReader(path: golden("gguf/qwen2.gguf"))
+    let own = model.entries.filter { $0.key != "general.alignment" }
+    return try write(model, own + entries, to: "more.gguf")
+  }
+
+  @Test(
+    arguments: [
+      ("qwen2.logit_scale", .float32(0.5)), ("qwen2.residual_scale", .float32(0.22)),
+      ("qwen2.embedding_scale", .float32(12)), ("qwen2.attention.scale", .float32(0.3)),
+      ("qwen2.attention.causal", .bool(false)), ("qwen2.pooling_type", .unsigned(1, bits: 32)),
+      ("qwen2.attention.sliding_window", .unsigned(64, bits: 32)),
+      ("qwen2.rope.scaling.factor", .float32(4)),
+      ("tokenizer.ggml.precompiled_charsmap", .array(.unsigned([1, 2], bits: 8))),
+      ("tokenizer.ggml.escape_whitespaces", .bool(false)),
+    ] as [(String, GGUFValue)])
+  func `a key that may change what is computed needs the flag, and is named`(
+    key: String, value: GGUFValue
+  ) throws {
+    let source = try qwen2(with: [(key, value)])
+    let loss = "\(key) of the GGUF file"
+    let error = try #require(throws: StorageError.self) {
+      try convert(source, to: workspace("back"))
+    }
+    #expect(error.reason == .notRepresentable(what: loss, inFormat: "a model directory"))
+    #expect(!FileManager.default.fileExists(atPath: workspace("back")))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: workspace("back"), options: options)
+    #expect(report.losses.map(\.what) == [loss])
+    #expect(report.notes.isEmpty)
+  }
+
+  @Test func `what llama.cpp's converter and quantizer write needs no flag`() throws {
+    let source = try qwen2(with: [
+      ("general.type", .string("model")), ("general.basename", .string("qwen")),
+      ("general.finetune", .string("instruct")), ("general.size_label", .string("1B")),
+      ("general.license", .string("apache-2.0")), ("general.tags", .array(.strings(["chat"]))),
+      ("general.base_model.count", .unsigned(1, bits: 32)),
+      ("general.base_model.0.name", .string("Qwen")), ("general.quantized_by", .string("me")),
+      ("general.file_type", .unsigned(0, bits: 32)),
+      ("general.quantization_version", .unsigned(2, bits: 32)),
+      ("qwen2.vocab_size", .unsigned(64, bits: 32)), ("qwen2.pooling_type", .unsigned(0, bits: 32)),
+      ("qwen2.rope.scaling.type", .string("none")), ("qwen2.rope.scaling.factor", .float32(4)),
+      ("qwen2.attention.causal", .bool(true)), ("qwen2.logit_scale", .float32(1)),
+      ("qwen2.attention.scale", .float32(Float(1 / 8.0.squareRoot()))),
+      ("tokenizer.ggml.add_bos_token", .bool(false)),
+      ("tokenizer.ggml.add_eos_token", .bool(false)),
+      ("tokenizer.ggml.add_sep_token", .bool(false)),
+      ("tokenizer.ggml.add_space_prefix", .bool(false)),
+      ("tokenizer.ggml.unknown_token_id", .unsigned(0, bits: 32)),
+      ("tokenizer.ggml.padding_token_id", .unsigned(2, bits: 32)),
+      ("tokenizer.ggml.eot_token_id", .unsigned(3, bits: 32)),
+      ("tokenizer.ggml.eom_token_id", .unsigned(4, bits: 32)),
+      ("tokenizer.ggml.seperator_token_id", .unsigned(5, bits: 32)),
+      ("tokenizer.ggml.fim_pre_token_id", .unsigned(6, bits: 32)),
+      ("tokenizer.chat_template", .string("{{ messages }}")),
+      ("quantize.imatrix.file", .string("i.dat")),
+      ("quantize.imatrix.entries_count", .signed(9, bits: 32)),
+      ("qwen2.rope.scaling.finetuned", .bool(true)),
+      ("qwen2.tensor_data_layout", .string("reference")),
+    ])
+    let report = try convert(source, to: workspace("back"))
+    #expect(report.losses.isEmpty)
+    #expect(
+      report.notes.map(\.what) == [
+        "bookkeeping of the GGUF file: tokenizer.ggml.fim_pre_token_id, qwen2.tensor_data_layout"
+      ])
+    let back = try OpenedCheckpoint(path: workspace("back"))
+    #expect(try json(back, "generation_config.json")["eos_token_id"] == [2, 3, 4])
+    let map = try json(back, "special_tokens_map.json")
+    #expect(map["sep_token"] != nil && map["mask_token"] == nil)
+  }
+
+  @Test func `named chat templates, marks and ends of generation come back`() throws {
+    let path = try tiny(tokenizer: "gpt2")
+    let templates: JSONValue = [
+      ["name": "default", "template": "{{ messages }}"],
+      ["name": "tool_use", "template": "{{ tools }}"],
+    ]
+    let settings: JSONValue = ["chat_template": templates, "mask_token": "a"]
+    try settings.serialized().write(
+      toFile: path + "/tokenizer_config.json", atomically: true, encoding: .utf8)
+    try #"{"eos_token_id": [7, 5, 6]}"#.write(
+      toFile: path + "/generation_config.json", atomically: true, encoding: .utf8)
+    #expect(try export(path, allowsLoss: false).losses.isEmpty)
+    let file = try GGUFReader(path: workspace("model.gguf"))
+    #expect(file["tokenizer.chat_templates"] == .array(.strings(["tool_use"])))
+    #expect(file["tokenizer.ggml.eom_token_id"] == .unsigned(6, bits: 32))
+    let report = try convert(
+      OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("back"))
+    #expect(report.losses.isEmpty)
+    let back = try OpenedCheckpoint(path: workspace("back"))
+    let again = try json(back, "tokenizer_config.json")
+    #expect(again["chat_template"] == templates)
+    #expect(again["mask_token"] == "a")
+    #expect(try json(back, "generation_config.json")["eos_token_id"] == [7, 5, 6])
+
+    // There are keys for three ends.
+    try #"{"eos_token_id": [7, 5, 6, 4]}"#.write(
+      toFile: path + "/generation_config.json", atomically: true, encoding: .utf8)
+    let error = try #require(throws: StorageError.self) { try export(path, allowsLoss: false) }
+    #expect(
+      error.reason
+        == .notRepresentable(
+          what: "eos_token_id 4 of generation_config.json", inFormat: "GGUF"))
+  }
+
+  /// Keys of many letters, and of one with as many marks, which is a single character.
+  @Test(arguments: [
+    String(repeating: "k", count: 65_530), "e" + String(repeating: "\u{301}", count: 40_000),
+  ])
+  func `metadata that no key of GGUF can be made of needs the flag`(key: String) throws {
     let file = try AtomicFile(path: workspace("long.safetensors"))
     let writer = try SafetensorsWriter(
       [TensorInfo(name: "w", dtype: .i8, shape: [1])],
@@ -353,7 +536,7 @@ import Testing
     try writer.finish()
     try file.commit()
     let source = workspace("long.safetensors")
-    let what = "the metadata \(key.prefix(80))…"
+    let what = "the metadata \(String(key.unicodeScalars.prefix(80)))…"
     #expect(throws: StorageError.self) {
       try convert(OpenedCheckpoint(path: source), to: workspace("long.gguf"))
     }
@@ -438,17 +621,18 @@ import Testing
     #expect(types.contains("\(mixture.dtype)"))
     for target in ["kept", "kept.h5"] {
       let report = try convert(source, to: workspace(target))
+      #expect(report.losses.isEmpty)
       #expect(
-        report.losses.map(\.what) == [
+        report.notes.map(\.what) == [
           "what rounding to BF16 takes of 56 tensors of \(types); --dtype f32 keeps it"
         ])
     }
     for dtype in [DType.f32, .bf16] {
       let report = try convert(
         source, to: workspace("\(dtype)"), options: ConversionOptions(dtype: dtype))
-      #expect(report.losses.isEmpty)
+      #expect(report.notes.isEmpty)
     }
-    #expect(try convert(source, to: workspace("copy.gguf")).losses.isEmpty)
+    #expect(try convert(source, to: workspace("copy.gguf")).notes.isEmpty)
   }
 
   @Test func `split files hold the same, and are never replaced`() throws {

@@ -53,7 +53,7 @@ struct Conversion {
   var report: ConversionReport {
     ConversionReport(
       tensors: plan.tensors, convertedCount: convertedCount, fileNames: output.fileNames,
-      losses: losses + plan.notes.map { ConversionLoss($0) })
+      losses: losses, notes: plan.notes)
   }
 
   /// How many tensors of the source have another dtype in the result.

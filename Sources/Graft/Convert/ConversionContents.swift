@@ -10,8 +10,10 @@ struct ConversionContents {
   let metadata: [MetadataEntry]
   /// What the weight files had before their data, where the form keeps that.
   let shards: [HDF5Attachment]
-  /// The keys that a model's directory has no place for, in words.
-  let omissions: [String]
+  /// What of the keys a model's directory has no place for.
+  let omissions: [ConversionLoss]
+  /// Those of them that nothing depends on.
+  let notes: [ConversionLoss]
 
   /// Looks at a checkpoint.
   ///
@@ -22,27 +24,32 @@ struct ConversionContents {
       files = try checkpoint.files(declaring: dtype)
       metadata = checkpoint.ownMetadata
       shards = try checkpoint.shardHeaders(for: form)
-      omissions = []
+      (omissions, notes) = ([], [])
       return
     }
     shards = []
-    omissions = GGUFOrigin.omissions(of: source)
+    let unkept: GGUFOmissions
     if !GGUFModel.knows(source) {
       // No model, or one without a directory, but tensors under names of their own.
       reader = source
       files = []
       metadata = GGUFOrigin.metadata(of: source.entries)
+      unkept = GGUFOmissions(ofPlain: source)
     } else {
       let model = try Self.model(source, as: dtype)
       reader = model.reader
       files = model.files
       metadata = model.reader.metadata
+      unkept = model.omissions
     }
+    (omissions, notes) = (unkept.losses, unkept.notes)
   }
 
   private static func model(
     _ source: GGUFReader, as dtype: DType?
-  ) throws(StorageError) -> (reader: any CheckpointReader, files: [CompanionFile]) {
+  ) throws(StorageError) -> (
+    reader: any CheckpointReader, files: [CompanionFile], omissions: GGUFOmissions
+  ) {
     let stored = Set(source.tensors.map(\.dtype))
     let first: GGUFModel
     var reader: any CheckpointReader
@@ -62,6 +69,21 @@ struct ConversionContents {
         reader = WidenedModel(narrow: first, wide: try GGUFModel(source, as: .f32))
       }
     }
-    return (reader, first.files.map { CompanionFile(name: $0.name, bytes: $0.bytes) })
+    let files = first.files.map { CompanionFile(name: $0.name, bytes: $0.bytes) }
+    return (reader, files, first.omissions)
+  }
+}
+
+extension GGUFOmissions {
+  /// What needs the flag.
+  fileprivate var losses: [ConversionLoss] {
+    (architecture.map { [ConversionLoss("the architecture \($0)")] } ?? [])
+      + metadata.map { ConversionLoss.metadata($0) }
+      + keys.map { ConversionLoss.key($0, of: "the GGUF file") }
+  }
+
+  /// What doesn't, in one line.
+  fileprivate var notes: [ConversionLoss] {
+    ConversionLoss.bookkeeping(bookkeeping, of: "the GGUF file")
   }
 }

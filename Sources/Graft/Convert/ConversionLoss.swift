@@ -3,13 +3,36 @@ internal import GraftHDF5
 
 /// Something of a source that the target of a conversion has no place for.
 ///
-/// A conversion names what it leaves out, and does so only when ``ConversionOptions/allowsLoss`` says that it may.
+/// A conversion names what it leaves out, and does so only when ``ConversionOptions/allowsLoss`` says that it may; of
+/// ``ConversionReport/notes`` it does in any case.
 public struct ConversionLoss: Sendable, Hashable {
   /// What is left out, for example `README.md`, or `the sliding window of layers 0, 2 and 4`.
   public let what: String
 
   /// Names a loss.
   public init(_ what: String) { self.what = what }
+
+  /// Names metadata by its key, or by the beginning of one that is longer than anyone reads.
+  static func metadata(_ key: String) -> ConversionLoss {
+    ConversionLoss("the metadata " + beginning(of: key))
+  }
+
+  /// Names a key of a file, likewise.
+  static func key(_ key: String, of file: String) -> ConversionLoss {
+    ConversionLoss("\(beginning(of: key)) of \(file)")
+  }
+
+  /// Names the keys of a file that nothing depends on, in one line; nothing where there are none.
+  static func bookkeeping(_ keys: [String], of file: String) -> [ConversionLoss] {
+    guard !keys.isEmpty else { return [] }
+    let names = keys.map { beginning(of: $0) }.joined(separator: ", ")
+    return [ConversionLoss("bookkeeping of \(file): " + names)]
+  }
+
+  private static func beginning(of key: String) -> String {
+    let start = String(key.unicodeScalars.prefix(80))
+    return start.utf8.count < key.utf8.count ? start + "…" : start
+  }
 }
 
 extension ConversionOptions {
@@ -34,27 +57,21 @@ extension [String] {
   }
 }
 
-extension String {
-  /// The beginning of a text that may be of any length, for a name in a message.
-  var shortened: String { utf8.count > 80 ? String(prefix(80)) + "…" : self }
-}
-
 extension ConversionSource {
   /// What a form has no place for.
   func losses(in form: OutputForm) -> [ConversionLoss] {
     let unread = unreadable.map { ConversionLoss("tensor \($0.name), \($0.kind)") }
-    let omitted = omissions.map { ConversionLoss($0) }
     let others = files.map { ConversionLoss($0.name) }
     switch form {
-    case .safetensorsFile: return unread + others + omitted
-    case .keras: return unread + (keras?.losses ?? others) + omitted
-    case .gguf: return unread + (gguf?.losses ?? []) + omitted
-    case .pyTorchDirectory: return unread + omitted + metadataLosses()
-    case .pyTorchFile, .numPy: return unread + others + omitted + metadataLosses()
+    case .safetensorsFile: return unread + others + omissions
+    case .keras: return unread + (keras?.losses ?? others) + omissions
+    case .gguf: return unread + (gguf?.losses ?? []) + omissions
+    case .pyTorchDirectory: return unread + omissions + metadataLosses()
+    case .pyTorchFile, .numPy: return unread + others + omissions + metadataLosses()
     case .wordVectors:
       // What Keras calls layers is as little of a table as what its tensors are called.
-      return unread + others + omitted + metadataLosses(besides: KerasKey.all)
-    case .directory, .hdf5: return unread + omitted
+      return unread + others + omissions + metadataLosses(besides: KerasKey.all)
+    case .directory, .hdf5: return unread + omissions
     }
   }
 
@@ -63,6 +80,6 @@ extension ConversionSource {
     let names = Set(copies.map(\.name))
     let known = keys.union(["format", KerasKey.layout])
     return metadata.filter { !known.contains($0.key) && !names.contains(TensorName($0.key)) }
-      .map { ConversionLoss("the metadata \($0.key)") }
+      .map { ConversionLoss.metadata($0.key) }
   }
 }

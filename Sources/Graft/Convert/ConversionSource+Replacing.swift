@@ -33,7 +33,7 @@ extension ConversionSource {
     if hdf5?.hasVocabulary == true, !holdsWords { missing.append("the words of its table") }
     missing += Self.facts(of: present)
       .filter { !keys.contains($0) && !names.contains(TensorName($0)) }
-      .map { "the metadata \($0)" }
+      .map { ConversionLoss.metadata($0).what }
     return missing + ((reader as? NumPyReader)?.omissions ?? [])
   }
 

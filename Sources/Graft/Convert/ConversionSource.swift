@@ -20,10 +20,10 @@ struct ConversionSource {
   private(set) var metadata: [MetadataEntry] = []
   /// The words of a table of vectors, where no tensors of the result have them.
   private(set) var vocabulary: (any Vocabulary)?
-  /// What of the source is left out whatever the form, in words.
-  private(set) var omissions: [String] = []
-  /// What else is left out, which nobody misses in the result, in words.
-  private(set) var notes: [String] = []
+  /// What of the source is left out whatever the form.
+  private(set) var omissions: [ConversionLoss] = []
+  /// What else is left out, without a flag.
+  private(set) var notes: [ConversionLoss] = []
   /// What the weight files that the tensors come from had before their data; kept as long as the dtypes are.
   private(set) var shards: [HDF5Attachment] = []
   /// Further names of tensors, each with the tensor that it stands for.
@@ -80,8 +80,9 @@ struct ConversionSource {
       plan.reader, as: plan.tensors, from: Array(plan.tensors.indices), stem: "model", .model)
     result.gguf = plan
     result.omissions =
-      (hasWords ? ["the words of the table"] : []) + omissions(of: checkpoint.stored)
-    result.notes = plan.notes + checkpoint.records
+      (hasWords ? [ConversionLoss("the words of the table")] : [])
+      + omissions(of: checkpoint.stored)
+    result.notes = plan.notes + checkpoint.records.map { ConversionLoss($0) }
     return result
   }
 
@@ -99,7 +100,7 @@ struct ConversionSource {
     var keras: KerasPlan?
     if case .keras = form {
       unkept += contents.metadata.filter { !KerasKey.canHold($0) }
-        .map { "the metadata \($0.key.shortened)" }
+        .map { ConversionLoss.metadata($0.key) }
       let held = contents.metadata.filter(KerasKey.canHold)
       let plan = try KerasPlan(reader, held, files, to: path)
       metadata = plan.reader.metadata
@@ -128,7 +129,9 @@ struct ConversionSource {
     result.omissions =
       unkept + omissions(of: checkpoint.stored)
       + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
-    result.notes = checkpoint.records + (dtype == nil ? roundings(of: checkpoint.reader) : [])
+    result.notes =
+      contents.notes + checkpoint.records.map { ConversionLoss($0) }
+      + (dtype == nil ? roundings(of: checkpoint.reader) : [])
     return result
   }
 
@@ -140,7 +143,7 @@ struct ConversionSource {
     result.vocabulary = table.vocabulary
     (result.copies, result.shards) = ([], [])
     result.kind = .tensors
-    result.omissions += table.omissions
+    result.omissions += table.omissions.map { ConversionLoss($0) }
     return result
   }
 
@@ -175,26 +178,28 @@ struct ConversionSource {
   var keepsDTypes: Bool { reader.tensors == tensors }
 
   /// What of a source conversions have no place for.
-  private static func omissions(of reader: any CheckpointReader) -> [String] {
+  private static func omissions(of reader: any CheckpointReader) -> [ConversionLoss] {
     switch reader {
     case let table as EmbeddingCheckpoint where table.repeatedCount > 0:
-      [Quantity.of(table.repeatedCount, "row") + " whose word has come before"]
-    case let model as FastTextCheckpoint: model.omissions
-    case let arrays as NumPyReader: arrays.omissions
-    case let pickle as PyTorchReader: pickle.omissions
+      [ConversionLoss(Quantity.of(table.repeatedCount, "row") + " whose word has come before")]
+    case let model as FastTextCheckpoint: model.omissions.map { ConversionLoss($0) }
+    case let arrays as NumPyReader: arrays.omissions.map { ConversionLoss($0) }
+    case let pickle as PyTorchReader: pickle.omissions.map { ConversionLoss($0) }
     case let sharded as ShardedReader: sharded.shards.flatMap { omissions(of: $0) }
     default: []
     }
   }
 
   /// Metadata of which shards have several values, and a result one.
-  private static func disputes(in reader: any CheckpointReader) -> [String] {
+  private static func disputes(in reader: any CheckpointReader) -> [ConversionLoss] {
     guard let sharded = reader as? ShardedReader else { return [] }
-    return sharded.disputedKeys.map { "other values of the metadata \($0) in later shards" }
+    return sharded.disputedKeys.map {
+      ConversionLoss("other values of \(ConversionLoss.metadata($0).what) in later shards")
+    }
   }
 
   /// What keeping dtypes takes of a quantized checkpoint, whose values become bf16.
-  private static func roundings(of reader: any CheckpointReader) -> [String] {
+  private static func roundings(of reader: any CheckpointReader) -> [ConversionLoss] {
     guard let source = reader as? GGUFReader,
       source.tensors.contains(where: \.dtype.isBlockQuantized)
     else { return [] }
@@ -206,7 +211,9 @@ struct ConversionSource {
     guard !rounded.isEmpty else { return [] }
     let types = Set(rounded.map { "\($0.dtype)" }).sorted().joined(separator: ", ")
     return [
-      "what rounding to BF16 takes of \(Quantity.of(rounded.count, "tensor")) of \(types); --dtype f32 keeps it"
+      ConversionLoss(
+        "what rounding to BF16 takes of \(Quantity.of(rounded.count, "tensor")) of \(types); --dtype f32 keeps it"
+      )
     ]
   }
 }

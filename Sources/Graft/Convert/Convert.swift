@@ -8,8 +8,10 @@ public struct ConversionReport: Sendable {
   public let convertedCount: Int
   /// The other files written.
   public let fileNames: [String]
-  /// What was left out: what the target has no place for, and what no reader of it misses.
+  /// What the target has no place for, and was left out because the options allowed it.
   public let losses: [ConversionLoss]
+  /// What was left out in any case: bookkeeping, a training run's records, what rounding to the default dtype takes.
+  public let notes: [ConversionLoss]
 
   /// The bytes of all tensors.
   public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
@@ -22,6 +24,7 @@ public struct ConversionReport: Sendable {
       "byteCount": JSONValue(byteCount),
       "files": .array(fileNames.map { .string($0) }),
       "losses": .array(losses.map { .string($0.what) }),
+      "notes": .array(notes.map { .string($0.what) }),
     ]
   }
 }

@@ -27,9 +27,7 @@ public func merge(
   try base.checkUnchanged()
   for adapter in adapters { try adapter.checkpoint.checkUnchanged() }
   try conversion.commit()
-  var receipt = MergeReceipt(
-    merged.plan, merged.totals, byteCount: conversion.report.byteCount,
-    losses: conversion.report.losses)
+  var receipt = MergeReceipt(merged.plan, merged.totals, conversion.report)
   if options.verifies { receipt.verifiedByteCount = try conversion.compareWritten() }
   return receipt
 }

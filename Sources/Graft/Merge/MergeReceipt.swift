@@ -35,14 +35,15 @@ public struct MergeReceipt: Sendable {
   public let byteCount: Int
   /// What the form of the result has no place for, and was left out.
   public let losses: [ConversionLoss]
+  /// What was left out in any case, as of a conversion.
+  public let notes: [ConversionLoss]
   /// The bytes that were read back and found right; nil without verification.
   public var verifiedByteCount: Int?
 
-  init(
-    _ plan: MergePlan, _ sums: [LowRankUpdate.Sums], byteCount: Int, losses: [ConversionLoss]
-  ) {
-    self.byteCount = byteCount
-    self.losses = losses
+  init(_ plan: MergePlan, _ sums: [LowRankUpdate.Sums], _ written: ConversionReport) {
+    byteCount = written.byteCount
+    losses = written.losses
+    notes = written.notes
     entries = zip(plan.tensors, sums).compactMap { planned, sums in
       guard !planned.isUntouched else { return nil }
       return Entry(
@@ -65,6 +66,7 @@ public struct MergeReceipt: Sendable {
       "byteCount": JSONValue(byteCount),
       "verifiedByteCount": verifiedByteCount.map { JSONValue($0) } ?? .null,
       "losses": .array(losses.map { .string($0.what) }),
+      "notes": .array(notes.map { .string($0.what) }),
     ]
   }
 }

@@ -18,4 +18,6 @@ public struct MergeForecast: Sendable {
   public let bufferByteCount: Int
   /// What the form of the result has no place for, and would be left out.
   public let losses: [ConversionLoss]
+  /// What is left out in any case, as of a conversion.
+  public let notes: [ConversionLoss]
 }

@@ -29,5 +29,5 @@ public func planMerge(
     byteCount: result.tensors.reduce(0) { $0 + $1.byteCount },
     fileNames: result.fileNames(in: form, at: path),
     bufferByteCount: merged.bufferByteCount + options.threadCount * TileConverter.byteCount,
-    losses: losses + result.notes.map { ConversionLoss($0) })
+    losses: losses, notes: result.notes)
 }

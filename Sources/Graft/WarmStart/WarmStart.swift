@@ -51,7 +51,7 @@ public func warmStart(
     throw error.advisingConversion(of: model.path)
   }
   try conversion.transfer(progress)
-  let report = join.report(words, length, losses: conversion.report.losses)
+  let report = join.report(words, length, conversion.report)
   for source in [model, vectors] { try source.checkUnchanged() }
   try conversion.commit()
   if let reportPath {
@@ -97,7 +97,7 @@ private struct VocabularyJoin {
   }
 
   func report(
-    _ words: WordTable, _ length: EmbeddingRows.Length, losses: [ConversionLoss]
+    _ words: WordTable, _ length: EmbeddingRows.Length, _ written: ConversionReport
   ) -> WarmStartReport {
     WarmStartReport(
       tokenCount: tokenCount, wordCount: words.table.wordCount, usedWordCount: usedRows.count,
@@ -106,6 +106,7 @@ private struct VocabularyJoin {
       }.map {
         WarmStartReport.Match(rule: $0.rawValue, count: counts[$0] ?? 0)
       },
-      misses: misses, scale: length.scale, rowNorm: length.common, losses: losses)
+      misses: misses, scale: length.scale, rowNorm: length.common, losses: written.losses,
+      notes: written.notes)
   }
 }

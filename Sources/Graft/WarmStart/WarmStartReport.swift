@@ -18,6 +18,8 @@ public struct WarmStartReport: Sendable {
   public let rowNorm: Double?
   /// What the form of the result has no place for, and was left out.
   public let losses: [ConversionLoss]
+  /// What was left out in any case, as of a conversion.
+  public let notes: [ConversionLoss]
 
   /// A rule and its tokens.
   public struct Match: Sendable, Equatable {
@@ -46,6 +48,7 @@ public struct WarmStartReport: Sendable {
       "rowNorm": rowNorm.map { JSONValue($0) } ?? .null,
       "misses": .array(misses.map { .string($0) }),
       "losses": .array(losses.map { .string($0.what) }),
+      "notes": .array(notes.map { .string($0.what) }),
     ]
   }
 }

@@ -17,6 +17,7 @@ extension MergeForecast {
       ],
       "memory": ["bufferBytes": JSONValue(bufferByteCount)],
       "losses": .array(losses.map { .string($0.what) }),
+      "notes": .array(notes.map { .string($0.what) }),
     ]
   }
 

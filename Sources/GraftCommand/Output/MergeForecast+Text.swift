@@ -13,7 +13,7 @@ extension MergeForecast {
       "          into \(fileNames.map(\.escapedShortened).joined(separator: ", "))",
       "memory    at most \(Quantity.bytes(bufferByteCount)) of buffers",
     ]
-    return (lines + losses.map(\.line)).joined(separator: "\n")
+    return (lines + (losses + notes).map(\.line)).joined(separator: "\n")
   }
 
   /// How often each kind of module is merged into, by its name.

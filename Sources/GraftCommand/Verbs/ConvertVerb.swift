@@ -52,7 +52,7 @@ struct ConvertVerb: ParsableCommand {
     Standard.output(
       "\(target.escapedWhole): \(Quantity.of(report.tensors.count, "tensor")), \(Quantity.bytes(report.byteCount))"
         + (changed > 0 ? ", \(Quantity.count(changed)) with another dtype" : ""))
-    for loss in report.losses { Standard.output("  " + loss.line) }
+    for loss in report.losses + report.notes { Standard.output("  " + loss.line) }
   }
 }
 

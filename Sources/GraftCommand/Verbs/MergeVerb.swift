@@ -92,7 +92,7 @@ struct MergeVerb: ParsableCommand {
     if let verified = receipt.verifiedByteCount {
       lines.append("verified: \(Quantity.bytes(verified)) read back and right")
     }
-    lines += receipt.losses.map(\.line)
+    lines += (receipt.losses + receipt.notes).map(\.line)
     return lines.joined(separator: "\n")
   }
 

@@ -82,7 +82,7 @@ struct WarmStartVerb: ParsableCommand {
       progress: display.progress)
     display.finish()
     guard !json else { return Standard.output(json: result.json) }
-    let lines = ["\(out.escapedWhole): \(result)"] + result.losses.map(\.line)
+    let lines = ["\(out.escapedWhole): \(result)"] + (result.losses + result.notes).map(\.line)
     Standard.output(lines.joined(separator: "\n"))
   }
 }

@@ -42,6 +42,7 @@ import Testing
     #expect(forecast.copiedCount == receipt.untouchedCount)
     #expect(forecast.byteCount == receipt.byteCount)
     #expect(forecast.losses == receipt.losses)
+    #expect(forecast.notes == receipt.notes)
     let isFolder = Directory.exists(at: space(name))
     #expect(
       try forecast.fileNames.sorted() == (isFolder ? space.names(in: space(name)) : space.names))

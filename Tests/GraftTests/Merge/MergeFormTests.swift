@@ -164,6 +164,8 @@ extension MergeTests {
       #expect(same, "\(name)")
     }
     #expect(receipt.losses == report.losses)
+    #expect(receipt.notes == report.notes)
+    #expect(receipt.json["notes"]?.array?.count == report.notes.count)
   }
 
   @Test func `GGUF in several files is read back and right`() throws {

@@ -131,6 +131,7 @@ struct WarmStartTests {
     let names = try OpenedCheckpoint(path: model).files.map(\.name)
     #expect(report.losses.map(\.what) == names)
     #expect(report.json["losses"]?.array?.map(\.string) == names)
+    #expect(report.json["notes"]?.array?.isEmpty == true)
     #expect(try start(vectors, space("out")).losses.isEmpty)
   }
 

@@ -107,10 +107,9 @@ def imports():
         different = [name for name in ours if name not in theirs or (ours[name] - theirs[name]).abs().max() > limit]
         yield all_equal(f"{family} imported by transformers from GGUF", different, len(ours))
         lines = (TEXT / "revelation.txt").read_text().splitlines()[:100]
-        tokenizers = [AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)] if family != "gpt2" else []
-        if tokenizers:
-            different = [line for line in lines if tokenizers[0].encode(line, add_special_tokens=False) != tokenizers[1].encode(line, add_special_tokens=False)]
-            yield all_equal(f"{family}'s tokenizer imported by transformers from GGUF", different, len(lines))
+        ours, theirs = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        different = [line for line in lines if ours.encode(line, add_special_tokens=False) != theirs.encode(line, add_special_tokens=False)]
+        yield all_equal(f"{family}'s tokenizer imported by transformers from GGUF", different, len(lines))
 
 
 def real():

@@ -15,8 +15,8 @@ struct GGUFPlan {
   let entries: [(key: String, value: GGUFValue)]
   /// What GGUF has no place for.
   let losses: [ConversionLoss]
-  /// What it has no place for, and nobody needs, in words.
-  let notes: [String]
+  /// What it has no place for, and nobody needs.
+  let notes: [ConversionLoss]
 
   /// Plans the result.
   ///
@@ -38,7 +38,7 @@ struct GGUFPlan {
 
   private init(
     _ reader: any CheckpointReader, entries: [(key: String, value: GGUFValue)],
-    losses: [ConversionLoss], notes: [String] = [], _ mixture: GGUFMixture?,
+    losses: [ConversionLoss], notes: [ConversionLoss] = [], _ mixture: GGUFMixture?,
     _ dtype: (TensorInfo) -> DType
   ) throws(StorageError) {
     var tensors: [TensorInfo] = []
@@ -111,6 +111,7 @@ extension GGUFPlan {
     var words = GGUFTokenizerEntries.Files()
     words.tokenizer = try checkpoint.json(ifPresent: "tokenizer.json")
     words.settings = try checkpoint.json(ifPresent: "tokenizer_config.json") ?? .null
+    words.special = try checkpoint.json(ifPresent: "special_tokens_map.json") ?? .null
     words.configuration = json
     words.generation = try checkpoint.json(ifPresent: "generation_config.json") ?? .null
     if let template = checkpoint.file("chat_template.jinja") {
@@ -119,15 +120,25 @@ extension GGUFPlan {
     let export = try GGUFExport(
       checkpoint.reader, parameters, name: checkpoint.name, tokenizer: words, path: checkpoint.path
     ) { Self.storedNames(of: $0, configuration) }
-    let keys = GGUFConfigurationKeys(json)
     var losses = checkpoint.files.filter { !Self.isHeld($0.name, words) }
       .map { ConversionLoss($0.name) }
-    losses += keys.others.map { ConversionLoss("\($0) of config.json") }
+    var notes: [ConversionLoss] = []
+    let settings = GGUFKeyTable.tokenizerSettings(contextLength: parameters.context)
+    let tables: [(file: String, content: JSONValue, table: GGUFKeyTable)] = [
+      ("config.json", json, .configuration(configuration)),
+      ("generation_config.json", words.generation, .generation),
+      ("tokenizer_config.json", words.settings, settings),
+      ("special_tokens_map.json", words.special, .specialTokens),
+    ]
+    for (file, content, table) in tables {
+      let keys = table.unheld(in: content)
+      losses += keys.others.map { ConversionLoss.key($0, of: file) }
+      notes += ConversionLoss.bookkeeping(keys.bookkeeping, of: file)
+    }
+    let ends = words.generation["eos_token_id"] == nil ? "config.json" : "generation_config.json"
+    losses += export.surplusEnds.map { ConversionLoss.key("eos_token_id \($0)", of: ends) }
     losses += export.reader.surplus.map { ConversionLoss("tensor \($0)") }
     losses += Self.keyLosses(checkpoint.reader.metadata)
-    let notes =
-      keys.bookkeeping.isEmpty
-      ? [] : ["bookkeeping of config.json: " + keys.bookkeeping.joined(separator: ", ")]
     try self.init(
       export.reader, entries: export.entries, losses: losses, notes: notes, mixture
     ) {
@@ -137,9 +148,7 @@ extension GGUFPlan {
 
   /// The metadata that no key of GGUF can be made of.
   private static func keyLosses(_ metadata: [MetadataEntry]) -> [ConversionLoss] {
-    metadata.filter { !GGUFOrigin.canHold($0) }.map {
-      ConversionLoss("the metadata \($0.key.shortened)")
-    }
+    metadata.filter { !GGUFOrigin.canHold($0) }.map { ConversionLoss.metadata($0.key) }
   }
 
   /// The names that a checkpoint may have for a tensor; those of a text model within a larger one begin otherwise.
@@ -153,7 +162,7 @@ extension GGUFPlan {
     return configuration.storedNames(of: inner)
   }
 
-  /// Whether GGUF says in its own words what a file says, or what other programs keep there.
+  /// Whether a file is looked through key by key, or GGUF says in its own words what it says.
   private static func isHeld(_ name: String, _ words: GGUFTokenizerEntries.Files) -> Bool {
     let always: Set<String> = [
       "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",

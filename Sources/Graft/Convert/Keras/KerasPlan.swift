@@ -123,7 +123,7 @@ struct KerasPlan {
         return
       }
       losses += metadata.filter { KerasKey.describing.contains($0.key) }
-        .map { ConversionLoss("the metadata \($0.key)") }
+        .map { ConversionLoss.metadata($0.key) }
       self.reader = try RenamedCheckpoint(
         reader, KerasTranslation(toWeights: model, reader.tensors, metadata, file: path))
     } else if source == .weights || source == nil && reader.tensors.isEmpty,

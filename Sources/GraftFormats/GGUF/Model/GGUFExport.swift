@@ -6,6 +6,8 @@ package struct GGUFExport {
   package let reader: GGUFModelView
   /// The keys and values, without those that depend on the types of the tensors.
   package let entries: [(key: String, value: GGUFValue)]
+  /// Tokens that end generation, and for which there is no key.
+  package let surplusEnds: [Int]
   /// What the architecture's rules for mixtures depend on.
   package let model: GGUFMixture.Model
 
@@ -26,6 +28,7 @@ package struct GGUFExport {
       isTied: parameters.isTied)
     let words = try GGUFTokenizerEntries(
       tokenizer, vocabularySize: parameters.vocabulary, path: path + "/tokenizer.json")
+    surplusEnds = words.surplusEnds
     var origin = GGUFOrigin.entries(of: source.metadata)
     if !origin.contains(where: { $0.key == "general.name" }) {
       origin.insert(("general.name", .string(name)), at: 0)

@@ -16,6 +16,8 @@ public struct GGUFModel: CheckpointReader {
   public let absorbed: [TensorName]
   /// `config.json`, `tokenizer.json` and their companions.
   public let files: [File]
+  /// What of the keys neither the files have nor the metadata.
+  package let omissions: GGUFOmissions
 
   /// A stored tensor's place in the model.
   public struct Place: Sendable {
@@ -91,6 +93,7 @@ public struct GGUFModel: CheckpointReader {
     self.tensors = tensors
     let tokenizer = try GGUFTokenizer(source)
     files = try GGUFModelFiles(source, parameters, tokenizer, dtype: dtype).files
+    omissions = GGUFOmissions(of: source, parameters, hasTokenizer: tokenizer != nil)
   }
 
   /// GGUF.

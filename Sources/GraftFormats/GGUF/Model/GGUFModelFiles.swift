@@ -6,6 +6,8 @@ struct GGUFModelFiles {
   let tokenizer: GGUFTokenizer?
   let dtype: DType
   let ids: [(key: String, value: JSONValue)]
+  /// The tokens that end a turn or a message, and generation with it.
+  let turns: [JSONValue]
   let sampling: [(key: String, value: JSONValue)]
 
   init(
@@ -14,22 +16,19 @@ struct GGUFModelFiles {
     self.parameters = parameters
     self.tokenizer = tokenizer
     self.dtype = dtype
+    func token(_ key: String) throws(StorageError) -> JSONValue? {
+      let keys = GGUFTokenizerKeys(source: source)
+      return try keys.token(key, count: parameters.vocabulary).map { JSONValue($0) }
+    }
     var ids: [(key: String, value: JSONValue)] = []
     for (key, name) in [
       ("bos_token_id", "bos_token_id"), ("eos_token_id", "eos_token_id"),
       ("padding_token_id", "pad_token_id"),
     ] {
-      guard let id = source["tokenizer.ggml.\(key)"] else { continue }
-      guard let id = id.int, id >= 0, id < parameters.vocabulary else {
-        throw StorageError(
-          .malformed(
-            rule: "gguf M-6",
-            expected: "tokenizer.ggml.\(key) below \(parameters.vocabulary)", found: id.description),
-          file: source.path)
-      }
-      ids.append((name, JSONValue(id)))
+      if let id = try token(key) { ids.append((name, id)) }
     }
     self.ids = ids
+    turns = try [token("eot_token_id"), token("eom_token_id")].compactMap { $0 }
     sampling = GGUFSampling.members(of: source)
   }
 
@@ -54,14 +53,17 @@ struct GGUFModelFiles {
     GGUFModel.File(name: name, bytes: Array((value.serialized() + "\n").utf8))
   }
 
-  /// A token that ends a turn ends generation too.
+  /// What ends a turn or a message ends generation, too.
   private var generation: [(key: String, value: JSONValue)] {
-    ids.map { member in
-      guard member.key == "eos_token_id", let turn = tokenizer?.endOfTurn,
-        JSONValue(turn) != member.value
-      else { return member }
-      return (member.key, [member.value, JSONValue(turn)])
-    } + sampling
+    var ends: [JSONValue] = []
+    for end in ids.filter({ $0.key == "eos_token_id" }).map(\.value) + turns
+    where !ends.contains(end) {
+      ends.append(end)
+    }
+    guard let first = ends.first else { return ids + sampling }
+    var members = ids.filter { $0.key != "eos_token_id" }
+    members.append(("eos_token_id", ends.count > 1 ? .array(ends) : first))
+    return members.sorted { $0.key < $1.key } + sampling
   }
 
   private var config: JSONValue {

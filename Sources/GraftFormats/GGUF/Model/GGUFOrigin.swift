@@ -38,22 +38,14 @@ package enum GGUFOrigin {
     return value.array == nil
   }
 
-  /// What a file's keys say that neither text metadata has nor, of a model, its directory.
-  package static func omissions(of source: GGUFReader) -> [String] {
-    let name = source["general.architecture"]?.string
-    let isModel = GGUFModel.knows(source)
-    let ofModels = [(name ?? "") + ".", "tokenizer.", "quantize."]
-    return source.entries.compactMap { entry in
-      let key = entry.key
-      guard !isText(key, entry.value), !isOfTheFile(key) else { return nil }
-      if isModel {
-        let isTold = structural.contains(key) || GGUFSampling.keys.contains(key)
-        if isTold || ofModels.contains(where: key.hasPrefix) { return nil }
-      } else if key == "general.architecture", let name {
-        return "the architecture \(name)"
-      }
-      return "the metadata \(key)"
-    }
+  /// Whether text metadata has a key, or a file needs none to say it.
+  static func isKept(_ key: String, _ value: GGUFValue) -> Bool {
+    isText(key, value) || isOfTheFile(key)
+  }
+
+  /// Whether a key says what every directory of a model says, how it is sampled from, or how its tensors were quantized.
+  static func isOfModel(_ key: String) -> Bool {
+    structural.contains(key) || GGUFSampling.keys.contains(key) || key.hasPrefix("quantize.")
   }
 
   /// Whether a key says how a file is laid out, which its tensors tell wherever they are.
@@ -100,7 +92,7 @@ package enum GGUFOrigin {
 }
 
 /// How a model's makers sample from it: keys `general.sampling.…` of GGUF, `generation_config.json` of a directory.
-enum GGUFSampling {
+package enum GGUFSampling {
   private static let table: [(name: String, key: String, isInteger: Bool)] = [
     ("temperature", "general.sampling.temp", false),
     ("top_k", "general.sampling.top_k", true), ("top_p", "general.sampling.top_p", false),
@@ -111,7 +103,7 @@ enum GGUFSampling {
   /// The keys.
   static let keys = Set(table.map(\.key))
   /// The members of the configuration that have one.
-  static let names = Set(table.map(\.name))
+  package static let names = Set(table.map(\.name))
 
   /// The keys that a configuration sets.
   static func entries(of generation: JSONValue) -> [(key: String, value: GGUFValue)] {

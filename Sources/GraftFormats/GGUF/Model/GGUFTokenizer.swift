@@ -27,10 +27,13 @@ struct GGUFTokenizer {
   let end: Int?
   let unknown: Int?
   let padding: Int?
-  let endOfTurn: Int?
+  /// The tokens between sentences, before a text and in place of a word, which encoders have.
+  let marks: [(role: String, id: Int)]
   let addsBegin: Bool
   let addsEnd: Bool
   let chatTemplate: String?
+  /// Templates for other occasions, by name.
+  let namedTemplates: [(name: String, text: String)]
   let contextLength: Int?
 
   /// Reads the tokenizer; nil when the file has none.
@@ -70,8 +73,19 @@ struct GGUFTokenizer {
     end = try keys.token("eos_token_id", count: tokens.count)
     unknown = try keys.token("unknown_token_id", count: tokens.count)
     padding = try keys.token("padding_token_id", count: tokens.count)
-    endOfTurn = try keys.token("eot_token_id", count: tokens.count)
+    var marks: [(role: String, id: Int)] = []
+    for (key, role) in GGUFTokenizerKeys.marks {
+      guard let id = try keys.token(key, count: tokens.count) else { continue }
+      marks.append((role, id))
+    }
+    self.marks = marks
     chatTemplate = source["tokenizer.chat_template"]?.string
+    namedTemplates = source.entries.compactMap { key, value in
+      guard let name = GGUFTokenizerKeys.templateName(key), let text = value.string else {
+        return nil
+      }
+      return (name, text)
+    }
     contextLength = source["general.architecture"]?.string.flatMap {
       source[$0 + ".context_length"]?.int
     }
@@ -83,8 +97,19 @@ struct GGUFTokenizer {
 extension GGUFTokenizer {
   /// The special tokens by their role.
   var specialTokens: [(key: String, value: JSONValue)] {
-    [("bos_token", begin), ("eos_token", end), ("unk_token", unknown), ("pad_token", padding)]
-      .compactMap { role, id in id.map { (role, .string(tokens[$0])) } }
+    var special: [(key: String, value: JSONValue)] = [
+      ("bos_token", begin), ("eos_token", end), ("unk_token", unknown), ("pad_token", padding),
+    ].compactMap { role, id in id.map { (role, .string(tokens[$0])) } }
+    special += marks.map { ($0.role, .string(tokens[$0.id])) }
+    return special
+  }
+
+  /// One template, or a list of them with their names.
+  private var chatTemplates: JSONValue? {
+    guard !namedTemplates.isEmpty else { return chatTemplate.map { .string($0) } }
+    let usual = chatTemplate.map { [(name: "default", text: $0)] } ?? []
+    return .array(
+      (usual + namedTemplates).map { ["name": .string($0.name), "template": .string($0.text)] })
   }
 
   /// `tokenizer_config.json`.
@@ -96,7 +121,7 @@ extension GGUFTokenizer {
     ]
     members += specialTokens
     if let contextLength { members.append(("model_max_length", JSONValue(contextLength))) }
-    if let chatTemplate { members.append(("chat_template", .string(chatTemplate))) }
+    if let chatTemplates { members.append(("chat_template", chatTemplates)) }
     return .object(JSONObject(members: members))
   }
 

@@ -8,6 +8,8 @@ package struct GGUFTokenizerEntries {
     package var tokenizer: JSONValue?
     /// `tokenizer_config.json`.
     package var settings: JSONValue = .null
+    /// `special_tokens_map.json`.
+    package var special: JSONValue = .null
     /// `config.json`.
     package var configuration: JSONValue = .null
     /// `generation_config.json`.
@@ -20,6 +22,8 @@ package struct GGUFTokenizerEntries {
 
   /// The keys, with their values.
   private(set) var entries: [(key: String, value: GGUFValue)] = []
+  /// Tokens that end generation, and for which there is no key.
+  private(set) var surplusEnds: [Int] = []
   private let files: Files
   /// The tokens that a text gets at its ends.
   private var ends: (begin: String?, end: String?) = (nil, nil)
@@ -273,11 +277,12 @@ extension GGUFTokenizerEntries {
     {
       for (id, token) in tokens.enumerated() { ids[TensorName(token)] = id }
     }
+    func named(_ name: String) -> Int? {
+      let token = files.settings[name] ?? files.special[name]
+      return (token?.string ?? token?["content"]?.string).flatMap { ids[TensorName($0)] }
+    }
     func id(_ name: String) -> Int? {
-      let token = files.settings[name]
-      if let text = token?.string ?? token?["content"]?.string, let id = ids[TensorName(text)] {
-        return id
-      }
+      if let id = named(name) { return id }
       let numbers = [files.configuration, files.generation].compactMap { $0[name + "_id"] }
       return numbers.lazy.compactMap { $0.int ?? $0.array?.first?.int }.first
     }
@@ -288,11 +293,21 @@ extension GGUFTokenizerEntries {
     if unknown == nil, let text = files.tokenizer?["model"]?["unk_token"]?.string {
       unknown = ids[TensorName(text)]
     }
-    let turn = files.generation["eos_token_id"]?.array?.lazy.compactMap(\.int).first { $0 != end }
-    for (key, id) in [
+    // What else ends generation ends a turn or a message; there are no keys for more.
+    var turns: [Int] = []
+    let list = files.generation["eos_token_id"] ?? files.configuration["eos_token_id"]
+    for id in (list?.array ?? []).compactMap(\.int) where id != end && !turns.contains(id) {
+      turns.append(id)
+    }
+    surplusEnds = Array(turns.dropFirst(2))
+    var roles = [
       ("bos", begin), ("eos", end), ("unknown", unknown), ("padding", id("pad_token")),
-      ("eot", turn),
-    ] {
+      ("eot", turns.first), ("eom", turns.dropFirst().first),
+    ]
+    roles += GGUFTokenizerKeys.marks.map { mark in
+      (String(mark.key.dropLast("_token_id".count)), named(mark.role))
+    }
+    for (key, id) in roles {
       guard let id else { continue }
       guard id >= 0, id < vocabularySize else {
         throw StorageError(

@@ -73,3 +73,59 @@ struct GGUFTokenizerKeys {
       file: source.path)
   }
 }
+
+// MARK: - Tables
+
+extension GGUFTokenizerKeys {
+  /// Special tokens of encoders: the key below `tokenizer.ggml.`, and the role in a directory's files.
+  static let marks: [(key: String, role: String)] = [
+    ("seperator_token_id", "sep_token"), ("cls_token_id", "cls_token"),
+    ("mask_token_id", "mask_token"),
+  ]
+
+  /// What the files say of any model.
+  private static let always: Set<String> = [
+    "model", "bos_token_id", "eos_token_id", "padding_token_id", "eot_token_id", "eom_token_id",
+  ]
+
+  /// What they say of a tokenizer.
+  private static let known: Set<String> = Set([
+    "pre", "tokens", "token_type", "scores", "merges", "unknown_token_id", "add_bos_token",
+    "add_eos_token", "add_space_prefix",
+  ]).union(marks.map(\.key))
+
+  /// Switches that are off in every tokenizer of the two kinds.
+  private static let switches: Set<String> = [
+    "add_sep_token", "add_padding_token", "add_unknown_token", "remove_extra_whitespaces",
+  ]
+
+  /// Roles of tokens that are there by their names, and what encoders or a tokenizer alone have.
+  private static let bookkeeping: Set<String> = [
+    "fim_pre_token_id", "fim_suf_token_id", "fim_mid_token_id", "fim_pad_token_id",
+    "fim_rep_token_id", "fim_sep_token_id", "prefix_token_id", "suffix_token_id",
+    "middle_token_id", "token_type_count", "unknown_token_id",
+  ]
+
+  /// The name of a template for another occasion than the usual one, by its key.
+  static func templateName(_ key: String) -> String? {
+    let prefix = "tokenizer.chat_template."
+    return key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : nil
+  }
+
+  /// How a key `tokenizer.…` stands to the files of a directory.
+  static func standing(
+    of key: String, _ value: GGUFValue, hasTokenizer: Bool
+  ) -> GGUFOmissions.Standing {
+    let prefix = "tokenizer.ggml."
+    guard key.hasPrefix(prefix) else {
+      // The list of the templates' names repeats their keys.
+      let isTemplate = key == "tokenizer.chat_template" || templateName(key) != nil
+      let isText = isTemplate && value.string != nil || key == "tokenizer.chat_templates"
+      return isText && hasTokenizer ? .held : .lost
+    }
+    let name = String(key.dropFirst(prefix.count))
+    if always.contains(name) || hasTokenizer && known.contains(name) { return .held }
+    if value.bool == false, switches.contains(name) { return .held }
+    return bookkeeping.contains(name) ? .bookkeeping : .lost
+  }
+}
