@@ -52,7 +52,9 @@ import Testing
     let json = try #require(
       JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
     #expect(
-      json.keys.sorted() == ["copiedCount", "losses", "memory", "reads", "tensors", "writes"])
+      json.keys.sorted() == [
+        "copiedCount", "losses", "memory", "notes", "reads", "tensors", "writes",
+      ])
     let tensors = try #require(json["tensors"] as? [[String: Any]])
     #expect(tensors.map { $0["ranks"] as? [Int] } == Array(repeating: [8], count: 4))
     #expect(scratch.names == [])
