@@ -34,6 +34,7 @@ extension ConversionSource {
     missing += Self.facts(of: present)
       .filter { !keys.contains($0) && !names.contains(TensorName($0)) }
       .map { ConversionLoss.metadata($0).what }
+    missing += hdf5?.omissions ?? (reader as? KerasArchiveReader)?.omissions ?? []
     return missing + ((reader as? NumPyReader)?.omissions ?? [])
   }
 

@@ -183,6 +183,8 @@ struct ConversionSource {
     case let table as EmbeddingCheckpoint where table.repeatedCount > 0:
       [ConversionLoss(Quantity.of(table.repeatedCount, "row") + " whose word has come before")]
     case let model as FastTextCheckpoint: model.omissions.map { ConversionLoss($0) }
+    case let tree as HDF5Reader: tree.omissions.map { ConversionLoss($0) }
+    case let archive as KerasArchiveReader: archive.omissions.map { ConversionLoss($0) }
     case let arrays as NumPyReader: arrays.omissions.map { ConversionLoss($0) }
     case let pickle as PyTorchReader: pickle.omissions.map { ConversionLoss($0) }
     case let sharded as ShardedReader: sharded.shards.flatMap { omissions(of: $0) }
