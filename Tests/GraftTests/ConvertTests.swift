@@ -265,6 +265,61 @@ import Testing
         == OpenedCheckpoint(path: workspace("before-" + target)).files.map(\.name))
   }
 
+  @Test func `the hash of sd-scripts is that of the result, or is left out`() throws {
+    let file = try AtomicFile(path: workspace("lora.safetensors"))
+    let tensors = try ["down", "up"].map {
+      try TensorInfo(
+        name: TensorName("lora_unet_x.lora_\($0).weight"), dtype: .f32,
+        shape: $0 == "down" ? [1, 3] : [3, 1])
+    }
+    let writer = try SafetensorsWriter(
+      tensors,
+      metadata: [
+        // hashlib.sha256(struct.pack("<6f", 0, 1, 2, 3, 4, 5)).hexdigest()
+        MetadataEntry(
+          key: "sshs_model_hash",
+          value: "e2c0a71510b5394df7773b63fb5f54372b84c3564e67811bde7d665be227976d"),
+        MetadataEntry(key: "ss_network_dim", value: "1"),
+      ], to: file.output)
+    try writer.write([0, 1, 2] as [Float], of: 0, at: 0)
+    try writer.write([3, 4, 5] as [Float], of: 1, at: 0)
+    try writer.finish()
+    try file.commit()
+
+    let report = try convert(
+      open("lora.safetensors"), to: workspace("half.safetensors"),
+      options: ConversionOptions(dtype: .f16))
+    #expect(report.notes.isEmpty)
+    let half = try open("half.safetensors")
+    // hashlib.sha256(struct.pack("<6e", 0, 1, 2, 3, 4, 5)).hexdigest()
+    #expect(
+      half.reader.metadata == [
+        MetadataEntry(key: "ss_network_dim", value: "1"),
+        MetadataEntry(
+          key: "sshs_model_hash",
+          value: "77a8786460d746828615fecedade38a1ad421cd6150788e75ac48cede8e7bd5b"),
+      ])
+    #expect(try !verify(half).defects.contains { $0.problem.contains("hash") })
+    // Nothing changed: nothing changes.
+    _ = try convert(open("lora.safetensors"), to: workspace("same.safetensors"))
+    #expect(
+      try Data(contentsOf: URL(filePath: workspace("same.safetensors")))
+        == Data(contentsOf: URL(filePath: workspace("lora.safetensors"))))
+    for target in ["x.h5", "folder"] {
+      let report = try convert(open("lora.safetensors"), to: workspace(target))
+      #expect(
+        report.notes.map(\.what) == ["the metadata sshs_model_hash, a hash of the source's bytes"])
+      #expect(try open(target).reader.metadata.map(\.key) == ["ss_network_dim"])
+    }
+  }
+
+  @Test func `the name that a .npy file has no place for is noted`() throws {
+    let source = try floats([1, 2], .f32)
+    #expect(try convert(source, to: workspace("x.npy")).notes.map(\.what) == ["the name x"])
+    #expect(try convert(open("x.npy"), to: workspace("y.npy")).notes.isEmpty)
+    #expect(try convert(source, to: workspace("x.npz")).notes.isEmpty)
+  }
+
   @Test func `attributes of HDF5 are named and need the flag, also in place`() throws {
     let path = try workspace.copy(
       Repository.root + "/Formats/hdf5/accept/attributes.h5", to: "x.h5")

@@ -95,18 +95,19 @@ struct ConversionSource {
     let contents = try ConversionContents(checkpoint, dtype: dtype, form: form)
     let names = form.canShareTensors ? try checkpoint.sharedNames() : SharedNames()
     var (reader, files) = (contents.reader, contents.files)
+    let own = TensorHash.settled(contents.metadata, in: form)
     let metadata: [MetadataEntry]
     var unkept = contents.omissions
     var keras: KerasPlan?
     if case .keras = form {
-      unkept += contents.metadata.filter { !KerasKey.canHold($0) }
+      unkept += own.metadata.filter { !KerasKey.canHold($0) }
         .map { ConversionLoss.metadata($0.key) }
-      let held = contents.metadata.filter(KerasKey.canHold)
+      let held = own.metadata.filter(KerasKey.canHold)
       let plan = try KerasPlan(reader, held, files, to: path)
       metadata = plan.reader.metadata
       (keras, reader, files) = (plan, plan.reader, plan.members ?? files)
     } else {
-      metadata = form.metadata(contents.metadata, of: reader.format, with: names)
+      metadata = form.metadata(own.metadata, of: reader.format, with: names)
     }
     var planned: [TensorInfo] = []
     var places: [Int] = []
@@ -130,8 +131,8 @@ struct ConversionSource {
       unkept + omissions(of: checkpoint.stored)
       + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
     result.notes =
-      contents.notes + checkpoint.records.map { ConversionLoss($0) }
-      + (dtype == nil ? roundings(of: checkpoint.reader) : [])
+      contents.notes + own.notes + checkpoint.records.map { ConversionLoss($0) }
+      + (dtype == nil ? roundings(of: checkpoint.reader) : []) + result.unsaidName(in: form)
     return result
   }
 
@@ -198,6 +199,13 @@ struct ConversionSource {
     return sharded.disputedKeys.map {
       ConversionLoss("other values of \(ConversionLoss.metadata($0).what) in later shards")
     }
+  }
+
+  /// The name of the one tensor of a form that has no names.
+  private func unsaidName(in form: OutputForm) -> [ConversionLoss] {
+    guard form == .numPy(.singleArray), tensors.count == 1, tensors[0].name != NumPyReader.soleName
+    else { return [] }
+    return [ConversionLoss("the name \(tensors[0].name)")]
   }
 
   /// What keeping dtypes takes of a quantized checkpoint, whose values become bf16.
