@@ -299,7 +299,8 @@ import Testing
           key: "sshs_model_hash",
           value: "77a8786460d746828615fecedade38a1ad421cd6150788e75ac48cede8e7bd5b"),
       ])
-    #expect(try !verify(half).defects.contains { $0.problem.contains("hash") })
+    #expect(
+      try !verify(workspace("half.safetensors")).defects.contains { $0.problem.contains("hash") })
     // Nothing changed: nothing changes.
     _ = try convert(open("lora.safetensors"), to: workspace("same.safetensors"))
     #expect(
@@ -318,6 +319,34 @@ import Testing
     #expect(try convert(source, to: workspace("x.npy")).notes.map(\.what) == ["the name x"])
     #expect(try convert(open("x.npy"), to: workspace("y.npy")).notes.isEmpty)
     #expect(try convert(source, to: workspace("x.npz")).notes.isEmpty)
+  }
+
+  @Test func `what an index says beside its tensors is named`() throws {
+    let folder = try workspace.copy(golden("shards"), to: "model")
+    let path = folder + "/model.safetensors.index.json"
+    let index = try JSONValue.parse(Data(contentsOf: URL(filePath: path)).map { $0 }, file: path)
+    let map = try #require(index["weight_map"])
+    let changed: JSONValue = [
+      "metadata": ["total_size": 928, "total_parameters": 232, "foo": "bar"],
+      "weight_map": map, "extra": [1, 2],
+    ]
+    try Data(changed.serialized().utf8).write(to: URL(filePath: path))
+    let source = try open("model")
+    let error = #expect(throws: StorageError.self) { try convert(source, to: workspace("one")) }
+    #expect(
+      error?.diagnosis.summary.contains(
+        "metadata.foo of the shard index, extra of the shard index") == true)
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: workspace("one"), options: options)
+    #expect(
+      report.losses.map(\.what) == [
+        "metadata.foo of the shard index", "extra of the shard index",
+      ])
+    #expect(
+      report.notes.map(\.what) == ["bookkeeping of the shard index: metadata.total_parameters"])
+    // HDF5 keeps the index.
+    #expect(try convert(source, to: workspace("model.h5")).notes.isEmpty)
   }
 
   @Test func `attributes of HDF5 are named and need the flag, also in place`() throws {

@@ -81,8 +81,10 @@ struct ConversionSource {
     result.gguf = plan
     result.omissions =
       (hasWords ? [ConversionLoss("the words of the table")] : [])
-      + omissions(of: checkpoint.stored)
-    result.notes = plan.notes + checkpoint.records.map { ConversionLoss($0) }
+      + omissions(of: checkpoint.stored) + indexMembers(of: checkpoint.stored).losses
+    result.notes =
+      plan.notes + indexMembers(of: checkpoint.stored).notes
+      + checkpoint.records.map { ConversionLoss($0) }
     return result
   }
 
@@ -130,8 +132,11 @@ struct ConversionSource {
     result.omissions =
       unkept + omissions(of: checkpoint.stored)
       + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
+      + (keepsHeaders ? [] : indexMembers(of: checkpoint.stored).losses)
     result.notes =
-      contents.notes + own.notes + checkpoint.records.map { ConversionLoss($0) }
+      contents.notes + own.notes
+      + (keepsHeaders ? [] : indexMembers(of: checkpoint.stored).notes)
+      + checkpoint.records.map { ConversionLoss($0) }
       + (dtype == nil ? roundings(of: checkpoint.reader) : []) + result.unsaidName(in: form)
     return result
   }
@@ -199,6 +204,20 @@ struct ConversionSource {
     return sharded.disputedKeys.map {
       ConversionLoss("other values of \(ConversionLoss.metadata($0).what) in later shards")
     }
+  }
+
+  /// What an index says beside the places of tensors; what other tools count or sign there is no more than a note.
+  private static func indexMembers(
+    of reader: any CheckpointReader
+  ) -> (losses: [ConversionLoss], notes: [ConversionLoss]) {
+    let members = (reader as? ShardedReader)?.index.otherMembers ?? []
+    let bookkeeping = ["metadata.total_parameters", "metadata.mergekit_version"]
+    return (
+      members.filter { !bookkeeping.contains($0) }
+        .map { ConversionLoss.key($0, of: "the shard index") },
+      ConversionLoss.bookkeeping(
+        members.filter(bookkeeping.contains), of: "the shard index")
+    )
   }
 
   /// The name of the one tensor of a form that has no names.
