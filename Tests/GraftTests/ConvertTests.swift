@@ -239,6 +239,7 @@ import Testing
     target: String
   ) throws {
     let path = try workspace.copy(golden("lora/llama-tied"), to: "adapter")
+    try FileManager.default.removeItem(atPath: path + "/golden.safetensors")
     let form: OutputForm? = target == "torch" ? .pyTorchDirectory() : nil
     var options = ConversionOptions(form: form)
     // PyTorch's form has no place for metadata.
@@ -347,6 +348,59 @@ import Testing
       report.notes.map(\.what) == ["bookkeeping of the shard index: metadata.total_parameters"])
     // HDF5 keeps the index.
     #expect(try convert(source, to: workspace("model.h5")).notes.isEmpty)
+  }
+
+  @Test func `whatever of a directory stays behind is noted, and a program stays one`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    let names = [
+      ".gitattributes", ".cache/x", "flax_model.msgpack", "onnx/model.onnx", "onnx/config.json",
+      "docs/.hidden", "pytorch_model.bin", "run.sh", "optimizer.pt",
+    ]
+    for name in names {
+      let file = URL(filePath: path + "/" + name)
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data("x".utf8).write(to: file)
+    }
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o755], ofItemAtPath: path + "/run.sh")
+    try Directory.create(path + "/empty")
+    for (name, target) in [("linked", "docs"), ("nowhere", "gone")] {
+      try FileManager.default.createSymbolicLink(
+        atPath: path + "/" + name, withDestinationPath: target)
+    }
+    try #require(mkfifo(path + "/pipe", 0o600) == 0)
+    // A name in Latin-1.
+    let latin = Array((path + "/na").utf8CString.dropLast()) + [CChar(bitPattern: 0xEF), 0]
+    let descriptor = creat(latin, 0o600)
+    try #require(descriptor >= 0)
+    close(descriptor)
+    defer { unlink(latin) }
+
+    let report = try convert(OpenedCheckpoint(path: path), to: workspace("copy"))
+    #expect(report.losses.isEmpty)
+    #expect(
+      report.notes.map(\.what) == [
+        "optimizer.pt", ".cache/", ".gitattributes", "docs/.hidden", "empty/, an empty directory",
+        "flax_model.msgpack", "golden.safetensors", "linked/, behind a link",
+        "na\u{FFFD}, which can't be reached by its name",
+        "nowhere, a symbolic link that leads nowhere", "onnx/model.onnx", "pipe, a FIFO",
+        "pytorch_model.bin",
+      ])
+    #expect(
+      try FileManager.default.subpathsOfDirectory(atPath: workspace("copy")).sorted() == [
+        "config.json", "generation_config.json", "model.safetensors", "onnx", "onnx/config.json",
+        "run.sh",
+      ])
+    #expect(FileManager.default.isExecutableFile(atPath: workspace("copy/run.sh")))
+    #expect(!FileManager.default.isExecutableFile(atPath: workspace("copy/config.json")))
+    // Of many hidden files a part is told.
+    for number in 0..<100 {
+      try Data().write(to: URL(filePath: path + "/.file\(number)"))
+    }
+    let notes = try convert(OpenedCheckpoint(path: path), to: workspace("again")).notes
+    #expect(notes.count == 66)
+    #expect(notes.last?.what == "48 more")
   }
 
   @Test func `attributes of HDF5 are named and need the flag, also in place`() throws {

@@ -84,7 +84,7 @@ struct ConversionSource {
       + omissions(of: checkpoint.stored) + indexMembers(of: checkpoint.stored).losses
     result.notes =
       plan.notes + indexMembers(of: checkpoint.stored).notes
-      + checkpoint.records.map { ConversionLoss($0) }
+      + checkpoint.others.map { ConversionLoss($0) }
     return result
   }
 
@@ -136,7 +136,7 @@ struct ConversionSource {
     result.notes =
       contents.notes + own.notes
       + (keepsHeaders ? [] : indexMembers(of: checkpoint.stored).notes)
-      + checkpoint.records.map { ConversionLoss($0) }
+      + checkpoint.others.map { ConversionLoss($0) }
       + (dtype == nil ? roundings(of: checkpoint.reader) : []) + result.unsaidName(in: form)
     return result
   }
