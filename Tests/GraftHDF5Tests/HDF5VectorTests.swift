@@ -71,6 +71,19 @@ import Testing
     }
   }
 
+  @Test func `an attribute that Keras doesn't write is told in its files, too`() throws {
+    let folder = TemporaryFolder()
+    var bytes = try contents(Repository.root + "/Fixtures/golden/keras/model.h5")
+    // An attribute of the root, where it is metadata, and one of the group of weights.
+    let name = Array("keras_version\0".utf8)
+    let places = bytes.indices.filter { bytes[$0...].starts(with: name) }
+    #expect(places.count == 2)
+    for place in places { bytes[place + 6] = UInt8(ascii: "V") }
+    let reader = try HDF5Reader(path: folder.write(bytes))
+    #expect(reader.omissions == ["the attribute keras_Version of model_weights"])
+    #expect(reader.metadata.contains { $0.key == "keras_Version" })
+  }
+
   struct Vector: Sendable, CustomTestStringConvertible {
     let file: String
     let rule: String
