@@ -31,9 +31,13 @@ struct KerasGroup {
   /// Whether Keras, or Graft writing its files, gives an attribute to a group at links.
   static func isUsual(_ attribute: Attribute, at links: [[UInt8]], isLegacy: Bool) -> Bool {
     guard isLegacy else { return links.last == KerasPath.variables && attribute.isNamed("name") }
-    let name = String(decoding: attribute.name, as: UTF8.self)
-    let stem = String(name.reversed().drop { ("0"..."9").contains($0) }.reversed())
-    return isList(stem) || !links.isEmpty && [KerasKey.version, "backend"].contains(name)
+    let isDigit = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    let isList = ["weight_names", "layer_names"].contains { stem in
+      attribute.name.starts(with: stem.utf8)
+        && attribute.name.dropFirst(stem.utf8.count).allSatisfy(isDigit)
+    }
+    return isList
+      || !links.isEmpty && [KerasKey.version, "backend"].contains(where: attribute.isNamed)
   }
 
   /// Whether an attribute's name is one of those that hold Keras's lists.

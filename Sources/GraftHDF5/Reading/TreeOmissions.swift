@@ -81,7 +81,7 @@ extension [Attribute] {
   ///
   /// - Parameter isKept: Whether a checkpoint keeps one in its own way.
   func unkeptNames(besides isKept: (Attribute) -> Bool) -> [[UInt8]] {
-    filter { !$0.isBookkeeping && !isKept($0) }.map(\.name)
+    filter { !isKept($0) && !$0.isBookkeeping }.map(\.name)
   }
 }
 
