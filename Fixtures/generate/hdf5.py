@@ -198,6 +198,15 @@ def accepted() -> None:
     with h5py.File(FORMAT / "accept" / "empty-groups.h5", "w") as file:
         file.create_group("a/b/c")
         file["x"] = x
+    with h5py.File(FORMAT / "accept" / "attributes.h5", "w") as file:
+        file["x"] = x
+        file["x"].make_scale("a scale")
+        file["x"].attrs["scale"] = numpy.float32(0.5)
+        file["x"].attrs["labels"] = ["one", "two"]
+        file.attrs["epoch"] = 3
+        file.attrs["unit"] = "metres"
+        file.attrs["nothing"] = h5py.Empty("f")
+        file.create_group("g/e").attrs["scale"] = 2.0
 
 
 def checksum(bytes: bytes) -> int:

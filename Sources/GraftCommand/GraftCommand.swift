@@ -24,6 +24,7 @@ enum EntryPoint {
     Interruption.watch()
     var status = ExitStatus.done.rawValue
     do {
+      try checkArguments()
       let configured = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst()))
       do {
         var command = try GraftCommand.parseAsRoot(configured.arguments)
@@ -38,5 +39,17 @@ enum EntryPoint {
     }
     // All is written. What libraries do at an exit may wait forever for threads that find no memory.
     _exit(status)
+  }
+
+  /// Checks that the arguments are text: Swift repairs what isn't, and a repaired path is another one.
+  private static func checkArguments() throws {
+    for place in 1..<max(1, Int(CommandLine.argc)) {
+      guard let argument = unsafe CommandLine.unsafeArgv[place],
+        unsafe String(validatingCString: argument) == nil
+      else { continue }
+      throw ValidationError(
+        "The argument '\(CommandLine.arguments[place])' isn't UTF-8, and \u{FFFD} would take the place of its bytes"
+      )
+    }
   }
 }

@@ -32,6 +32,30 @@ import Testing
         """)
   }
 
+  @Test(arguments: [
+    "inspect \"$(printf 'c\\377')\"", "convert model \"$(printf 'c\\377')\"",
+    "inspect model \"--js$(printf '\\377')n\"",
+  ])
+  func `an argument that isn't UTF-8 is 2, and nothing is read or written`(
+    arguments: String
+  ) throws {
+    let process = Process()
+    process.executableURL = URL(filePath: "/bin/sh")
+    process.arguments = [
+      "-c", "\"$0\" \(arguments) 2> error", try #require(Graft.executable).path,
+    ]
+    process.currentDirectoryURL = scratch.folder
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 2)
+    let error = try String(contentsOf: scratch.url("error"), encoding: .utf8)
+    #expect(error.hasPrefix("error: The argument '"))
+    #expect(error.contains("isn't UTF-8"))
+    #expect(error.split(separator: "\n").count == 3)
+    #expect(try scratch.names(in: scratch.path) == ["error"])
+  }
+
   /// The usage line of a verb, as its help has it.
   private func usage(_ verb: String) throws -> String {
     let help = try Graft.run(verb, "--help")

@@ -53,6 +53,37 @@ import Testing
       (0..<4).map { x.bytes.unsafeLoad(fromByteOffset: 4 * $0, as: Float.self) } == [0, 1, 2, 3])
   }
 
+  @Test func `what is neither a tensor nor metadata is told`() throws {
+    func omissions(_ path: String) throws -> [String] {
+      try HDF5Reader(path: Repository.root + path).omissions
+    }
+    // What makes the tensor a scale, h5py writes by itself; the root's text is metadata.
+    #expect(
+      try omissions("/Formats/hdf5/accept/attributes.h5") == [
+        "the attribute epoch of the root", "the attribute nothing of the root",
+        "the attribute scale of g/e and 1 more", "the attribute labels of x", "the empty group g/e",
+      ])
+    #expect(try omissions("/Formats/hdf5/accept/empty-groups.h5") == ["the empty group a/b/c"])
+    #expect(
+      try omissions("/Fixtures/golden/hdf5/tree.h5") == ["the attribute number of the root"])
+    for name in ["weights.h5", "nested.h5", "model.h5", "model.weights.h5"] {
+      #expect(try omissions("/Fixtures/golden/keras/" + name) == [], "\(name)")
+    }
+  }
+
+  @Test func `an attribute that Keras doesn't write is told in its files, too`() throws {
+    let folder = TemporaryFolder()
+    var bytes = try contents(Repository.root + "/Fixtures/golden/keras/model.h5")
+    // An attribute of the root, where it is metadata, and one of the group of weights.
+    let name = Array("keras_version\0".utf8)
+    let places = bytes.indices.filter { bytes[$0...].starts(with: name) }
+    #expect(places.count == 2)
+    for place in places { bytes[place + 6] = UInt8(ascii: "V") }
+    let reader = try HDF5Reader(path: folder.write(bytes))
+    #expect(reader.omissions == ["the attribute keras_Version of model_weights"])
+    #expect(reader.metadata.contains { $0.key == "keras_Version" })
+  }
+
   struct Vector: Sendable, CustomTestStringConvertible {
     let file: String
     let rule: String

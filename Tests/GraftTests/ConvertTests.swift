@@ -239,6 +239,7 @@ import Testing
     target: String
   ) throws {
     let path = try workspace.copy(golden("lora/llama-tied"), to: "adapter")
+    try FileManager.default.removeItem(atPath: path + "/golden.safetensors")
     let form: OutputForm? = target == "torch" ? .pyTorchDirectory() : nil
     var options = ConversionOptions(form: form)
     // PyTorch's form has no place for metadata.
@@ -263,6 +264,168 @@ import Testing
     #expect(
       try OpenedCheckpoint(path: workspace(target)).files.map(\.name)
         == OpenedCheckpoint(path: workspace("before-" + target)).files.map(\.name))
+  }
+
+  @Test func `the hash of sd-scripts is that of the result, or is left out`() throws {
+    let file = try AtomicFile(path: workspace("lora.safetensors"))
+    let tensors = try ["down", "up"].map {
+      try TensorInfo(
+        name: TensorName("lora_unet_x.lora_\($0).weight"), dtype: .f32,
+        shape: $0 == "down" ? [1, 3] : [3, 1])
+    }
+    let writer = try SafetensorsWriter(
+      tensors,
+      metadata: [
+        // hashlib.sha256(struct.pack("<6f", 0, 1, 2, 3, 4, 5)).hexdigest()
+        MetadataEntry(
+          key: "sshs_model_hash",
+          value: "e2c0a71510b5394df7773b63fb5f54372b84c3564e67811bde7d665be227976d"),
+        MetadataEntry(key: "ss_network_dim", value: "1"),
+      ], to: file.output)
+    try writer.write([0, 1, 2] as [Float], of: 0, at: 0)
+    try writer.write([3, 4, 5] as [Float], of: 1, at: 0)
+    try writer.finish()
+    try file.commit()
+
+    let report = try convert(
+      open("lora.safetensors"), to: workspace("half.safetensors"),
+      options: ConversionOptions(dtype: .f16))
+    #expect(report.notes.isEmpty)
+    let half = try open("half.safetensors")
+    // hashlib.sha256(struct.pack("<6e", 0, 1, 2, 3, 4, 5)).hexdigest()
+    #expect(
+      half.reader.metadata == [
+        MetadataEntry(key: "ss_network_dim", value: "1"),
+        MetadataEntry(
+          key: "sshs_model_hash",
+          value: "77a8786460d746828615fecedade38a1ad421cd6150788e75ac48cede8e7bd5b"),
+      ])
+    #expect(
+      try !verify(workspace("half.safetensors")).defects.contains { $0.problem.contains("hash") })
+    // Nothing changed: nothing changes.
+    _ = try convert(open("lora.safetensors"), to: workspace("same.safetensors"))
+    #expect(
+      try Data(contentsOf: URL(filePath: workspace("same.safetensors")))
+        == Data(contentsOf: URL(filePath: workspace("lora.safetensors"))))
+    for target in ["x.h5", "folder"] {
+      let report = try convert(open("lora.safetensors"), to: workspace(target))
+      #expect(
+        report.notes.map(\.what) == ["the metadata sshs_model_hash, a hash of the source's bytes"])
+      #expect(try open(target).reader.metadata.map(\.key) == ["ss_network_dim"])
+    }
+  }
+
+  @Test func `the name that a .npy file has no place for is noted`() throws {
+    let source = try floats([1, 2], .f32)
+    #expect(try convert(source, to: workspace("x.npy")).notes.map(\.what) == ["the name x"])
+    #expect(try convert(open("x.npy"), to: workspace("y.npy")).notes.isEmpty)
+    #expect(try convert(source, to: workspace("x.npz")).notes.isEmpty)
+  }
+
+  @Test func `what an index says beside its tensors is named`() throws {
+    let folder = try workspace.copy(golden("shards"), to: "model")
+    let path = folder + "/model.safetensors.index.json"
+    let index = try JSONValue.parse(Data(contentsOf: URL(filePath: path)).map { $0 }, file: path)
+    let map = try #require(index["weight_map"])
+    let changed: JSONValue = [
+      "metadata": ["total_size": 928, "total_parameters": 232, "foo": "bar"],
+      "weight_map": map, "extra": [1, 2],
+    ]
+    try Data(changed.serialized().utf8).write(to: URL(filePath: path))
+    let source = try open("model")
+    let error = #expect(throws: StorageError.self) { try convert(source, to: workspace("one")) }
+    #expect(
+      error?.diagnosis.summary.contains(
+        "metadata.foo of the shard index, extra of the shard index") == true)
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: workspace("one"), options: options)
+    #expect(
+      report.losses.map(\.what) == [
+        "metadata.foo of the shard index", "extra of the shard index",
+      ])
+    #expect(
+      report.notes.map(\.what) == ["bookkeeping of the shard index: metadata.total_parameters"])
+    // HDF5 keeps the index.
+    #expect(try convert(source, to: workspace("model.h5")).notes.isEmpty)
+  }
+
+  @Test func `whatever of a directory stays behind is noted, and a program stays one`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    let names = [
+      ".gitattributes", ".cache/x", "flax_model.msgpack", "onnx/model.onnx", "onnx/config.json",
+      "docs/.hidden", "pytorch_model.bin", "run.sh", "optimizer.pt",
+    ]
+    for name in names {
+      let file = URL(filePath: path + "/" + name)
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data("x".utf8).write(to: file)
+    }
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o755], ofItemAtPath: path + "/run.sh")
+    try Directory.create(path + "/empty")
+    for (name, target) in [("linked", "docs"), ("nowhere", "gone")] {
+      try FileManager.default.createSymbolicLink(
+        atPath: path + "/" + name, withDestinationPath: target)
+    }
+    try #require(mkfifo(path + "/pipe", 0o600) == 0)
+    // A name in Latin-1.
+    let latin = Array((path + "/na").utf8CString.dropLast()) + [CChar(bitPattern: 0xEF), 0]
+    let descriptor = creat(latin, 0o600)
+    try #require(descriptor >= 0)
+    close(descriptor)
+    defer { unlink(latin) }
+
+    let report = try convert(OpenedCheckpoint(path: path), to: workspace("copy"))
+    #expect(report.losses.isEmpty)
+    #expect(
+      report.notes.map(\.what) == [
+        "optimizer.pt", ".cache/", ".gitattributes", "docs/.hidden", "empty/, an empty directory",
+        "flax_model.msgpack", "golden.safetensors", "linked/, behind a link",
+        "na\u{FFFD}, which can't be reached by its name",
+        "nowhere, a symbolic link that leads nowhere", "onnx/model.onnx", "pipe, a FIFO",
+        "pytorch_model.bin",
+      ])
+    #expect(
+      try FileManager.default.subpathsOfDirectory(atPath: workspace("copy")).sorted() == [
+        "config.json", "generation_config.json", "model.safetensors", "onnx", "onnx/config.json",
+        "run.sh",
+      ])
+    #expect(FileManager.default.isExecutableFile(atPath: workspace("copy/run.sh")))
+    #expect(!FileManager.default.isExecutableFile(atPath: workspace("copy/config.json")))
+    // Of many hidden files a part is told.
+    for number in 0..<100 {
+      try Data().write(to: URL(filePath: path + "/.file\(number)"))
+    }
+    let notes = try convert(OpenedCheckpoint(path: path), to: workspace("again")).notes
+    #expect(notes.count == 66)
+    #expect(notes.last?.what == "48 more")
+  }
+
+  @Test func `attributes of HDF5 are named and need the flag, also in place`() throws {
+    let path = try workspace.copy(
+      Repository.root + "/Formats/hdf5/accept/attributes.h5", to: "x.h5")
+    let before = try Data(contentsOf: URL(filePath: path))
+    let words = "the attribute epoch of the root, the attribute nothing of the root"
+    for target in ["x.h5", "y.h5", "y.safetensors", "y.npy"] {
+      let error = #expect(throws: StorageError.self) {
+        _ = try convert(open("x.h5"), to: workspace(target))
+      }
+      #expect(error?.diagnosis.summary.contains(words) == true, "\(target)")
+    }
+    #expect(try workspace.names(in: workspace.path) == ["x.h5"])
+    #expect(try Data(contentsOf: URL(filePath: path)) == before)
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(open("x.h5"), to: workspace("y.h5"), options: options)
+    #expect(report.losses.count == 5)
+    // The result has what a conversion keeps, and needs no flag.
+    #expect(try convert(open("y.h5"), to: workspace("z.h5")).losses.isEmpty)
+    let error = #expect(throws: StorageError.self) {
+      _ = try convert(open("y.h5"), to: path)
+    }
+    #expect(error?.reason == .alreadyExists)
   }
 
   @Test func `metadata of which shards have other values is named`() throws {

@@ -30,11 +30,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ("lora/llama-tied", "families/llama-tied", "a model"),
-    ("families/llama-tied", "lora/llama-tied", "an adapter"),
+    ("lora/llama-tied", "families/llama-tied", "a model", " with generation_config.json"),
+    ("families/llama-tied", "lora/llama-tied", "an adapter", ""),
   ])
   func `a checkpoint of another kind stays unless asked`(
-    source: String, target: String, kind: String
+    source: String, target: String, kind: String, others: String
   ) throws {
     let (from, to) = (try copied(source, to: "source"), try copied(target, to: "target"))
     let before = try contents(to)
@@ -42,7 +42,8 @@ import Testing
     #expect(error?.reason == .alreadyExists)
     #expect(
       error?.remedy
-        == "\(kind) stands there, and would be lost; name another target, or give --overwrite")
+        == "\(kind) stands there, and would be lost\(others); name another target, or give --overwrite"
+    )
     #expect(try contents(to) == before)
 
     try convert(from, to: to, overwrites: true)
@@ -96,6 +97,31 @@ import Testing
       options: options)
     try convert(from, to: workspace("target"))
     #expect(try contents(workspace("target")) == contents(from))
+  }
+
+  @Test func `what a checkpoint of another kind would take along is named`() throws {
+    let to = try copied("lora/llama-tied", to: "target")
+    for name in ["photos/1.jpg", "photos/2.jpg", "notes.txt"] {
+      let file = URL(filePath: to + "/" + name)
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data("x".utf8).write(to: file)
+    }
+    let model = try copied("families/llama-tied", to: "source")
+    let error = #expect(throws: StorageError.self) { try convert(model, to: to) }
+    #expect(
+      error?.remedy
+        == "an adapter stands there, and would be lost with notes.txt, photos/1.jpg, photos/2.jpg; name another target, or give --overwrite"
+    )
+    // Tensors without a configuration are several.
+    for name in ["adapter_config.json", "adapter_model.safetensors"] {
+      try FileManager.default.removeItem(atPath: to + "/" + name)
+    }
+    _ = try workspace.copy(model + "/model.safetensors", to: "target/model.safetensors")
+    let other = #expect(throws: StorageError.self) { try convert(model, to: to) }
+    #expect(
+      other?.remedy?.hasPrefix(
+        "tensors without a configuration stand there, and would be lost with notes.txt") == true)
   }
 
   @Test func `a file with a checkpoint of another kind stays unless asked`() throws {

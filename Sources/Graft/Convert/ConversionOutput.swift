@@ -11,6 +11,8 @@ struct ConversionOutput {
   /// Whether tiles are written in order, see ``OutputForm/isOrdered``.
   let isOrdered: Bool
   private let target: Target
+  /// The hash of the bytes, to be written behind them.
+  private let hash: TensorHash?
 
   private enum Target {
     case directory(AtomicDirectory)
@@ -29,6 +31,7 @@ struct ConversionOutput {
   ) throws(StorageError) {
     try plan.checkTarget(path, form: form, overwrites: overwrites)
     isOrdered = form.isOrdered
+    hash = form == .safetensorsFile ? TensorHash(of: plan.tensors, plan.metadata) : nil
     func makeFile() throws(StorageError) -> AtomicFile { try AtomicFile(path: path) }
     func makeDirectory() throws(StorageError) -> AtomicDirectory {
       let directory = try AtomicDirectory(path: path)
@@ -130,6 +133,7 @@ struct ConversionOutput {
   /// Completes the tensors and makes everything appear.
   func commit() throws(StorageError) {
     try writer.finish()
+    if let hash, case .file(let file) = target { try hash.write(to: file.output) }
     switch target {
     case .directory(let directory): try directory.commit()
     case .file(let file), .archive(let file, beside: _): try file.commit()

@@ -34,13 +34,14 @@ extension ConversionSource {
     missing += Self.facts(of: present)
       .filter { !keys.contains($0) && !names.contains(TensorName($0)) }
       .map { ConversionLoss.metadata($0).what }
+    missing += hdf5?.omissions ?? (reader as? KerasArchiveReader)?.omissions ?? []
     return missing + ((reader as? NumPyReader)?.omissions ?? [])
   }
 
   /// The keys of the metadata that say something: of a file of Keras those that describe its model, of GGUF none, whose keys are made
   /// of what the model says itself.
   private static func facts(of present: OpenedCheckpoint) -> [String] {
-    let keys = present.ownMetadata.map(\.key).filter { $0 != "format" }
+    let keys = present.ownMetadata.map(\.key).filter { $0 != "format" && $0 != TensorHash.key }
     switch present.reader.format {
     case .gguf, .word2vec, .glove, .fastText: return []
     case .keras: return keys.filter(KerasKey.describing.contains)

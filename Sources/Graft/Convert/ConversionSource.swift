@@ -81,8 +81,10 @@ struct ConversionSource {
     result.gguf = plan
     result.omissions =
       (hasWords ? [ConversionLoss("the words of the table")] : [])
-      + omissions(of: checkpoint.stored)
-    result.notes = plan.notes + checkpoint.records.map { ConversionLoss($0) }
+      + omissions(of: checkpoint.stored) + indexMembers(of: checkpoint.stored).losses
+    result.notes =
+      plan.notes + indexMembers(of: checkpoint.stored).notes
+      + checkpoint.others.map { ConversionLoss($0) }
     return result
   }
 
@@ -95,18 +97,19 @@ struct ConversionSource {
     let contents = try ConversionContents(checkpoint, dtype: dtype, form: form)
     let names = form.canShareTensors ? try checkpoint.sharedNames() : SharedNames()
     var (reader, files) = (contents.reader, contents.files)
+    let own = TensorHash.settled(contents.metadata, in: form)
     let metadata: [MetadataEntry]
     var unkept = contents.omissions
     var keras: KerasPlan?
     if case .keras = form {
-      unkept += contents.metadata.filter { !KerasKey.canHold($0) }
+      unkept += own.metadata.filter { !KerasKey.canHold($0) }
         .map { ConversionLoss.metadata($0.key) }
-      let held = contents.metadata.filter(KerasKey.canHold)
+      let held = own.metadata.filter(KerasKey.canHold)
       let plan = try KerasPlan(reader, held, files, to: path)
       metadata = plan.reader.metadata
       (keras, reader, files) = (plan, plan.reader, plan.members ?? files)
     } else {
-      metadata = form.metadata(contents.metadata, of: reader.format, with: names)
+      metadata = form.metadata(own.metadata, of: reader.format, with: names)
     }
     var planned: [TensorInfo] = []
     var places: [Int] = []
@@ -129,9 +132,12 @@ struct ConversionSource {
     result.omissions =
       unkept + omissions(of: checkpoint.stored)
       + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
+      + (keepsHeaders ? [] : indexMembers(of: checkpoint.stored).losses)
     result.notes =
-      contents.notes + checkpoint.records.map { ConversionLoss($0) }
-      + (dtype == nil ? roundings(of: checkpoint.reader) : [])
+      contents.notes + own.notes
+      + (keepsHeaders ? [] : indexMembers(of: checkpoint.stored).notes)
+      + checkpoint.others.map { ConversionLoss($0) }
+      + (dtype == nil ? roundings(of: checkpoint.reader) : []) + result.unsaidName(in: form)
     return result
   }
 
@@ -183,6 +189,8 @@ struct ConversionSource {
     case let table as EmbeddingCheckpoint where table.repeatedCount > 0:
       [ConversionLoss(Quantity.of(table.repeatedCount, "row") + " whose word has come before")]
     case let model as FastTextCheckpoint: model.omissions.map { ConversionLoss($0) }
+    case let tree as HDF5Reader: tree.omissions.map { ConversionLoss($0) }
+    case let archive as KerasArchiveReader: archive.omissions.map { ConversionLoss($0) }
     case let arrays as NumPyReader: arrays.omissions.map { ConversionLoss($0) }
     case let pickle as PyTorchReader: pickle.omissions.map { ConversionLoss($0) }
     case let sharded as ShardedReader: sharded.shards.flatMap { omissions(of: $0) }
@@ -196,6 +204,27 @@ struct ConversionSource {
     return sharded.disputedKeys.map {
       ConversionLoss("other values of \(ConversionLoss.metadata($0).what) in later shards")
     }
+  }
+
+  /// What an index says beside the places of tensors; what other tools count or sign there is no more than a note.
+  private static func indexMembers(
+    of reader: any CheckpointReader
+  ) -> (losses: [ConversionLoss], notes: [ConversionLoss]) {
+    let members = (reader as? ShardedReader)?.index.otherMembers ?? []
+    let bookkeeping = ["metadata.total_parameters", "metadata.mergekit_version"]
+    return (
+      members.filter { !bookkeeping.contains($0) }
+        .map { ConversionLoss.key($0, of: "the shard index") },
+      ConversionLoss.bookkeeping(
+        members.filter(bookkeeping.contains), of: "the shard index")
+    )
+  }
+
+  /// The name of the one tensor of a form that has no names.
+  private func unsaidName(in form: OutputForm) -> [ConversionLoss] {
+    guard form == .numPy(.singleArray), tensors.count == 1, tensors[0].name != NumPyReader.soleName
+    else { return [] }
+    return [ConversionLoss("the name \(tensors[0].name)")]
   }
 
   /// What keeping dtypes takes of a quantized checkpoint, whose values become bf16.

@@ -10,7 +10,8 @@ public struct ConversionReport: Sendable {
   public let fileNames: [String]
   /// What the target has no place for, and was left out because the options allowed it.
   public let losses: [ConversionLoss]
-  /// What was left out in any case: bookkeeping, a training run's records, what rounding to the default dtype takes.
+  /// What was left out in any case: bookkeeping, a training run's records, what stays behind of a directory, what rounding to the default
+  /// dtype takes.
   public let notes: [ConversionLoss]
 
   /// The bytes of all tensors.

@@ -68,7 +68,7 @@ public struct CompanionFile: Sendable {
 
   /// Writes the file into a directory.
   func write(into directory: AtomicDirectory) throws(StorageError) {
-    try write(to: try directory.file(named: name))
+    try write(to: try directory.file(named: name, isExecutable: source?.isExecutable ?? false))
   }
 
   /// Writes the bytes.

@@ -37,8 +37,9 @@ public struct OpenedCheckpoint: Sendable {
   public let reader: any CheckpointReader
   /// The other files, by name.
   public let files: [CompanionFile]
-  /// What training runs keep in the directory beside what they made, by name: no part of the checkpoint.
-  let records: [String]
+  /// What stays behind of the directory, in words: what training runs keep beside what they made, by name, and what
+  /// ``CompanionListing`` doesn't take along.
+  let others: [String]
   /// The reader of the files at the path, also where ``reader`` shows what a verb makes of them.
   ///
   /// It is there to be asked what the files hold besides tensors, which conversions name where they leave it out; values are read by
@@ -58,6 +59,7 @@ public struct OpenedCheckpoint: Sendable {
   ) throws(StorageError) {
     self.path = path
     var files: [CompanionFile]
+    var others: [String] = []
     let folder: String
     if Directory.exists(at: path) {
       folder = path
@@ -66,14 +68,22 @@ public struct OpenedCheckpoint: Sendable {
       folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
       reader = try Self.openWeights(file: path, threadCount)
     }
-    if let hdf5 = reader as? HDF5Reader, !hdf5.files.isEmpty {
-      files = hdf5.files.map(CompanionFile.init)
-    } else if let archive = reader as? KerasArchiveReader {
-      files = archive.files.map(CompanionFile.init)
-    } else if folder == path {
-      files = try CompanionFile.files(in: folder)
+    let listing: CompanionListing? =
+      folder == path
+      ? try CompanionListing(of: folder, weights: [reader.path] + reader.inputs.map(\.path)) : nil
+    if let listing {
+      others = try TrainingDirectory.records(in: path) + listing.others
+    }
+    if let inside = (reader as? HDF5Reader)?.files ?? (reader as? KerasArchiveReader)?.files,
+      !inside.isEmpty || reader is KerasArchiveReader
+    {
+      files = inside.map(CompanionFile.init)
+      // The files beside the one that has its own.
+      others += listing?.files.map(\.name) ?? []
+    } else if let listing {
+      files = listing.files
     } else if hasConfiguration(folder) {
-      files = try CompanionFile.files(in: folder, isWhole: false)
+      files = try CompanionListing(of: folder, isWhole: false).files
     } else if isTable(reader), Directory.hasFile(at: folder + "/" + tokenizerName) {
       files = [
         CompanionFile(name: tokenizerName, file: try InputFile(path: folder + "/" + tokenizerName))
@@ -86,7 +96,7 @@ public struct OpenedCheckpoint: Sendable {
       files.append(CompanionFile(name: tokenizerName, file: try InputFile(path: tokenizer)))
     }
     self.files = files
-    records = folder == path ? try TrainingDirectory.records(in: path) : []
+    self.others = others
     stored = reader
     name = Self.lastComponent(of: path)
   }
@@ -120,7 +130,7 @@ public struct OpenedCheckpoint: Sendable {
     self.path = path
     self.reader = reader
     self.files = files
-    records = []
+    others = []
     self.stored = stored
     self.name = name
   }

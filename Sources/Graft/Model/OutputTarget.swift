@@ -16,8 +16,22 @@ struct OutputTarget {
       let isAdapter = names.contains {
         $0 == LoRAConfiguration.fileName || $0 == Adapter.fileName || $0 == "adapter_model.bin"
       }
-      self = isAdapter ? .adapter : names.contains("config.json") ? .model : .tensors
+      self = isAdapter ? .adapter : names.contains(Self.modelFile) ? .model : .tensors
     }
+
+    private static let modelFile = "config.json"
+
+    /// The file by which the kind is known, which is no more than what the kind says.
+    var mark: String? {
+      switch self {
+      case .adapter: LoRAConfiguration.fileName
+      case .model: Self.modelFile
+      case .tensors: nil
+      }
+    }
+
+    /// What is where it stands, as the beginning of a sentence.
+    var standing: String { "\(rawValue) \(self == .tensors ? "stand" : "stands") there" }
   }
 
   private let path: String
@@ -57,14 +71,17 @@ struct OutputTarget {
       throw refusal("the directory holds something other than a model; name another one")
     }
     guard !overwrites else { return }
-    try check(Kind(of: present), against: [Kind(of: names)])
     let own = Set(names).union(weights.count == 1 ? weights : [])
     // Of weights in both forms those of safetensors are the model, and the others nobody reads.
     let hasBoth = weights.contains { $0.hasSuffix(".safetensors") && Self.isWeightFile($0) }
-    try checkNothingIsLost(
-      foreignFiles(below: "") {
-        own.contains($0) || Self.isWeightFile($0) && !(hasBoth && $0.contains(".bin"))
-      })
+    let kind = Kind(of: present)
+    let isOther = kind != Kind(of: names)
+    let foreign = try foreignFiles(below: "") {
+      own.contains($0) || Self.isWeightFile($0) && !(hasBoth && $0.contains(".bin"))
+        || isOther && $0 == kind.mark
+    }
+    if isOther { try check(kind, against: [], with: foreign) }
+    try checkNothingIsLost(foreign)
   }
 
   /// Checks that one file, which holds a checkpoint of a kind, may take the path.
@@ -125,9 +142,13 @@ struct OutputTarget {
     }
   }
 
-  private func check(_ present: Kind, against allowed: [Kind]) throws(StorageError) {
+  /// - Parameter others: What else would be lost.
+  private func check(
+    _ present: Kind, against allowed: [Kind], with others: [String] = []
+  ) throws(StorageError) {
     guard !allowed.contains(present) else { return }
-    throw refusal("\(present.rawValue) stands there, and would be lost; " + Self.wayRound)
+    let rest = others.isEmpty ? "" : " with " + others.listed
+    throw refusal("\(present.standing), and would be lost\(rest); " + Self.wayRound)
   }
 
   private func checkNothingIsLost(_ names: [String]) throws(StorageError) {

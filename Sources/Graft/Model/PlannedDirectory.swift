@@ -23,7 +23,8 @@ struct PlannedDirectory: RearrangedCheckpoint {
     let kept = source.tensors.indices.filter { !names.dropped.contains($0) }
     let infos = kept.map { source.tensors[$0] }
     let metadata = OutputForm.directory().metadata(
-      checkpoint.ownMetadata, of: source.format, with: names)
+      TensorHash.settled(checkpoint.ownMetadata, in: .directory()).metadata, of: source.format,
+      with: names)
     let plan = ShardPlan(infos)
     var headers: [HDF5Attachment] = []
     var shards: [(name: String, tensors: [TensorInfo])] = []

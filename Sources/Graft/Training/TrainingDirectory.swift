@@ -25,10 +25,14 @@ final class TrainingDirectory: Sendable {
   /// The names of what training runs left in a directory, Graft's own and transformers'; those of directories end in a slash.
   static func records(in folder: String) throws(StorageError) -> [String] {
     let names = try Directory.entries(of: folder).filter { name in
-      recordNames.contains(name) || foreignRecordNames.contains(name)
-        || name.hasPrefix("rng_state_") && name.hasSuffix(".pth")
+      recordNames.contains(name) || isForeignRecord(name)
     }
     return names.map { Directory.exists(at: folder + "/" + $0) ? $0 + "/" : $0 }
+  }
+
+  /// Whether a file is one that transformers' trainer keeps.
+  static func isForeignRecord(_ name: String) -> Bool {
+    foreignRecordNames.contains(name) || name.hasPrefix("rng_state_") && name.hasSuffix(".pth")
   }
 
   private init(path: String, log: AppendedFile, lock: DirectoryLock) {

@@ -74,27 +74,19 @@ extension Verification {
   /// Checks the hash of all tensor bytes that sd-scripts writes into the metadata.
   mutating func checkHash(of checkpoint: OpenedCheckpoint) throws {
     let reader = checkpoint.reader
-    guard let expected = reader.metadataText("sshs_model_hash"), !expected.isEmpty,
+    guard reader.format == .safetensors,
+      let expected = reader.metadataText(TensorHash.key), !expected.isEmpty,
       reader.inputs.count == 1, let file = reader.inputs.first,
       let start = reader.tensors.indices.lazy.compactMap({ reader.extent(of: $0) })
         .map(\.range.lowerBound).min()
     else { return }
-    var hash = SHA256()
-    let tile = try Memory(byteCount: 1 << 20)
-    for position in stride(from: start, to: file.byteCount, by: 1 << 20) {
-      let count = min(1 << 20, file.byteCount - position)
-      try tile.withMutableBytes { (whole: inout MutableRawSpan) throws(StorageError) in
-        var part = whole._mutatingExtracting(0..<count)
-        try file.read(at: position, into: &part)
-      }
-      hash.combine(tile.bytes.extracting(0..<count))
-    }
-    checks.append("sshs_model_hash")
-    if hash.text != expected.lowercased() {
+    let hash = try TensorHash.text(of: file, from: start)
+    checks.append(TensorHash.key)
+    if hash != expected.lowercased() {
       defects.append(
         Defect(
           file: file.path,
-          "sshs_model_hash is \(expected.escapedShortened), the tensors' SHA-256 is \(hash.text)")
+          "\(TensorHash.key) is \(expected.escapedShortened), the tensors' SHA-256 is \(hash)")
       )
     }
   }

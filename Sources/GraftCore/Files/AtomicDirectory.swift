@@ -44,8 +44,11 @@ public final class AtomicDirectory: Sendable {
 
   /// Creates a file in the directory; `name` may have sub-directories, which are made.
   ///
+  /// - Parameter isExecutable: Whether it may be run, where it takes nothing's place.
   /// - Throws: ``StorageError`` when the name would leave the directory.
-  public func file(named name: String) throws(StorageError) -> OutputFile {
+  public func file(
+    named name: String, isExecutable: Bool = false
+  ) throws(StorageError) -> OutputFile {
     guard Directory.isSafeRelativePath(name) else {
       throw StorageError(
         .refused(policy: "a file name that leaves its directory", found: name), file: path)
@@ -61,7 +64,8 @@ public final class AtomicDirectory: Sendable {
         throw StorageError(call: "mkdir", errno: errno, file: path + "/" + name)
       }
     }
-    let file = try OutputFile(creating: temporaryPath + "/" + name, for: path + "/" + name)
+    let file = try OutputFile(
+      creating: temporaryPath + "/" + name, for: path + "/" + name, isExecutable: isExecutable)
     files.withLock { $0.append(file) }
     return file
   }

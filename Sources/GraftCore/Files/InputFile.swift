@@ -9,6 +9,8 @@ public final class InputFile: Sendable {
   public let path: String
   /// The size when the file was opened.
   public let byteCount: Int
+  /// Whether somebody may run the file as a program.
+  public let isExecutable: Bool
   /// When the content was last changed, seen when the file was opened.
   private let changed: FileTime
   /// The device and inode, which tell whether two paths are one file.
@@ -50,6 +52,7 @@ public final class InputFile: Sendable {
     self.path = path
     self.descriptor = descriptor
     self.byteCount = Int(status.st_size)
+    self.isExecutable = status.st_mode & 0o111 != 0
     self.changed = FileTime(status)
     self.identity = FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
   }

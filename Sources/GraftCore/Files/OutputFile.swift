@@ -16,13 +16,15 @@ public final class OutputFile: Sendable {
 
   /// Creates a file that must not exist yet; who couldn't read or write the one at the target can't do so with this one, at no moment.
   ///
-  /// - Parameter isPrivate: Whether its owner alone may read and write it, as what never appears.
+  /// - Parameters:
+  ///   - isPrivate: Whether its owner alone may read and write it, as what never appears.
+  ///   - isExecutable: Whether it may be run, where it takes nothing's place.
   init(
-    creating path: String, for target: String, isPrivate: Bool = false
+    creating path: String, for target: String, isPrivate: Bool = false, isExecutable: Bool = false
   ) throws(StorageError) {
     let replaced = Permissions(ofFile: target)
     // Whoever else may read or write it is known when its group is.
-    let mode: mode_t = replaced == nil && !isPrivate ? 0o666 : 0o600
+    let mode: mode_t = replaced == nil && !isPrivate ? (isExecutable ? 0o777 : 0o666) : 0o600
     let descriptor = retryingInterrupted {
       unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
     }

@@ -34,6 +34,9 @@ public struct ShardIndex: Sendable, Equatable {
   /// Whether the shards are PyTorch's `.bin` files instead of safetensors.
   public let holdsPyTorchFiles: Bool
 
+  /// Members that mean nothing here, the first 256: `metadata.NAME` or `NAME`.
+  public let otherMembers: [String]
+
   /// Makes an index of tensors by shard.
   ///
   /// - Parameters:
@@ -44,6 +47,7 @@ public struct ShardIndex: Sendable, Equatable {
     copies: [(name: TensorName, of: TensorName)] = [],
     ties: [(left: TensorName, kept: TensorName)] = []
   ) {
+    otherMembers = []
     self.ties = ties.map { Tie(left: $0.left, kept: $0.kept) }
     let sorted = shards.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     self.shards = sorted.map(\.name)
@@ -87,6 +91,7 @@ public struct ShardIndex: Sendable, Equatable {
     placements = parser.placements(ranks)
     totalByteCount = parser.totalByteCount
     ties = parser.ties
+    otherMembers = parser.otherMembers
     holdsPyTorchFiles = parser.holdsPyTorchFiles ?? false
   }
 

@@ -8,6 +8,8 @@ struct ShardIndexParser {
   private var homes: [Int32] = []
   private(set) var totalByteCount: Int?
   private(set) var ties: [ShardIndex.Tie] = []
+  /// The names of the first members that aren't read.
+  private(set) var otherMembers: [String] = []
   /// Whether the shards are PyTorch's files; nil before the first.
   private(set) var holdsPyTorchFiles: Bool?
   private var scanner: JSONScanner
@@ -41,6 +43,7 @@ struct ShardIndexParser {
       } else if scanner.matches(key, "metadata"), value.kind == .objectStart {
         try readMetadata()
       } else {
+        note(key, below: "")
         try scanner.skip(value)
       }
     }
@@ -110,6 +113,7 @@ struct ShardIndexParser {
         continue
       }
       guard scanner.matches(key, "total_size") else {
+        note(key, below: "metadata.")
         try scanner.skip(value)
         continue
       }
@@ -121,6 +125,13 @@ struct ShardIndexParser {
       totalByteCount = scanner.unsigned(value).flatMap(Int.init(exactly:)) ?? size
     }
   }
+
+  private mutating func note(_ key: JSONToken, below folder: String) {
+    guard otherMembers.count < Self.mostMembers else { return }
+    otherMembers.append(folder + TensorName(utf8: scanner.contents(of: key)).text)
+  }
+
+  private static let mostMembers = 256
 
   private mutating func readTies(_ start: JSONToken) throws(StorageError) {
     guard start.kind == .objectStart else {

@@ -11,24 +11,33 @@ struct KerasGroup {
   /// Legacy: the weights of a layer in order, as paths below its group.
   private(set) var weightNames: [[UInt8]]?
 
-  /// Reads the attributes of a group; nil when it has none of Keras's.
+  /// Understands the attributes of a group; nil when it has none of Keras's.
   ///
   /// - Throws: ``StorageError`` when attributes can't be read.
   init?(
-    _ header: ObjectHeader, _ links: [[UInt8]], _ file: StructureFile, _ heaps: GlobalHeap
+    _ attributes: [Attribute], _ links: [[UInt8]], _ heaps: GlobalHeap
   ) throws(StorageError) {
-    guard header.messages.contains(where: { $0.kind == .attribute || $0.kind == .attributeInfo })
-    else { return nil }
     self.links = links
-    let attributes = try Attribute.all(of: header, in: file)
     layerNames = try Self.list("layer_names", attributes, heaps)
     weightNames = try Self.list("weight_names", attributes, heaps)
-    if links.last == Array("vars".utf8),
+    if links.last == KerasPath.variables,
       let attribute = attributes.first(where: { $0.name == Array("name".utf8) })
     {
       name = try attribute.text(heaps)
     }
     guard name != nil || layerNames != nil || weightNames != nil else { return nil }
+  }
+
+  /// Whether Keras, or Graft writing its files, gives an attribute to a group at links.
+  static func isUsual(_ attribute: Attribute, at links: [[UInt8]], isLegacy: Bool) -> Bool {
+    guard isLegacy else { return links.last == KerasPath.variables && attribute.isNamed("name") }
+    let isDigit = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    let isList = ["weight_names", "layer_names"].contains { stem in
+      attribute.name.starts(with: stem.utf8)
+        && attribute.name.dropFirst(stem.utf8.count).allSatisfy(isDigit)
+    }
+    return isList
+      || !links.isEmpty && [KerasKey.version, "backend"].contains(where: attribute.isNamed)
   }
 
   /// Whether an attribute's name is one of those that hold Keras's lists.

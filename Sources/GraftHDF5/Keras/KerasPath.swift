@@ -7,7 +7,8 @@ enum KerasPath {
   private static let dot = UInt8(ascii: ".")
   private static let percent = UInt8(ascii: "%")
 
-  private static let variables = Array("vars".utf8)
+  /// The group of a layer's variables.
+  static let variables = Array("vars".utf8)
 
   /// The name of the tensor at links.
   static func name(links: some Collection<some Collection<UInt8>>) -> TensorName {

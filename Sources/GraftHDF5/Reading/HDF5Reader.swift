@@ -20,6 +20,9 @@ public final class HDF5Reader: CheckpointReader {
   public let shards: [HDF5Attachment]
   /// How Keras laid the file out; nil for other files.
   public let kerasLayout: KerasLayout?
+  /// What of the file conversions leave out, in words: attributes that are neither metadata nor what Graft and Keras write, and
+  /// groups with nothing in them.
+  public let omissions: [String]
   private let store: DatasetStore
   private let datasets: [StoredDataset]
   private let vocabularyParts: (bytes: HDF5Attachment, ends: HDF5Attachment)?
@@ -44,6 +47,7 @@ public final class HDF5Reader: CheckpointReader {
     path = input.path
     store = tree.store
     kerasLayout = tree.keras?.layout
+    omissions = tree.omissions
     tensors = contents.tensors
     datasets = contents.datasets
     metadata = contents.metadata

@@ -125,6 +125,8 @@ struct DatasetMarks {
   var name: [UInt8]?
   /// The dtype that Keras names, where the type is just bytes.
   var spelling: String?
+  /// The names of attributes that mean something else.
+  var unkept: [[UInt8]] = []
 
   /// Where in the file those stand that differ from dataset to dataset; nil for those that aren't there.
   struct Places {

@@ -57,6 +57,8 @@ struct TreeWalk {
   /// The bytes that paths may still have: a path of long names may lead to any number of objects.
   private var pathRoom: Int
   private(set) var found: [Found] = []
+  /// What is neither a tensor nor metadata.
+  private(set) var omissions = TreeOmissions()
   /// The groups with attributes of Keras.
   private(set) var keras: [KerasGroup] = []
 
@@ -82,13 +84,31 @@ struct TreeWalk {
     holding own: GroupLinks? = nil
   ) throws(StorageError) {
     try enter(address, links)
-    if meaning != .ours, let group = try KerasGroup(header, links, file, heaps) {
-      keras.append(group)
-    }
+    if header.hasAttributes { try read(Attribute.all(of: header, in: file), ofGroup: links) }
     if let own { return try visit(own.links, below: links) }
     let group = try GroupLinks(header, in: file, room: HDF5Limits.objects - objectCount)
     try patterns.learn(header, at: address, group.links)
     try visit(group.links, below: links)
+  }
+
+  private mutating func read(
+    _ attributes: [Attribute], ofGroup links: [[UInt8]]
+  ) throws(StorageError) {
+    if meaning != .ours, let group = try KerasGroup(attributes, links, heaps) {
+      keras.append(group)
+    }
+    // Those of the root say what the file is, and are told apart before.
+    guard !links.isEmpty else { return }
+    let (isOurs, isLegacy) = (meaning == .ours, meaning == .legacyKeras)
+    omissions.note(
+      attributes: attributes.unkeptNames { attribute in
+        !isOurs && KerasGroup.isUsual(attribute, at: links, isLegacy: isLegacy)
+      }, of: links)
+  }
+
+  /// Notes what the root has beside the metadata.
+  mutating func note(attributesOfRoot names: [[UInt8]]) {
+    omissions.note(attributes: names, of: [])
   }
 
   /// Notes that a group is walked.
@@ -105,6 +125,7 @@ struct TreeWalk {
   private mutating func visit(
     _ children: [GroupLinks.Link], below links: [[UInt8]]
   ) throws(StorageError) {
+    if children.isEmpty { omissions.note(emptyGroup: links) }
     for link in children {
       objectCount += 1
       guard let target = link.target else {
@@ -156,6 +177,9 @@ struct TreeWalk {
     }
     declaredBytes = sum
     try spend(pathBytes: next.groups.reduce(next.link.count + 1) { $0 + $1.count + 1 })
+    if !next.marks.unkept.isEmpty {
+      omissions.note(attributes: next.marks.unkept, of: next.links)
+    }
     found.append(next)
   }
 
@@ -174,6 +198,7 @@ struct TreeWalk {
   ) throws(StorageError) -> Found {
     var marks = DatasetMarks()
     var places = DatasetMarks.Places()
+    var others: [Attribute] = []
     for attribute in try Attribute.all(of: header, in: file) {
       if attribute.isNamed(Reserved.index) {
         marks.index = try attribute.integers().first
@@ -186,8 +211,12 @@ struct TreeWalk {
       } else if meaning == .foreign, attribute.isNamed("dtype") {
         marks.spelling = try attribute.text(heaps)
         places.spelling = attribute.placeOfHeapText
+        if marks.spelling == nil { others.append(attribute) }
+      } else {
+        others.append(attribute)
       }
     }
+    if !others.isEmpty { marks.unkept = others.unkeptNames { _ in false } }
     let spelling = meaning == .legacyKeras ? "bfloat16" : marks.spelling
     let dataset = try StoredDataset(
       header, at: address, spelling: spelling, in: file, { TensorName(Self.text(links)) })
@@ -223,6 +252,11 @@ extension ObjectHeader {
   /// Whether the object is a group: it says where its links are.
   var isGroup: Bool {
     messages.contains { $0.kind == .symbolTable || $0.kind == .linkInfo || $0.kind == .link }
+  }
+
+  /// Whether the object has attributes, or a place for them.
+  var hasAttributes: Bool {
+    messages.contains { $0.kind == .attribute || $0.kind == .attributeInfo }
   }
 
   /// Whether the object is a dataset: it says where its elements are.

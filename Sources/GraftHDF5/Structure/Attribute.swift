@@ -10,10 +10,10 @@ struct Attribute {
 
   private static let rule: StaticString = "H-25"
 
-  /// Reads the message; nil for one whose parts are kept elsewhere, which isn't read.
+  /// Reads the message; of one whose type or extents are kept elsewhere only the name.
   ///
   /// - Throws: ``StorageError`` when it breaks its form.
-  private init?(_ body: StructureCursor) throws(StorageError) {
+  private init(_ body: StructureCursor) throws(StorageError) {
     var cursor = body
     let version = try cursor.version(1...3)
     let flags = try cursor.u8()
@@ -25,10 +25,20 @@ struct Attribute {
     name = Array(try cursor.take(padded(nameBytes)).prefix { $0 != 0 })
     var typePart = try cursor.part(padded(typeBytes))
     let spacePart = try cursor.part(padded(spaceBytes))
-    guard version == 1 || flags & 3 == 0 else { return nil }
+    data = cursor
+    guard version == 1 || flags & 3 == 0 else {
+      (type, dimensions) = (.other("a type kept elsewhere", byteCount: 1), nil)
+      return
+    }
     type = try Datatype(&typePart)
     dimensions = Self.isNull(spacePart) ? nil : try Dataspace(spacePart).dimensions
-    data = cursor
+  }
+
+  /// An attribute of which not even the name is read.
+  private init(elsewhere body: StructureCursor) {
+    name = Array("without a name here".utf8)
+    (type, dimensions) = (.other("a type kept elsewhere", byteCount: 1), nil)
+    data = body
   }
 
   /// Whether a dataspace has no extents: an attribute without a value.
@@ -46,9 +56,9 @@ struct Attribute {
     -> [Attribute]
   {
     var attributes: [Attribute] = []
-    for message in header.messages where message.kind == .attribute && !message.isShared {
+    for message in header.messages where message.kind == .attribute {
       let body = header.body(of: message).under("attribute", rule)
-      if let attribute = try Attribute(body) { attributes.append(attribute) }
+      attributes.append(message.isShared ? Attribute(elsewhere: body) : try Attribute(body))
     }
     if let info = try header.body(.attributeInfo)?.under("attribute", rule) {
       var cursor = info
@@ -61,9 +71,11 @@ struct Attribute {
           var record = record
           let identifier = try record.part(heap.identifierBytes)
           let isShared = try record.u8() & 0x02 != 0
-          guard !isShared else { return }
-          let body = try heap.object(identifier, "attribute", rule)
-          if let attribute = try Attribute(body) { attributes.append(attribute) }
+          guard !isShared else {
+            attributes.append(Attribute(elsewhere: record))
+            return
+          }
+          attributes.append(try Attribute(try heap.object(identifier, "attribute", rule)))
         }
       }
     }

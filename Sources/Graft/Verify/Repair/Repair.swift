@@ -174,6 +174,6 @@ private struct RepairRun {
 
   /// The files beside the weights, but for the index that is made anew.
   private func companions() throws -> [CompanionFile] {
-    try CompanionFile.files(in: folder).filter { $0.name != survey.indexName }
+    try CompanionListing(of: folder).files.filter { $0.name != survey.indexName }
   }
 }

@@ -58,6 +58,9 @@ public final class KerasArchiveReader: CheckpointReader {
   /// What Keras stores beside the tensors.
   public var metadata: [MetadataEntry] { weights.metadata }
 
+  /// What of the weights conversions leave out, in words.
+  public var omissions: [String] { weights.omissions }
+
   /// Fills `buffer` with a tensor's bytes from `byteOffset` (inside the tensor) on.
   public func read(
     _ tensor: Int, at byteOffset: Int, into buffer: inout MutableRawSpan
