@@ -27,6 +27,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     case rankMismatch(module: String, a: Shape, b: Shape)
     /// A has another rank than the configuration says, which also decides the scaling.
     case unexpectedRank(module: String, configured: Int, found: Int)
+    /// Pairs of modules that the configuration doesn't target, which PEFT leaves out: the first, and how many.
+    case untargeted(module: String, count: Int, pairCount: Int)
     /// The adapter has no tensors.
     case empty
     /// The adapter holds a module that the base hasn't.
@@ -63,8 +65,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     switch reason {
     case .invalidPattern, .targetNotFound, .untrainableHead: file == nil ? .usage : .badInput
     case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
-      .missingHalf, .rankMismatch, .unexpectedRank, .empty, .moduleNotInBase, .shapeMismatch,
-      .quantizedBase, .nonFinite, .overflow, .notFloat:
+      .missingHalf, .rankMismatch, .unexpectedRank, .untargeted, .empty, .moduleNotInBase,
+      .shapeMismatch, .quantizedBase, .nonFinite, .overflow, .notFloat:
       .badInput
     }
   }
@@ -85,6 +87,8 @@ public struct AdapterError: DiagnosableError, Equatable {
       "A and B of \(module.escapedShortened) don't multiply"
     case .unexpectedRank(let module, _, _):
       "\(module.escapedShortened) has another rank than the configuration says"
+    case .untargeted(let module, _, _):
+      "the adapter has a pair of \(module.escapedShortened), which its configuration doesn't target"
     case .empty: "the adapter has no tensors"
     case .moduleNotInBase(let module, _): "the base has no module \(module.escapedShortened)"
     case .untrainableHead(let module):
@@ -106,6 +110,8 @@ public struct AdapterError: DiagnosableError, Equatable {
       "\(pattern.escapedShortened), character \(position)"
     case .rankMismatch(_, let a, let b): "found A: \(a), B: \(b), expected [rank, in], [out, rank]"
     case .unexpectedRank(_, let configured, let found): "expected \(configured), found \(found)"
+    case .untargeted(_, let count, let pairCount):
+      "found \(count) such pairs among \(pairCount)"
     case .shapeMismatch(_, let expected, let found): "base: \(expected), update: \(found)"
     case .quantizedBase(_, let dtype), .notFloat(_, let dtype): "found \(dtype)"
     case .nonFinite(_, let element): "the first is element \(element)"
@@ -124,6 +130,8 @@ public struct AdapterError: DiagnosableError, Equatable {
         : "did you mean \(nearest.map(\.escapedShortened).joined(separator: ", "))?"
     case .untrainableHead(let module):
       "leave it out of --target-modules, or train it whole: --train-modules \(module)"
+    case .untargeted:
+      "PEFT leaves such pairs out: name their modules in target_modules, or take the pairs out of the file"
     case .shapeMismatch: "is this the base that the adapter was trained on?"
     case .quantizedBase: "convert the base to f32, f16 or bf16 first"
     case .overflow: "look at the adapter's alpha, and at the weight and the dtype of the merge"

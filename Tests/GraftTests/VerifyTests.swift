@@ -151,7 +151,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("target_modules", ["q_proj", "o_proj"], "o_proj, of which no module has a pair"),
+    ("target_modules", ["q_proj", "v_proj", "o_proj"], "o_proj, of which no module has a pair"),
     ("modules_to_save", ["lm_head"], "lm_head, of which there is no tensor"),
   ])
   func `finds modules that an adapter's configuration asks for and its file lacks`(

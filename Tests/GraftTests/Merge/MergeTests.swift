@@ -128,7 +128,12 @@ struct MergeTests {
   private func adapter(
     _ tensors: [(String, Shape, [Float])], modulesToSave: [String] = [], rank: Int = 1
   ) throws -> String {
-    var configuration = LoRAConfiguration(rank: rank, alpha: 2, targetModules: ["x"])
+    let targets = Set(
+      tensors.compactMap { name, _, _ in
+        name.range(of: ".lora_").flatMap { name[..<$0.lowerBound].split(separator: ".").last }
+      })
+    var configuration = LoRAConfiguration(
+      rank: rank, alpha: 2, targetModules: .names(targets.sorted().map(String.init)))
     configuration.modulesToSave = modulesToSave
     let path = space("made-\(UUID())")
     let directory = try AtomicDirectory(path: path)
@@ -192,6 +197,26 @@ struct MergeTests {
     #expect(module == "model.layers.0.self_attn.q_prj")
     #expect(nearest.first == "model.layers.0.self_attn.q_proj")
     #expect(try space.names(in: space.path).count == 1)
+  }
+
+  @Test func `pairs that the configuration doesn't target are an error, as PEFT leaves them out`()
+    throws
+  {
+    let path = space("edited")
+    try FileManager.default.copyItem(atPath: adapter, toPath: path)
+    let url = URL(filePath: path + "/adapter_config.json")
+    var config = try #require(
+      JSONSerialization.jsonObject(with: try Data(contentsOf: url)) as? [String: Any])
+    config["target_modules"] = ["q_proj"]
+    try JSONSerialization.data(withJSONObject: config).write(to: url)
+    let error = #expect(throws: AdapterError.self) { try merge(tied, [path], to: space("out")) }
+    #expect(
+      error?.reason
+        == .untargeted(module: "model.layers.0.self_attn.v_proj", count: 2, pairCount: 4))
+    #expect(try space.names(in: space.path) == ["edited"])
+    let defects = try verify(path).defects.map(\.description)
+    #expect(defects.count == 1)
+    #expect(defects.first?.contains("found 2 such pairs among 4") == true)
   }
 
   @Test func `an update of another shape is an error with both shapes`() throws {
