@@ -21,6 +21,10 @@ public struct AdapterError: DiagnosableError, Equatable {
     case unexpectedTensor(name: TensorName)
     /// Two tensors of the adapter mean the same thing.
     case duplicateTensor(name: TensorName)
+    /// Two adapters bring the same tensor whole.
+    case savedTwice(name: TensorName)
+    /// A tensor that is saved whole is given a weight, which is for updates.
+    case weightedReplacement(name: TensorName, weight: Double)
     /// Of a pair A and B one is missing.
     case missingHalf(module: String, part: String)
     /// A and B disagree on the rank, or a factor isn't a matrix.
@@ -65,8 +69,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     switch reason {
     case .invalidPattern, .targetNotFound, .untrainableHead: file == nil ? .usage : .badInput
     case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
-      .missingHalf, .rankMismatch, .unexpectedRank, .untargeted, .empty, .moduleNotInBase,
-      .shapeMismatch, .quantizedBase, .nonFinite, .overflow, .notFloat:
+      .savedTwice, .weightedReplacement, .missingHalf, .rankMismatch, .unexpectedRank, .untargeted,
+      .empty, .moduleNotInBase, .shapeMismatch, .quantizedBase, .nonFinite, .overflow, .notFloat:
       .badInput
     }
   }
@@ -81,6 +85,9 @@ public struct AdapterError: DiagnosableError, Equatable {
       "no module of the base matches the target \(target.escapedShortened)"
     case .unexpectedTensor(let name): "\(name) isn't a tensor of a LoRA adapter"
     case .duplicateTensor(let name): "the adapter has \(name) twice"
+    case .savedTwice(let name): "two adapters bring \(name) whole"
+    case .weightedReplacement(let name, _):
+      "the adapter brings \(name) whole, which has no weight"
     case .missingHalf(let module, let part):
       "the adapter lacks \(part) of \(module.escapedShortened)"
     case .rankMismatch(let module, _, _):
@@ -108,6 +115,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .unsupportedOption(_, let found): "found \(found.escapedShortened)"
     case .invalidPattern(let pattern, let position, _):
       "\(pattern.escapedShortened), character \(position)"
+    case .weightedReplacement(_, let weight): "expected weight 1, found \(weight)"
     case .rankMismatch(_, let a, let b): "found A: \(a), B: \(b), expected [rank, in], [out, rank]"
     case .unexpectedRank(_, let configured, let found): "expected \(configured), found \(found)"
     case .untargeted(_, let count, let pairCount):
@@ -116,8 +124,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .quantizedBase(_, let dtype), .notFloat(_, let dtype): "found \(dtype)"
     case .nonFinite(_, let element): "the first is element \(element)"
     case .overflow(_, let count): "\(count) values, finite in the base"
-    case .targetNotFound, .unexpectedTensor, .duplicateTensor, .missingHalf, .empty,
-      .moduleNotInBase, .untrainableHead:
+    case .targetNotFound, .unexpectedTensor, .duplicateTensor, .savedTwice, .missingHalf,
+      .empty, .moduleNotInBase, .untrainableHead:
       nil
     }
   }
@@ -132,6 +140,8 @@ public struct AdapterError: DiagnosableError, Equatable {
       "leave it out of --target-modules, or train it whole: --train-modules \(module)"
     case .untargeted:
       "PEFT leaves such pairs out: name their modules in target_modules, or take the pairs out of the file"
+    case .savedTwice: "merge one of them, and the other without its modules_to_save"
+    case .weightedReplacement: "merge it with weight 1, or an adapter without modules_to_save"
     case .shapeMismatch: "is this the base that the adapter was trained on?"
     case .quantizedBase: "convert the base to f32, f16 or bf16 first"
     case .overflow: "look at the adapter's alpha, and at the weight and the dtype of the merge"

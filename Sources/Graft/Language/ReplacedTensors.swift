@@ -19,6 +19,7 @@ struct ReplacedTensors {
     let (embedding, head) = (base.configuration.embeddingName, base.configuration.headName)
     let isTied = base.configuration.tiesEmbeddings
     for adapter in adapters {
+      let others = Set(values.keys)
       for saved in adapter.savedTensors {
         guard let shape = shapes[isTied && saved.name == head ? embedding : saved.name] else {
           throw AdapterError(
@@ -34,7 +35,9 @@ struct ReplacedTensors {
           throw AdapterError(.notFloat(tensor: saved.name, dtype: saved.value.dtype))
         }
         guard values.updateValue(saved.value, forKey: saved.name) == nil else {
-          throw AdapterError(.duplicateTensor(name: saved.name))
+          throw AdapterError(
+            others.contains(saved.name)
+              ? .savedTwice(name: saved.name) : .duplicateTensor(name: saved.name))
         }
       }
     }

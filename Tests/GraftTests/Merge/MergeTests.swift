@@ -181,6 +181,32 @@ struct MergeTests {
     #expect(receipt.entries.map(\.isReplaced) == [true])
   }
 
+  @Test(arguments: [0, 0.5, -1])
+  func `a saved module has no weight`(weight: Double) throws {
+    let made = try adapter(
+      [("base_model.model.model.norm.weight", [32], [Float](repeating: 2, count: 32))],
+      modulesToSave: ["norm"])
+    let error = #expect(throws: AdapterError.self) {
+      try Graft.merge(
+        base: OpenedCheckpoint(path: tied),
+        adapters: [try WeightedAdapter(path: made, weight: weight)], output: space("out"))
+    }
+    #expect(error?.reason == .weightedReplacement(name: "model.norm.weight", weight: weight))
+    #expect(error?.file == made + "/adapter_model.safetensors")
+    #expect(try space.names(in: space.path).count == 1)
+  }
+
+  @Test func `a module that two adapters save is an error that says so`() throws {
+    let made = try (0..<2).map { _ in
+      try adapter(
+        [("base_model.model.model.norm.weight", [32], [Float](repeating: 2, count: 32))],
+        modulesToSave: ["norm"])
+    }
+    let error = #expect(throws: AdapterError.self) { try merge(tied, made, to: space("out")) }
+    #expect(error?.reason == .savedTwice(name: "model.norm.weight"))
+    #expect(error?.file == made[1] + "/adapter_model.safetensors")
+  }
+
   // MARK: - Refusals
 
   @Test func `a module that the base hasn't is an error with its neighbours`() throws {
