@@ -37,6 +37,10 @@ public struct AdapterError: DiagnosableError, Equatable {
     case empty
     /// The adapter holds a module that the base hasn't.
     case moduleNotInBase(module: String, nearest: [String])
+    /// The adapter updates an output head that the base shares with its embedding.
+    case tiedHead(module: String, embedding: TensorName)
+    /// An update of an embedding is to be computed with.
+    case embeddingUpdate(module: String)
     /// An update of the output head is to be trained.
     case untrainableHead(module: String)
     /// The update's shape isn't the base tensor's.
@@ -70,7 +74,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .invalidPattern, .targetNotFound, .untrainableHead: file == nil ? .usage : .badInput
     case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
       .savedTwice, .weightedReplacement, .missingHalf, .rankMismatch, .unexpectedRank, .untargeted,
-      .empty, .moduleNotInBase, .shapeMismatch, .quantizedBase, .nonFinite, .overflow, .notFloat:
+      .empty, .moduleNotInBase, .tiedHead, .embeddingUpdate, .shapeMismatch, .quantizedBase,
+      .nonFinite, .overflow, .notFloat:
       .badInput
     }
   }
@@ -98,6 +103,10 @@ public struct AdapterError: DiagnosableError, Equatable {
       "the adapter has a pair of \(module.escapedShortened), which its configuration doesn't target"
     case .empty: "the adapter has no tensors"
     case .moduleNotInBase(let module, _): "the base has no module \(module.escapedShortened)"
+    case .tiedHead(let module, let embedding):
+      "the base has no \(module.escapedShortened) of its own: its head is \(embedding)"
+    case .embeddingUpdate(let module):
+      "an update of the embedding \(module.escapedShortened) can't be computed with, only merged"
     case .untrainableHead(let module):
       "an update of the output head \(module.escapedShortened) can't be trained"
     case .shapeMismatch(let tensor, _, _): "the adapter doesn't fit \(tensor)"
@@ -125,7 +134,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .nonFinite(_, let element): "the first is element \(element)"
     case .overflow(_, let count): "\(count) values, finite in the base"
     case .targetNotFound, .unexpectedTensor, .duplicateTensor, .savedTwice, .missingHalf,
-      .empty, .moduleNotInBase, .untrainableHead:
+      .empty, .moduleNotInBase, .tiedHead, .embeddingUpdate, .untrainableHead:
       nil
     }
   }
@@ -136,6 +145,9 @@ public struct AdapterError: DiagnosableError, Equatable {
       nearest.isEmpty
         ? nil
         : "did you mean \(nearest.map(\.escapedShortened).joined(separator: ", "))?"
+    case .tiedHead(let module, _):
+      "give the base a copy of that tensor as \(module.escapedShortened).weight, and \"tie_word_embeddings\": false in config.json"
+    case .embeddingUpdate: "graft merge MODEL ADAPTER --out DIR makes a model of both"
     case .untrainableHead(let module):
       "leave it out of --target-modules, or train it whole: --train-modules \(module)"
     case .untargeted:

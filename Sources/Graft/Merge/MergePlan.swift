@@ -132,6 +132,11 @@ private struct Pairing {
     }
     for module in layout.modules {
       let name = TensorName(module.path + ".weight")
+      if name == MergePlan.headName, let sharedEmbedding {
+        throw AdapterError(
+          .tiedHead(module: module.path, embedding: base.reader.tensors[sharedEmbedding].name),
+          file: file)
+      }
       let position = try position(of: name, module: module.path, file: file)
       let target = base.reader.tensors[position]
       try checkFloat(target, file: base.reader.path)
