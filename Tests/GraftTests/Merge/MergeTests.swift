@@ -301,8 +301,29 @@ struct MergeTests {
 
   @Test func `a model isn't an adapter`() throws {
     let error = #expect(throws: StorageError.self) { try merge(tied, [tied], to: space("out")) }
+    #expect(
+      error?.reason
+        == .mismatch(
+          subject: "the kind of the checkpoint", expected: "an adapter", found: "a model"))
+    #expect(error?.file == tied)
+  }
+
+  @Test func `an adapter isn't a model`() throws {
+    let error = #expect(throws: StorageError.self) { try merge(adapter, [tied], to: space("out")) }
+    #expect(
+      error?.reason
+        == .mismatch(
+          subject: "the kind of the checkpoint", expected: "a model as the base",
+          found: "an adapter"))
+    #expect(error?.file == adapter)
+  }
+
+  @Test func `an adapter without its configuration lacks a file`() throws {
+    let path = try space.copy(adapter, to: "half")
+    try FileManager.default.removeItem(atPath: path + "/adapter_config.json")
+    let error = #expect(throws: StorageError.self) { try merge(tied, [path], to: space("out")) }
     #expect(error?.reason == .notFound)
-    #expect(error?.file.hasSuffix("adapter_config.json") == true)
+    #expect(error?.file == path + "/adapter_config.json")
   }
 
   @Test(arguments: [
