@@ -54,10 +54,11 @@ struct ConfigurationTests {
     #expect(error?.remedy?.contains("LlamaForCausalLM") == true)
   }
 
-  @Test(arguments: [
-    (["architectures": ["BertForMaskedLM"]] as JSONValue, "BertForMaskedLM"),
-    (["model_type": "bert"], "bert"),
-  ])
+  @Test(
+    arguments: [
+      (["architectures": ["BertForMaskedLM"]], "BertForMaskedLM"),
+      (["model_type": "bert"], "bert"),
+    ] as [(JSONValue, String)])
   func `an encoder isn't one that predicts text, and is called what it says`(
     json: JSONValue, name: String
   ) throws {
