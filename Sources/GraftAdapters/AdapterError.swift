@@ -21,16 +21,26 @@ public struct AdapterError: DiagnosableError, Equatable {
     case unexpectedTensor(name: TensorName)
     /// Two tensors of the adapter mean the same thing.
     case duplicateTensor(name: TensorName)
+    /// Two adapters bring the same tensor whole.
+    case savedTwice(name: TensorName)
+    /// A tensor that is saved whole is given a weight, which is for updates.
+    case weightedReplacement(name: TensorName, weight: Double)
     /// Of a pair A and B one is missing.
     case missingHalf(module: String, part: String)
     /// A and B disagree on the rank, or a factor isn't a matrix.
     case rankMismatch(module: String, a: Shape, b: Shape)
     /// A has another rank than the configuration says, which also decides the scaling.
     case unexpectedRank(module: String, configured: Int, found: Int)
+    /// Pairs of modules that the configuration doesn't target, which PEFT leaves out: the first, and how many.
+    case untargeted(module: String, count: Int, pairCount: Int)
     /// The adapter has no tensors.
     case empty
     /// The adapter holds a module that the base hasn't.
     case moduleNotInBase(module: String, nearest: [String])
+    /// The adapter updates an output head that the base shares with its embedding.
+    case tiedHead(module: String, embedding: TensorName)
+    /// An update of an embedding is to be computed with.
+    case embeddingUpdate(module: String)
     /// An update of the output head is to be trained.
     case untrainableHead(module: String)
     /// The update's shape isn't the base tensor's.
@@ -63,8 +73,9 @@ public struct AdapterError: DiagnosableError, Equatable {
     switch reason {
     case .invalidPattern, .targetNotFound, .untrainableHead: file == nil ? .usage : .badInput
     case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
-      .missingHalf, .rankMismatch, .unexpectedRank, .empty, .moduleNotInBase, .shapeMismatch,
-      .quantizedBase, .nonFinite, .overflow, .notFloat:
+      .savedTwice, .weightedReplacement, .missingHalf, .rankMismatch, .unexpectedRank, .untargeted,
+      .empty, .moduleNotInBase, .tiedHead, .embeddingUpdate, .shapeMismatch, .quantizedBase,
+      .nonFinite, .overflow, .notFloat:
       .badInput
     }
   }
@@ -79,14 +90,23 @@ public struct AdapterError: DiagnosableError, Equatable {
       "no module of the base matches the target \(target.escapedShortened)"
     case .unexpectedTensor(let name): "\(name) isn't a tensor of a LoRA adapter"
     case .duplicateTensor(let name): "the adapter has \(name) twice"
+    case .savedTwice(let name): "two adapters bring \(name) whole"
+    case .weightedReplacement(let name, _):
+      "the adapter brings \(name) whole, which has no weight"
     case .missingHalf(let module, let part):
       "the adapter lacks \(part) of \(module.escapedShortened)"
     case .rankMismatch(let module, _, _):
       "A and B of \(module.escapedShortened) don't multiply"
     case .unexpectedRank(let module, _, _):
       "\(module.escapedShortened) has another rank than the configuration says"
+    case .untargeted(let module, _, _):
+      "the adapter has a pair of \(module.escapedShortened), which its configuration doesn't target"
     case .empty: "the adapter has no tensors"
     case .moduleNotInBase(let module, _): "the base has no module \(module.escapedShortened)"
+    case .tiedHead(let module, let embedding):
+      "the base has no \(module.escapedShortened) of its own: its head is \(embedding)"
+    case .embeddingUpdate(let module):
+      "an update of the embedding \(module.escapedShortened) can't be computed with, only merged"
     case .untrainableHead(let module):
       "an update of the output head \(module.escapedShortened) can't be trained"
     case .shapeMismatch(let tensor, _, _): "the adapter doesn't fit \(tensor)"
@@ -104,14 +124,17 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .unsupportedOption(_, let found): "found \(found.escapedShortened)"
     case .invalidPattern(let pattern, let position, _):
       "\(pattern.escapedShortened), character \(position)"
+    case .weightedReplacement(_, let weight): "expected weight 1, found \(weight)"
     case .rankMismatch(_, let a, let b): "found A: \(a), B: \(b), expected [rank, in], [out, rank]"
     case .unexpectedRank(_, let configured, let found): "expected \(configured), found \(found)"
+    case .untargeted(_, let count, let pairCount):
+      "found \(count) such pairs among \(pairCount)"
     case .shapeMismatch(_, let expected, let found): "base: \(expected), update: \(found)"
     case .quantizedBase(_, let dtype), .notFloat(_, let dtype): "found \(dtype)"
     case .nonFinite(_, let element): "the first is element \(element)"
     case .overflow(_, let count): "\(count) values, finite in the base"
-    case .targetNotFound, .unexpectedTensor, .duplicateTensor, .missingHalf, .empty,
-      .moduleNotInBase, .untrainableHead:
+    case .targetNotFound, .unexpectedTensor, .duplicateTensor, .savedTwice, .missingHalf,
+      .empty, .moduleNotInBase, .tiedHead, .embeddingUpdate, .untrainableHead:
       nil
     }
   }
@@ -122,8 +145,15 @@ public struct AdapterError: DiagnosableError, Equatable {
       nearest.isEmpty
         ? nil
         : "did you mean \(nearest.map(\.escapedShortened).joined(separator: ", "))?"
+    case .tiedHead(let module, _):
+      "give the base a copy of that tensor as \(module.escapedShortened).weight, and \"tie_word_embeddings\": false in config.json"
+    case .embeddingUpdate: "graft merge MODEL ADAPTER --out DIR makes a model of both"
     case .untrainableHead(let module):
       "leave it out of --target-modules, or train it whole: --train-modules \(module)"
+    case .untargeted:
+      "PEFT leaves such pairs out: name their modules in target_modules, or take the pairs out of the file"
+    case .savedTwice: "merge one of them, and the other without its modules_to_save"
+    case .weightedReplacement: "merge it with weight 1, or an adapter without modules_to_save"
     case .shapeMismatch: "is this the base that the adapter was trained on?"
     case .quantizedBase: "convert the base to f32, f16 or bf16 first"
     case .overflow: "look at the adapter's alpha, and at the weight and the dtype of the merge"

@@ -33,10 +33,12 @@ struct AdapterTests {
   }
 
   @Test func `embeddings have factors without a suffix`() throws {
-    let layout = try layout([
+    let checkpoint = try MemoryCheckpoint([
       ("base_model.model.m.embed.lora_embedding_A", .f32, [2, 16]),
       ("base_model.model.m.embed.lora_embedding_B", .f32, [4, 2]),
     ])
+    let layout = try AdapterLayout(
+      checkpoint, LoRAConfiguration(rank: 2, alpha: 4, targetModules: ["embed"]))
     #expect(layout.modules.map(\.kind) == [.embedding])
     #expect(layout.modules[0].productShape == [4, 16])
   }
@@ -74,6 +76,54 @@ struct AdapterTests {
     #expect(throws: AdapterError(reason, file: "adapter_model.safetensors")) {
       try layout(tensors.map { ($0, .f32, $1) })
     }
+  }
+
+  /// Pairs of `q`, `v`, the head and the embedding in two layers, under configurations whose verdicts are those of PEFT's
+  /// `check_target_module_exists`; none where all are targeted.
+  @Test(
+    arguments: [
+      (#"{"target_modules": ["q", "v", "lm_head"]}"#, nil, 0),
+      (#"{"target_modules": ["m.layers.0.v", "q", "lm_head"]}"#, "m.layers.1.v", 1),
+      (#"{"target_modules": ["q", "lm_head"]}"#, "m.layers.0.v", 2),
+      (#"{"target_modules": ["roj", "lm_head"]}"#, "m.layers.0.q", 4),
+      (#"{"target_modules": ".*\\.(q|v)|lm_head"}"#, nil, 0),
+      (#"{"target_modules": "layers\\.0\\..*"}"#, "m.layers.0.q", 5),
+      (#"{"target_modules": ".*", "exclude_modules": ["v"]}"#, "m.layers.0.v", 2),
+      (#"{"target_modules": ".*", "exclude_modules": ".*1.*"}"#, "m.layers.1.q", 2),
+      (#"{"target_modules": ".*", "modules_to_save": ["lm_head"]}"#, "lm_head", 1),
+      (
+        #"{"target_modules": ["q", "v", "lm_head"], "layers_to_transform": [0]}"#,
+        "m.layers.1.q", 2
+      ),
+      (
+        #"{"target_modules": ["q", "v", "lm_head"], "layers_to_transform": 1, "layers_pattern": "h"}"#,
+        "m.layers.0.q", 4
+      ),
+      (#"{"target_modules": "all-linear"}"#, "lm_head", 1),
+      (#"{"target_modules": null}"#, nil, 0),
+    ] as [(String, String?, Int)])
+  func `a pair of a module that the configuration doesn't target is refused`(
+    text: String, first: String?, count: Int
+  ) throws {
+    let paths = ["m.layers.0.q", "m.layers.0.v", "m.layers.1.q", "m.layers.1.v", "lm_head"]
+    let checkpoint = try MemoryCheckpoint(
+      paths.flatMap { path in
+        [
+          (path + ".lora_A.weight", DType.f32, [8, 4] as Shape),
+          (path + ".lora_B.weight", DType.f32, [4, 8] as Shape),
+        ]
+      })
+    let configuration = try LoRAConfiguration(
+      try JSONValue.parse(Array(text.utf8), file: "adapter_config.json"),
+      file: "adapter_config.json")
+    guard let first else {
+      #expect(try AdapterLayout(checkpoint, configuration).modules.map(\.path) == paths)
+      return
+    }
+    #expect(
+      throws: AdapterError(
+        .untargeted(module: first, count: count, pairCount: 5), file: "adapter_model.safetensors")
+    ) { try AdapterLayout(checkpoint, configuration) }
   }
 
   @Test func `integers aren't factors`() {

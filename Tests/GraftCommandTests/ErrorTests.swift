@@ -167,6 +167,52 @@ import Testing
     }
   }
 
+  @Test(
+    arguments: [
+      (["merge", "model", "model", "--out"], "model, expected an adapter, found a model"),
+      (
+        ["merge", "golden/lora/llama-tied", "model", "--out"],
+        "golden/lora/llama-tied, expected a model as the base, found an adapter"
+      ),
+      (
+        ["evaluate", "model", "--data", "text/gospels.txt", "--adapter", "model"],
+        "model, expected an adapter, found a model"
+      ),
+      (
+        ["evaluate", "golden/lora/llama-tied", "--data", "text/gospels.txt"],
+        "golden/lora/llama-tied, expected a model, found an adapter"
+      ),
+    ])
+  func `a checkpoint of another kind than is asked for is 3, and called what it is`(
+    arguments: [String], place: String
+  ) throws {
+    let outcome = try Graft.run(
+      arguments.last == "--out" ? arguments + [scratch("out")] : arguments)
+    #expect(outcome.status == 3)
+    #expect(outcome.output == "")
+    #expect(
+      outcome.error.hasPrefix(
+        "error: the kind of the checkpoint doesn't match\n  \(place)\n"))
+    #expect(outcome.error.split(separator: "\n").count <= 3)
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test(arguments: [
+    ["convert", "vectors.safetensors", "x.vec"],
+    ["evaluate", "vectors.safetensors", "--data", "t"],
+  ])
+  func `a file of tensors has no files inside`(arguments: [String]) throws {
+    let header = Array(#"{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}} "#.utf8)
+    try Data(
+      [UInt8(header.count), 0, 0, 0, 0, 0, 0, 0] + header + [UInt8](repeating: 0, count: 16)
+    )
+    .write(to: scratch.url("vectors.safetensors"))
+    let outcome = try Graft.run(arguments, in: scratch.folder)
+    #expect(outcome.status == 3)
+    #expect(outcome.error.contains("vectors.safetensors, expected a "), "\(outcome.error)")
+    #expect(scratch.names == ["vectors.safetensors"])
+  }
+
   @Test(arguments: ["-1", "0-", "1,-3", "--1", "1,,2", "3-1", "1-2-3", "a", "0x1", "+1"])
   func `layers that are no numbers and ranges are 2`(layers: String) throws {
     let outcome = try Graft.run(

@@ -296,8 +296,10 @@ import Testing
       result.tensors.allSatisfy { $0.dtypes.first == .f32 && $0.dtypes.second == $0.second.dtype })
   }
 
-  @Test(arguments: [nil, "mine"])
-  func `takes GGUF of no known architecture by its own names`(architecture: String?) throws {
+  @Test(arguments: [nil, "mine", "llama"])
+  func `takes GGUF of no known architecture, or of a piece of a model, by its own names`(
+    architecture: String?
+  ) throws {
     let tensors: [(TensorName, DType, Shape, [UInt8])] = [
       ("blk.0.w", .f32, [2, 2], floats([1, 2, 3, 4]))
     ]

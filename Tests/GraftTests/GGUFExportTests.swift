@@ -399,6 +399,48 @@ import Testing
     }
   }
 
+  @Test func `an adapter in GGUF keeps its own names`() throws {
+    let source = try OpenedCheckpoint(path: golden("layouts/adapter.gguf"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: workspace("adapter.safetensors"), options: options)
+    #expect(report.losses.first?.what == "the architecture llama")
+    let back = try OpenedCheckpoint(path: workspace("adapter.safetensors"))
+    #expect(back.reader.tensors.count == 8)
+    #expect(try diff(source, back).isWithinTolerance)
+    for tensor in source.reader.tensors {
+      #expect(try back.reader.bytes(tensor.name) == source.reader.bytes(tensor.name))
+    }
+  }
+
+  @Test func `a tensor that the architecture doesn't have needs the flag, and is named`() throws {
+    let model = try GGUFReader(path: golden("gguf/qwen2.gguf"))
+    let file = try AtomicFile(path: workspace("extra.gguf"))
+    let extra = try TensorInfo(name: "blk.0.extra.weight", dtype: .f32, shape: [2])
+    let writer = try GGUFWriter(
+      model.tensors + [extra], entries: model.entries.filter { $0.key != "general.alignment" },
+      to: file.output)
+    for (index, tensor) in model.tensors.enumerated() {
+      try writer.write(model.bytes(tensor.name), of: index, at: 0)
+    }
+    try writer.write([1, 2] as [Float], of: model.tensors.count, at: 0)
+    try writer.finish()
+    try file.commit()
+    let source = try OpenedCheckpoint(path: workspace("extra.gguf"))
+    let error = try #require(throws: StorageError.self) {
+      try convert(source, to: workspace("back"))
+    }
+    let loss = "the tensor blk.0.extra.weight"
+    #expect(error.reason == .notRepresentable(what: loss, inFormat: "a model directory"))
+    var options = ConversionOptions()
+    options.allowsLoss = true
+    let report = try convert(source, to: workspace("back"), options: options)
+    #expect(report.losses.map(\.what) == [loss])
+    let back = try OpenedCheckpoint(path: workspace("back")).reader
+    #expect(back.tensors.count == model.tensors.count)
+    #expect(try verify(workspace("back")).isSound)
+  }
+
   @Test func `a key that a model's directory has no place for needs the flag`() throws {
     let source = try qwen2(with: [("other.key", .bool(true))])
     let error = try #require(throws: StorageError.self) {

@@ -183,7 +183,23 @@ import Testing
       try repair(path, to: workspace("repaired"))
     }
     #expect(error?.file == path + "/" + shards[1])
-    #expect(error?.description.contains("1 more loss") == true)
+    #expect(error?.description.contains("1 more loss in") == true)
+    try FileManager.default.removeItem(atPath: path + "/" + shards[0])
+    let again = #expect(throws: StorageError.self) { try repair(path, to: workspace("repaired")) }
+    #expect(again?.description.contains("2 more losses in") == true)
+  }
+
+  @Test(arguments: ["", "/pytorch_model.bin.index.json"])
+  func `says that PyTorch's shards aren't repaired`(name: String) throws {
+    _ = try convert(
+      OpenedCheckpoint(path: golden("families/llama-tied")), to: workspace("torch"),
+      options: ConversionOptions(form: .pyTorchDirectory(maximumShardByteCount: 12_000)))
+    let path = workspace("torch") + name
+    let error = #expect(throws: StorageError.self) { try repair(path, to: workspace("repaired")) }
+    #expect(
+      error?.reason == .unsupported(feature: "checkpoint to repair", found: "PyTorch's shards"))
+    #expect(error?.file == path)
+    #expect(error?.remedy?.contains("shards of safetensors") == true)
   }
 
   @Test func `leaves files of another save out`() throws {

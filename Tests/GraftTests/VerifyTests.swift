@@ -151,7 +151,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("target_modules", ["q_proj", "o_proj"], "o_proj, of which no module has a pair"),
+    ("target_modules", ["q_proj", "v_proj", "o_proj"], "o_proj, of which no module has a pair"),
     ("modules_to_save", ["lm_head"], "lm_head, of which there is no tensor"),
   ])
   func `finds modules that an adapter's configuration asks for and its file lacks`(
@@ -290,6 +290,46 @@ import Testing
     #expect(result.isSound)
     #expect(result.omissions.count == 1)
     #expect(result.omissions.first?.contains("StrangeForCausalLM") == true)
+  }
+
+  @Test(arguments: [
+    (OutputForm.pyTorchDirectory(maximumShardByteCount: 1_000_000), "torch"),
+    (.gguf(maximumShardByteCount: 1_000_000), "many.gguf"),
+    (.directory(maximumShardByteCount: 1_000_000), "sharded"),
+  ])
+  func `finds that a shard is missing, in every form`(form: OutputForm, name: String) throws {
+    var options = ConversionOptions(form: form)
+    options.allowsLoss = true
+    let report = try convert(
+      OpenedCheckpoint(path: fixture("model")), to: workspace(name), options: options)
+    let shards = report.fileNames.filter { $0.contains("-of-") }
+    let isFolder = name != "many.gguf"
+    try #require(shards.count > 1)
+    let missing = workspace(isFolder ? name + "/" + shards[1] : shards[1])
+    try FileManager.default.removeItem(atPath: missing)
+    let result = try verify(workspace(isFolder ? name : shards[0]))
+    #expect(result.defects.map(\.file).contains(missing))
+    #expect(result.defects.first?.problem.hasPrefix("no such file") == true)
+  }
+
+  @Test(arguments: [
+    ("families/llama-tied", "config.json"), ("lora/llama-tied", "adapter_config.json"),
+  ])
+  func `finds a configuration that isn't JSON`(source: String, name: String) throws {
+    let path = try workspace.copy(golden(source), to: "copy")
+    try "{oops".write(toFile: path + "/" + name, atomically: true, encoding: .utf8)
+    let result = try verify(path)
+    #expect(result.defects.map(\.file) == [path + "/" + name])
+    #expect(result.checks.contains("NaN and infinity in every element"))
+  }
+
+  @Test func `says that a directory of weights has no configuration`() throws {
+    let path = try workspace.copy(golden("families/llama-tied"), to: "model")
+    try FileManager.default.removeItem(atPath: path + "/config.json")
+    let result = try verify(path)
+    #expect(result.isSound)
+    #expect(
+      result.omissions == ["tensors and shapes against config.json: there is no config.json"])
   }
 
   @Test func `leaves a missing file to the caller`() {

@@ -29,6 +29,7 @@ struct ConversionContents {
     }
     shards = []
     let unkept: GGUFOmissions
+    var strangers: [TensorName] = []
     if !GGUFModel.knows(source) {
       // No model, or one without a directory, but tensors under names of their own.
       reader = source
@@ -41,36 +42,40 @@ struct ConversionContents {
       files = model.files
       metadata = model.reader.metadata
       unkept = model.omissions
+      strangers = model.strangers
     }
-    (omissions, notes) = (unkept.losses, unkept.notes)
+    omissions = strangers.map { ConversionLoss("the tensor \($0)") } + unkept.losses
+    notes = unkept.notes
   }
 
   private static func model(
     _ source: GGUFReader, as dtype: DType?
   ) throws(StorageError) -> (
-    reader: any CheckpointReader, files: [CompanionFile], omissions: GGUFOmissions
+    reader: any CheckpointReader, files: [CompanionFile], omissions: GGUFOmissions,
+    strangers: [TensorName]
   ) {
     let stored = Set(source.tensors.map(\.dtype))
     let first: GGUFModel
     var reader: any CheckpointReader
     if let dtype {
-      first = try GGUFModel(source, as: dtype)
+      first = try GGUFModel(source, as: dtype, leavingStrangers: true)
       reader = first
     } else if stored.contains(where: \.isBlockQuantized) {
-      first = try GGUFModel(source, as: .bf16)
+      first = try GGUFModel(source, as: .bf16, leavingStrangers: true)
       reader = first
     } else {
       // The matrices' dtype is the model's; what is stored wider stays so.
       let matrices = source.tensors.filter { $0.shape.rank > 1 }
       let usual = [DType.bf16, .f16].first { dtype in matrices.allSatisfy { $0.dtype == dtype } }
-      first = try GGUFModel(source, as: usual ?? .f32)
+      first = try GGUFModel(source, as: usual ?? .f32, leavingStrangers: true)
       reader = first
       if stored.count > 1, usual != nil {
-        reader = WidenedModel(narrow: first, wide: try GGUFModel(source, as: .f32))
+        let wide = try GGUFModel(source, as: .f32, leavingStrangers: true)
+        reader = WidenedModel(narrow: first, wide: wide)
       }
     }
     let files = first.files.map { CompanionFile(name: $0.name, bytes: $0.bytes) }
-    return (reader, files, first.omissions)
+    return (reader, files, first.omissions, first.strangers)
   }
 }
 

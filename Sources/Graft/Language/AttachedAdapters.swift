@@ -53,17 +53,15 @@ package struct AttachedAdapters: Sendable {
     for adapter in adapters {
       for module in adapter.modules {
         guard let target = modules[module.path] else {
-          throw AdapterError(
-            .moduleNotInBase(
-              module: module.path,
-              nearest: nearestNames(to: module.path, among: linear.map(\.path))))
+          throw AdapterError(base.reason(toRefuse: module), file: adapter.file)
         }
         let expected: Shape = [target.outputWidth, target.inputWidth]
         let found: Shape = [module.b.shape[0], module.a.shape[1]]
         guard module.kind == .linear, expected == found else {
           throw AdapterError(
             .shapeMismatch(
-              tensor: TensorName(module.path + ".weight"), expected: expected, found: found))
+              tensor: TensorName(module.path + ".weight"), expected: expected, found: found),
+            file: adapter.file)
         }
         stacked[module.path, default: []].append(module)
       }
@@ -109,5 +107,20 @@ package struct AttachedAdapters: Sendable {
       }
     }
     return try MemorySlice(copying: result, [rows, rank])
+  }
+}
+
+extension LanguageModel {
+  /// Why an update of something other than a linear module can't be attached.
+  fileprivate func reason(toRefuse module: AdapterModule) -> AdapterError.Reason {
+    if module.kind == .embedding, configuration.embeddingName.modulePath == module.path {
+      return .embeddingUpdate(module: module.path)
+    }
+    if configuration.tiesEmbeddings, configuration.headName.modulePath == module.path {
+      return .tiedHead(module: module.path, embedding: configuration.embeddingName)
+    }
+    let paths = configuration.linearModules.map(\.path)
+    return .moduleNotInBase(
+      module: module.path, nearest: nearestNames(to: module.path, among: paths))
   }
 }

@@ -39,10 +39,7 @@ extension LanguageModel {
     let began = ContinuousClock.now
     let result = try evaluator.evaluate(
       windows, progress: progress(windows.targetCount))
-    guard result.loss.isFinite else {
-      throw ModelError(
-        .nonFinite("loss"), file: path, remedy: "find the tensors at fault: graft verify \(path)")
-    }
+    guard result.loss.isFinite else { throw notFinite("loss", with: adapters) }
     let seconds = Double((ContinuousClock.now - began) / .nanoseconds(1)) / 1e9
     return Evaluation(
       loss: result.loss, tokenCount: result.tokenCount, exampleCount: windows.exampleCount,

@@ -44,11 +44,7 @@ extension LanguageModel {
     var ended = false
     let began = ContinuousClock.now
     while tokens.count < maximumTokens {
-      guard logits.allSatisfy(\.isFinite) else {
-        throw ModelError(
-          .nonFinite("output"), file: path,
-          remedy: "find the tensors at fault: graft verify \(path)")
-      }
+      guard logits.allSatisfy(\.isFinite) else { throw notFinite("output", with: adapters) }
       let token = sampler.choose(logits, position: generator.length)
       ended = prompt.endTokens.contains(token)
       if ended { break }

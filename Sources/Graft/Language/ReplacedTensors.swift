@@ -19,22 +19,29 @@ struct ReplacedTensors {
     let (embedding, head) = (base.configuration.embeddingName, base.configuration.headName)
     let isTied = base.configuration.tiesEmbeddings
     for adapter in adapters {
+      let others = Set(values.keys)
       for saved in adapter.savedTensors {
         guard let shape = shapes[isTied && saved.name == head ? embedding : saved.name] else {
           throw AdapterError(
             .moduleNotInBase(
               module: saved.name.text,
-              nearest: nearestNames(to: saved.name.text, among: shapes.keys.map(\.text))))
+              nearest: nearestNames(to: saved.name.text, among: shapes.keys.map(\.text))),
+            file: adapter.file)
         }
         guard saved.value.shape == shape else {
           throw AdapterError(
-            .shapeMismatch(tensor: saved.name, expected: shape, found: saved.value.shape))
+            .shapeMismatch(tensor: saved.name, expected: shape, found: saved.value.shape),
+            file: adapter.file)
         }
         guard saved.value.dtype.isComputableFloat else {
-          throw AdapterError(.notFloat(tensor: saved.name, dtype: saved.value.dtype))
+          throw AdapterError(
+            .notFloat(tensor: saved.name, dtype: saved.value.dtype), file: adapter.file)
         }
         guard values.updateValue(saved.value, forKey: saved.name) == nil else {
-          throw AdapterError(.duplicateTensor(name: saved.name))
+          throw AdapterError(
+            others.contains(saved.name)
+              ? .savedTwice(name: saved.name) : .duplicateTensor(name: saved.name),
+            file: adapter.file)
         }
       }
     }

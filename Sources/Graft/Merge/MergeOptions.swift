@@ -5,7 +5,7 @@ internal import GraftFormats
 public struct WeightedAdapter: Sendable {
   /// The adapter.
   public let checkpoint: OpenedCheckpoint
-  /// The factor of its updates; saved modules are taken whole.
+  /// The factor of its updates; an adapter with modules saved whole has weight 1.
   public let weight: Double
 
   /// Opens an adapter.

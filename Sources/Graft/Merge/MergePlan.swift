@@ -109,14 +109,15 @@ private struct Pairing {
   ) throws(AdapterError) {
     let file = adapter.checkpoint.reader.path
     keepsTie = keepsTie || configuration.tiesSavedModules
+    if let saved = layout.savedTensors.first, adapter.weight != 1 {
+      throw AdapterError(.weightedReplacement(name: saved.name, weight: adapter.weight), file: file)
+    }
     for saved in layout.savedTensors {
       if saved.name == MergePlan.headName, let sharedEmbedding {
         try check(
           adapter.checkpoint.reader.tensors[saved.tensor],
           replaces: base.reader.tensors[sharedEmbedding], file: file)
-        guard head == nil else {
-          throw AdapterError(.duplicateTensor(name: saved.name), file: file)
-        }
+        if let head { throw Self.twice(saved.name, head.adapter == number, file: file) }
         head = (number, saved.tensor)
         continue
       }
@@ -124,13 +125,18 @@ private struct Pairing {
       try check(
         adapter.checkpoint.reader.tensors[saved.tensor], replaces: base.reader.tensors[position],
         file: file)
-      guard replacements[position] == nil else {
-        throw AdapterError(.duplicateTensor(name: saved.name), file: file)
+      if let other = replacements[position] {
+        throw Self.twice(saved.name, other.adapter == number, file: file)
       }
       replacements[position] = (number, saved.tensor)
     }
     for module in layout.modules {
       let name = TensorName(module.path + ".weight")
+      if name == MergePlan.headName, let sharedEmbedding {
+        throw AdapterError(
+          .tiedHead(module: module.path, embedding: base.reader.tensors[sharedEmbedding].name),
+          file: file)
+      }
       let position = try position(of: name, module: module.path, file: file)
       let target = base.reader.tensors[position]
       try checkFloat(target, file: base.reader.path)
@@ -148,6 +154,11 @@ private struct Pairing {
           adapter: number, module: module, scale: Float(module.scaling * adapter.weight),
           isTransposed: isTransposed))
     }
+  }
+
+  private static func twice(_ name: TensorName, _ isOneAdapter: Bool, file: String) -> AdapterError
+  {
+    AdapterError(isOneAdapter ? .duplicateTensor(name: name) : .savedTwice(name: name), file: file)
   }
 
   /// Whether embedding and head stay one tensor: PEFT trains a copy of each module that `modules_to_save` names, so that

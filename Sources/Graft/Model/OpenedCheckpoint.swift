@@ -180,8 +180,8 @@ public struct OpenedCheckpoint: Sendable {
   func requiredTokenizer() throws(StorageError) -> CompanionFile {
     guard let tokenizer else {
       try checkComputable()
-      throw StorageError(
-        .notFound, file: path + "/" + tokenizerName,
+      throw missing(
+        tokenizerName, of: .embeddings,
         remedy: "\(tokenizerName) belongs beside the weights; name another one by --tokenizer")
     }
     return tokenizer
@@ -201,11 +201,37 @@ public struct OpenedCheckpoint: Sendable {
   /// - Throws: ``StorageError`` when it is missing or can't be read.
   public func requiredFile(_ name: String) throws(StorageError) -> [UInt8] {
     guard let file = file(name) else {
-      throw StorageError(
-        .notFound, file: path + "/" + name,
-        remedy: "\(name) belongs beside the weights, or inside an HDF5 file")
+      if name == LoRAConfiguration.fileName {
+        throw missing(name, of: .adapter, remedy: "\(name) belongs beside \(Adapter.fileName)")
+      }
+      throw missing(
+        name, of: .model, remedy: "\(name) belongs beside the weights, or inside an HDF5 file")
     }
     return try file.contents()
+  }
+
+  /// The error of a companion that isn't there: another kind of checkpoint than was asked for, or a file that is missing.
+  private func missing(
+    _ name: String, of asked: Kind, remedy: String
+  ) -> StorageError {
+    let isOther =
+      switch kind {
+      // A file of tensors that nothing is known about isn't half a directory.
+      case .tensors: !Directory.exists(at: path)
+      // Models have tables of vectors.
+      case .model: asked == .adapter
+      case .adapter, .embeddings: asked != kind
+      }
+    guard isOther else {
+      let holdsFiles =
+        Directory.exists(at: path) || reader is HDF5Reader || reader is KerasArchiveReader
+      let folder = holdsFiles ? path : Directory.parent(of: path)
+      return StorageError(.notFound, file: folder + "/" + name, remedy: remedy)
+    }
+    return StorageError(
+      .mismatch(
+        subject: "the kind of the checkpoint", expected: asked.words, found: kind.words),
+      file: path, remedy: remedy)
   }
 
   /// Checks that nobody wrote to the files since they were opened; to be asked before anything made of them appears.
@@ -227,8 +253,16 @@ public struct OpenedCheckpoint: Sendable {
 
   /// Checks that the tensors have the names by which adapters know modules.
   ///
-  /// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` for a model in GGUF.
+  /// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` for a model in GGUF,
+  ///   ``StorageError/Reason/mismatch(subject:expected:found:)`` for an adapter.
   func checkMergeable() throws(StorageError) {
+    if kind == .adapter, file("config.json") == nil {
+      throw StorageError(
+        .mismatch(
+          subject: "the kind of the checkpoint", expected: "a model as the base",
+          found: kind.words),
+        file: path, remedy: "name the model first, then its adapters")
+    }
     guard let source = reader as? GGUFReader, source["general.architecture"] != nil else { return }
     throw StorageError(
       .unsupported(feature: "base of adapters", found: "GGUF"), file: path,

@@ -21,15 +21,23 @@ public func verify(
   var result = Verification(path: path)
   var opened: OpenedCheckpoint?
   if try result.checkShards() { return result }
-  try result.check("structure") { _ in
-    opened = try OpenedCheckpoint(path: path, threadCount: threadCount)
+  do {
+    try result.check("structure") { _ in
+      opened = try OpenedCheckpoint(path: path, threadCount: threadCount)
+    }
+  } catch let error as StorageError where error.isMissingPart(of: path) {
+    result.defects.append(
+      Defect(file: error.file, "no such file, expected a part of the checkpoint"))
   }
   guard let checkpoint = opened else { return result }
   progress.expect(checkpoint.reader.tensors.reduce(0) { $0 + $1.byteCount })
   if let sharded = checkpoint.reader as? ShardedReader {
     result.checks.append("index of \(sharded.shards.count) shards")
   }
-  let isForeign = try checkpoint.isForeignAdapter
+  // A configuration that can't be read is a defect, found where it is checked.
+  let isForeign =
+    checkpoint.kind == .adapter
+    ? (try? checkpoint.isForeignAdapter) ?? false : try checkpoint.isForeignAdapter
   if base != nil, !isForeign, checkpoint.kind != .adapter {
     throw StorageError(
       .mismatch(
@@ -45,7 +53,7 @@ public func verify(
   case .adapter: try result.checkAdapter(checkpoint, base: base)
   case .model: try result.checkArchitecture(of: checkpoint)
   case .embeddings: try result.checkVocabulary(of: checkpoint)
-  case .tensors: break
+  case .tensors: result.noteMissingConfiguration()
   }
   result.noteCode(of: checkpoint)
   try result.checkValues(of: checkpoint, threadCount: threadCount, progress)
@@ -87,6 +95,12 @@ extension Verification {
     }
   }
 
+  /// Says that a directory of weights has nothing that they could be held against.
+  fileprivate mutating func noteMissingConfiguration() {
+    guard Directory.exists(at: path) else { return }
+    omissions.append("tensors and shapes against config.json: there is no config.json")
+  }
+
   fileprivate mutating func checkArchitecture(of checkpoint: OpenedCheckpoint) throws {
     if let source = checkpoint.reader as? GGUFReader {
       try checkUnlessUnsupported("tensors and shapes against the metadata") { _ in
@@ -94,7 +108,7 @@ extension Verification {
       }
       return
     }
-    if let config = try checkpoint.json(ifPresent: "config.json"), let model = KerasModel(config) {
+    if let config = try? checkpoint.json(ifPresent: "config.json"), let model = KerasModel(config) {
       return checkLayers(of: model, in: checkpoint.reader)
     }
     try checkUnlessUnsupported("tensors and shapes against config.json") { result in
@@ -258,10 +272,12 @@ extension Verification {
 
   /// A stored copy of a tied tensor must be the tensor.
   private mutating func checkTies(of checkpoint: OpenedCheckpoint) throws {
-    guard checkpoint.kind == .model, checkpoint.file("config.json") != nil else { return }
+    guard checkpoint.kind == .model, checkpoint.file("config.json") != nil,
+      let config = try? checkpoint.json("config.json")
+    else { return }
     let reader = checkpoint.reader
     let places = reader.positions
-    for tie in checkpoint.ties(try checkpoint.json("config.json")) {
+    for tie in checkpoint.ties(config) {
       let stored = tie.compactMap { places[$0] }
       guard stored.count == 2 else { continue }
       checks.append("tied tensors")
@@ -274,5 +290,13 @@ extension Verification {
             "config.json ties it to \(tie[0]), and its values are others"))
       }
     }
+  }
+}
+
+extension StorageError {
+  /// Whether a file is missing that belongs to what is at a path, which is there.
+  fileprivate func isMissingPart(of path: String) -> Bool {
+    reason == .notFound && file != path
+      && (Directory.exists(at: path) || Directory.hasFile(at: path))
   }
 }

@@ -8,6 +8,8 @@ public struct Adapter: Sendable {
   public var modules: [AdapterModule]
   /// The tensors that replace the base's, under the base's names.
   public var savedTensors: [Saved]
+  /// The file that it was read from; nil for one made in memory.
+  public private(set) var file: String?
 
   /// A tensor saved whole.
   public struct Saved: Sendable {
@@ -38,6 +40,7 @@ public struct Adapter: Sendable {
   public init(reading checkpoint: any CheckpointReader, configuration: LoRAConfiguration) throws {
     let layout = try AdapterLayout(checkpoint, configuration)
     self.configuration = configuration
+    file = checkpoint.path
     modules = try layout.modules.map { module in
       AdapterModule(
         path: module.path, kind: module.kind, a: try checkpoint.f32Contents(of: module.a),

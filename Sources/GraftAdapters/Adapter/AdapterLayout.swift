@@ -36,7 +36,7 @@ public struct AdapterLayout: Sendable {
   /// Finds the parts of an adapter.
   ///
   /// - Throws: ``AdapterError`` for a tensor that isn't an adapter's, a factor that is missing or given twice,
-  ///   factors that don't multiply, and ranks other than the configuration's.
+  ///   factors that don't multiply, ranks other than the configuration's, and pairs of modules that it doesn't target.
   public init(_ checkpoint: any CheckpointReader, _ configuration: LoRAConfiguration)
     throws(AdapterError)
   {
@@ -48,6 +48,12 @@ public struct AdapterLayout: Sendable {
     var modules: [Module] = []
     for pair in parts.pairs {
       modules.append(try pair.joined(checkpoint, configuration))
+    }
+    let untargeted = modules.filter { !configuration.isTarget($0.path, $0.kind) }
+    if let first = untargeted.first {
+      throw AdapterError(
+        .untargeted(module: first.path, count: untargeted.count, pairCount: modules.count),
+        file: checkpoint.path)
     }
     self.modules = modules
     savedTensors = parts.saved

@@ -52,11 +52,22 @@ extension LoRAConfiguration {
 
   /// Whether a module of a base gets an update.
   public func isTarget(_ module: LinearModule) -> Bool {
-    let path = module.path
+    isTarget(module.path, canBeAnyLinear: !module.isOutputHead)
+  }
+
+  /// Whether an adapter's pair is of a module that gets an update; a configuration that names no targets says nothing of it.
+  ///
+  /// Without a base a head is told by its name, as the one linear module that `all-linear` doesn't mean.
+  func isTarget(_ path: String, _ kind: AdapterModule.Kind) -> Bool {
+    if case .names(let names) = targetModules, names.isEmpty { return true }
+    return isTarget(path, canBeAnyLinear: kind == .linear && !isPath(path, endingIn: "lm_head"))
+  }
+
+  private func isTarget(_ path: String, canBeAnyLinear: Bool) -> Bool {
     if excludedModules?.contains(path) == true { return false }
     if modulesToSave.contains(where: { isPath(path, through: $0) }) { return false }
     switch targetModules {
-    case .allLinear: return !module.isOutputHead && isInChosenLayer(path)
+    case .allLinear: return canBeAnyLinear && isInChosenLayer(path)
     case .names(let names):
       // A whole path is meant literally, whatever the layers.
       return names.contains { path.utf8.elementsEqual($0.utf8) }

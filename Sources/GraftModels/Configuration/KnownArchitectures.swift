@@ -33,10 +33,11 @@ public enum KnownArchitectures {
   ) throws(ModelError) -> any DecoderArchitecture {
     let found = try type(of: json, among: all, file: file)
     guard let decoder = found as? any DecoderArchitecture.Type else {
+      let name = json["architectures"]?.array?.compactMap(\.string).first
       throw ModelError(
         .unsupported(
           feature: "architecture for predicting text",
-          found: found.architectureNames.joined(separator: ", ")), file: file,
+          found: name ?? json["model_type"]?.string ?? "none"), file: file,
         remedy: "known are " + decoders.flatMap { $0.architectureNames }.joined(separator: ", "))
     }
     return try decoder.init(json, file: file)

@@ -53,4 +53,19 @@ struct ConfigurationTests {
     #expect(error?.reason == .unknownArchitecture("MambaForCausalLM"))
     #expect(error?.remedy?.contains("LlamaForCausalLM") == true)
   }
+
+  @Test(
+    arguments: [
+      (["architectures": ["BertForMaskedLM"]], "BertForMaskedLM"),
+      (["model_type": "bert"], "bert"),
+    ] as [(JSONValue, String)])
+  func `an encoder isn't one that predicts text, and is called what it says`(
+    json: JSONValue, name: String
+  ) throws {
+    let error = #expect(throws: ModelError.self) {
+      try KnownArchitectures.decoder(json, file: "config.json")
+    }
+    #expect(
+      error?.reason == .unsupported(feature: "architecture for predicting text", found: name))
+  }
 }

@@ -128,7 +128,12 @@ struct MergeTests {
   private func adapter(
     _ tensors: [(String, Shape, [Float])], modulesToSave: [String] = [], rank: Int = 1
   ) throws -> String {
-    var configuration = LoRAConfiguration(rank: rank, alpha: 2, targetModules: ["x"])
+    let targets = Set(
+      tensors.compactMap { name, _, _ in
+        name.range(of: ".lora_").flatMap { name[..<$0.lowerBound].split(separator: ".").last }
+      })
+    var configuration = LoRAConfiguration(
+      rank: rank, alpha: 2, targetModules: .names(targets.sorted().map(String.init)))
     configuration.modulesToSave = modulesToSave
     let path = space("made-\(UUID())")
     let directory = try AtomicDirectory(path: path)
@@ -176,6 +181,32 @@ struct MergeTests {
     #expect(receipt.entries.map(\.isReplaced) == [true])
   }
 
+  @Test(arguments: [0, 0.5, -1])
+  func `a saved module has no weight`(weight: Double) throws {
+    let made = try adapter(
+      [("base_model.model.model.norm.weight", [32], [Float](repeating: 2, count: 32))],
+      modulesToSave: ["norm"])
+    let error = #expect(throws: AdapterError.self) {
+      try Graft.merge(
+        base: OpenedCheckpoint(path: tied),
+        adapters: [try WeightedAdapter(path: made, weight: weight)], output: space("out"))
+    }
+    #expect(error?.reason == .weightedReplacement(name: "model.norm.weight", weight: weight))
+    #expect(error?.file == made + "/adapter_model.safetensors")
+    #expect(try space.names(in: space.path).count == 1)
+  }
+
+  @Test func `a module that two adapters save is an error that says so`() throws {
+    let made = try (0..<2).map { _ in
+      try adapter(
+        [("base_model.model.model.norm.weight", [32], [Float](repeating: 2, count: 32))],
+        modulesToSave: ["norm"])
+    }
+    let error = #expect(throws: AdapterError.self) { try merge(tied, made, to: space("out")) }
+    #expect(error?.reason == .savedTwice(name: "model.norm.weight"))
+    #expect(error?.file == made[1] + "/adapter_model.safetensors")
+  }
+
   // MARK: - Refusals
 
   @Test func `a module that the base hasn't is an error with its neighbours`() throws {
@@ -192,6 +223,26 @@ struct MergeTests {
     #expect(module == "model.layers.0.self_attn.q_prj")
     #expect(nearest.first == "model.layers.0.self_attn.q_proj")
     #expect(try space.names(in: space.path).count == 1)
+  }
+
+  @Test func `pairs that the configuration doesn't target are an error, as PEFT leaves them out`()
+    throws
+  {
+    let path = space("edited")
+    try FileManager.default.copyItem(atPath: adapter, toPath: path)
+    let url = URL(filePath: path + "/adapter_config.json")
+    var config = try #require(
+      JSONSerialization.jsonObject(with: try Data(contentsOf: url)) as? [String: Any])
+    config["target_modules"] = ["q_proj"]
+    try JSONSerialization.data(withJSONObject: config).write(to: url)
+    let error = #expect(throws: AdapterError.self) { try merge(tied, [path], to: space("out")) }
+    #expect(
+      error?.reason
+        == .untargeted(module: "model.layers.0.self_attn.v_proj", count: 2, pairCount: 4))
+    #expect(try space.names(in: space.path) == ["edited"])
+    let defects = try verify(path).defects.map(\.description)
+    #expect(defects.count == 1)
+    #expect(defects.first?.contains("found 2 such pairs among 4") == true)
   }
 
   @Test func `an update of another shape is an error with both shapes`() throws {
@@ -250,8 +301,29 @@ struct MergeTests {
 
   @Test func `a model isn't an adapter`() throws {
     let error = #expect(throws: StorageError.self) { try merge(tied, [tied], to: space("out")) }
+    #expect(
+      error?.reason
+        == .mismatch(
+          subject: "the kind of the checkpoint", expected: "an adapter", found: "a model"))
+    #expect(error?.file == tied)
+  }
+
+  @Test func `an adapter isn't a model`() throws {
+    let error = #expect(throws: StorageError.self) { try merge(adapter, [tied], to: space("out")) }
+    #expect(
+      error?.reason
+        == .mismatch(
+          subject: "the kind of the checkpoint", expected: "a model as the base",
+          found: "an adapter"))
+    #expect(error?.file == adapter)
+  }
+
+  @Test func `an adapter without its configuration lacks a file`() throws {
+    let path = try space.copy(adapter, to: "half")
+    try FileManager.default.removeItem(atPath: path + "/adapter_config.json")
+    let error = #expect(throws: StorageError.self) { try merge(tied, [path], to: space("out")) }
     #expect(error?.reason == .notFound)
-    #expect(error?.file.hasSuffix("adapter_config.json") == true)
+    #expect(error?.file == path + "/adapter_config.json")
   }
 
   @Test(arguments: [

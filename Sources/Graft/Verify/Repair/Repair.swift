@@ -58,6 +58,7 @@ public func repair(
           "a damaged file of tensors can't be repaired; name the directory of a sharded checkpoint")
     }
   }
+  try checkHoldsSafetensors(folder, index: path)
   let name = isDirectory ? nil : path.split(separator: "/").last.map(String.init)
   let survey = try ShardSurvey(of: folder, indexName: name)
   if let loss = survey.losses.first { throw refusal(of: loss, among: survey.losses.count) }
@@ -74,8 +75,25 @@ public func repair(
   return RepairReport(survey, path: path, output: output)
 }
 
+/// Checks that there is something that a repair looks at.
+///
+/// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` for PyTorch's shards, and for no shards at all.
+private func checkHoldsSafetensors(_ folder: String, index: String) throws(StorageError) {
+  let suffix = ".bin.index.json"
+  let names = try Directory.entries(of: folder)
+  let isPyTorch = index.hasSuffix(suffix)
+  guard isPyTorch || !names.contains(where: { $0.contains(".safetensors") }) else { return }
+  let found =
+    isPyTorch || names.contains { $0.hasSuffix(suffix) }
+    ? "PyTorch's shards" : "no safetensors files"
+  throw StorageError(
+    .unsupported(feature: "checkpoint to repair", found: found), file: index,
+    remedy: "a repair is for shards of safetensors; graft verify says what is wrong with others")
+}
+
 private func refusal(of loss: Defect, among count: Int) -> StorageError {
-  let others = count > 1 ? "; \(Quantity.of(count - 1, "more loss")) in graft verify" : ""
+  let more = "\(Quantity.count(count - 1)) more \(count == 2 ? "loss" : "losses")"
+  let others = count > 1 ? "; \(more) in graft verify" : ""
   return StorageError(
     .refused(policy: "a repair without all tensors", found: loss.problem + others),
     file: loss.file, tensor: loss.tensor, offset: loss.offset,

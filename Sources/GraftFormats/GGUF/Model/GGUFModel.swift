@@ -14,6 +14,8 @@ public struct GGUFModel: CheckpointReader {
   public let tensors: [TensorInfo]
   /// The stored tensors that became part of the configuration instead.
   public let absorbed: [TensorName]
+  /// The stored tensors that the architecture has no place for, where they may be left out.
+  package let strangers: [TensorName]
   /// `config.json`, `tokenizer.json` and their companions.
   public let files: [File]
   /// What of the keys neither the files have nor the metadata.
@@ -36,9 +38,14 @@ public struct GGUFModel: CheckpointReader {
   }
 
   /// Whether a file says that it is a model of an architecture that has a directory's names and files.
+  ///
+  /// llama.cpp's adapters name the architecture of their base; a file without a number of blocks is a piece of a model at most.
   package static func knows(_ source: GGUFReader) -> Bool {
     let name = source["general.architecture"]?.string ?? ""
-    return GGUFParameters.Architecture(rawValue: name) != nil
+    let isAdapter =
+      source["general.type"]?.string == "adapter" || source["adapter.type"] != nil
+    return GGUFParameters.Architecture(rawValue: name) != nil && !isAdapter
+      && source[name + ".block_count"] != nil
   }
 
   /// Maps a checkpoint.
@@ -46,6 +53,16 @@ public struct GGUFModel: CheckpointReader {
   /// - Parameter dtype: What the tensors are read as: f32, bf16 or f16.
   /// - Throws: ``StorageError`` when the architecture, a tensor or the tokenizer has no counterpart, naming it.
   public init(_ source: GGUFReader, as dtype: DType = .bf16) throws(StorageError) {
+    try self.init(source, as: dtype, leavingStrangers: false)
+  }
+
+  /// Maps a checkpoint.
+  ///
+  /// - Parameter leavesStrangers: Whether tensors that the architecture has no place for are left out, and not refused.
+  /// - Throws: ``StorageError`` when the architecture, a tensor or the tokenizer has no counterpart, naming it.
+  package init(
+    _ source: GGUFReader, as dtype: DType, leavingStrangers leavesStrangers: Bool
+  ) throws(StorageError) {
     let parameters = try GGUFParameters(source)
     let wanted = parameters.tensors
     let positions = Dictionary(
@@ -83,7 +100,8 @@ public struct GGUFModel: CheckpointReader {
     }
     let rest = source.tensors.filter { !used.contains($0.name) }.map(\.name)
     absorbed = rest.filter(GGUFParameters.isAbsorbed)
-    if let stranger = rest.first(where: { !GGUFParameters.isAbsorbed($0) }) {
+    strangers = rest.filter { !GGUFParameters.isAbsorbed($0) }
+    if !leavesStrangers, let stranger = strangers.first {
       throw StorageError(
         .unsupported(feature: "tensor (gguf M-3)", found: stranger.description),
         file: source.path, tensor: stranger)
