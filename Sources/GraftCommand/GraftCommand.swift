@@ -20,7 +20,7 @@ struct GraftCommand: ParsableCommand {
 enum EntryPoint {
   static func main() {
     Standard.holdPlaces()
-    BLASThreads.leaveOut()
+    ScarceMemory.watch()
     Interruption.watch()
     var status = ExitStatus.done.rawValue
     do {

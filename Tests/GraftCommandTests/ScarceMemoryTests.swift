@@ -34,6 +34,35 @@ import Testing
     #expect(status == 0 || status == 5, "\(output)")
   }
 
+  /// Limits between that at which the program starts and one that is enough.
+  @Test(arguments: [
+    "generate model --prompt x --max-tokens 2 --threads 1",
+    "evaluate model --data text/revelation.txt --threads 1",
+    "plan train model --data text/revelation.txt --steps 1 --out never --threads 1",
+    "convert model OUT --threads 1", "convert model OUT.h5 --threads 1",
+  ])
+  func `what Swift's containers don't get ends with 5 in three lines`(call: String) throws {
+    let target = scratch("out")
+    var statuses: Set<Int32> = []
+    for kibibytes in stride(from: 140_000, through: 230_000, by: 2_500) {
+      let (output, status) = try Shell.run(
+        "ulimit -c 0; ulimit -v \(kibibytes); exec timeout -s KILL 60 graft "
+          + call.replacing("OUT", with: target) + " --quiet 2>&1 >/dev/null",
+        in: Graft.fixtures.path)
+      // Without room for its libraries no program begins.
+      if status == 127 { continue }
+      statuses.insert(status)
+      #expect(status == 0 || status == 5, "\(kibibytes) KiB: \(output)")
+      if status == 5 {
+        #expect(output.hasPrefix("error: not enough memory\n"), "\(kibibytes) KiB: \(output)")
+        #expect(output.split(separator: "\n").count <= 3, "\(kibibytes) KiB: \(output)")
+        #expect(scratch.names.isEmpty, "\(kibibytes) KiB")
+      }
+      for name in scratch.names { try FileManager.default.removeItem(at: scratch.url(name)) }
+    }
+    #expect(statuses.contains(5))
+  }
+
   @Test func `training runs or ends with 5, whatever the limit, and leaves nothing`() throws {
     // Between what the process takes before it reads a model and what the run takes.
     var (fails, works) = (0, 1 << 21)
