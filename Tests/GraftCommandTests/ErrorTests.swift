@@ -1,4 +1,5 @@
 import Foundation
+import GraftCore
 import TestSupport
 import Testing
 
@@ -75,14 +76,9 @@ import Testing
     let (path, shownPath) = (scratch.folder.path + "/" + name, scratch.folder.path + "/" + shown)
     let written = try Graft.run("convert", "model", path + ".h5", "--quiet")
     #expect(written.output == "\(shownPath).h5: 56 tensors, 2.6 MiB\n")
-    expect(
-      try Graft.run("convert", "model", path + ".onnx", "--quiet"), status: 3,
-      error: """
-        error: unsupported format to write
-          \(shownPath).onnx, found .onnx
-          name a directory, or an .h5 file
-
-        """)
+    let unknown = try Graft.run("convert", "model", path + ".onnx", "--quiet")
+    #expect(unknown.status == 2)
+    #expect(unknown.error.hasPrefix("error: '\(shownPath).onnx': no format is written to .onnx; "))
     let usage = try Graft.run("convert", "model", path, "--dtype", name)
     #expect(usage.status == 2)
     #expect(usage.error.hasPrefix("error: The value '\(shown)' is invalid"))
@@ -98,7 +94,7 @@ import Testing
         error: """
           error: unsupported format to write
             \(path), found \(suffix)
-            name a directory, or an .h5 file
+            leave out the slash, or give the directory another name
 
           """)
     }
@@ -252,16 +248,62 @@ import Testing
     ["merge", "golden/families/llama-tied", "golden/lora/llama-tied", "--out"],
   ])
   func `a directory doesn't get a file's name`(call: [String]) throws {
-    let path = scratch("c.onnx")
-    expect(
-      try Graft.run(call + [path, "--quiet"]), status: 3,
-      error: """
-        error: unsupported format to write
-          \(path), found .onnx
-          name a directory, or an .h5 file
-
-        """)
+    for (name, nearest) in Self.mistyped {
+      let path = scratch(name)
+      let outcome = try Graft.run(call + [path, "--quiet"])
+      let suffix = name[(name.lastIndex(of: ".") ?? name.startIndex)...].lowercased()
+      let hint = nearest.map { ", the nearest is \($0)" } ?? ""
+      #expect(outcome.status == 2)
+      #expect(
+        outcome.error.hasPrefix(
+          "error: '\(path)': no format is written to \(suffix)\(hint); "
+            + "--to names the format of such a file, a slash at the end makes a directory\n"),
+        "\(outcome.error)")
+      #expect(outcome.error.split(separator: "\n").count == 3)
+    }
     #expect(scratch.names.isEmpty)
+  }
+
+  private static let mistyped: [(name: String, nearest: String?)] = [
+    ("c.onnx", nil), ("c.safetensor", ".safetensors"), ("c.SafeTensor", ".safetensors"),
+    ("c.gguff", ".gguf"), ("c.hdf", ".hdf5"), ("c.kera", ".keras"), ("c.pkl", ".pt"),
+    ("c.zip", nil), ("c.json", nil), ("c.tar.gz", nil), ("v.vec.gz", ".vec"),
+  ]
+
+  @Test(arguments: [
+    "model-v1.5", "llama-3.2", "model.v5", "a.b", ".hidden", "model.big", "c.onnx/",
+    "c.safetensor/",
+  ])
+  func `a directory may have a point in its name`(name: String) throws {
+    let outcome = try Graft.run("convert", "model", scratch(name), "--quiet")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(
+      FileManager.default.fileExists(
+        atPath: scratch(name.replacing("/", with: "") + "/model.safetensors")))
+  }
+
+  @Test(arguments: [
+    ("safetensors", "a.h5"), ("safetensors", "a.zip"), ("safetensors", "a.gguf"),
+    ("torch", "a.safetensors"), ("torch", "a.pkl"), ("hdf5", "a.safetensors"), ("hdf5", "a.gguf"),
+    ("npz", "a.h5"), ("keras", "a.h5"), ("gguf", "a.safetensors"),
+  ])
+  func `--to counts and not the suffix`(form: String, name: String) throws {
+    let source = scratch("source.safetensors")
+    #expect(
+      try Graft.run(
+        "convert", "model", source, "--dtype", "f32", "--allow-loss", "--quiet"
+      ).status == 0)
+    let written = try Graft.run(
+      ["convert", source, scratch(name), "--to", form, "--allow-loss", "--quiet"])
+    #expect(written.status == 0, "\(written.error)")
+    let found = try Graft.run("inspect", scratch(name), "--json")
+    let json = try JSONValue.parse(Array(found.output.utf8), file: "inspect")
+    let format = try #require(json["format"]?.string)
+    let expected = [
+      "safetensors": "safetensors", "torch": "PyTorch", "hdf5": "HDF5", "npz": "NumPy",
+      "keras": "HDF5", "gguf": "GGUF",
+    ]
+    #expect(format.lowercased().contains(expected[form]?.lowercased() ?? "?"), "\(format)")
   }
 
   @Test(arguments: [
