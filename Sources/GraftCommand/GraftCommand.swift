@@ -24,7 +24,9 @@ enum EntryPoint {
     Interruption.watch()
     var status = ExitStatus.done.rawValue
     do {
-      let configured = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst()))
+      let given = Array(CommandLine.arguments.dropFirst())
+      if let error = UsageError(verbIn: given) { throw error }
+      let configured = try ConfiguredArguments(given)
       do {
         var command = try GraftCommand.parseAsRoot(configured.arguments)
         // What asks for help gets it whatever the environment says.

@@ -64,11 +64,100 @@ import Testing
     expect(
       try Graft.run("convert", "model", "x", "--max-shard-size", size), status: 2,
       error: """
-        error: The value '\(size)' is invalid for '--max-shard-size <max-shard-size>'
+        error: The value '\(size)' is invalid for '--max-shard-size <max-shard-size>'; it takes \
+        a size above 0 such as 500MiB or 5GB
           Usage: \(try usage("convert"))
           see graft --help
 
         """)
+  }
+
+  @Test(arguments: [
+    (["inspekt", "model"], "inspekt", "did you mean inspect?"),
+    (["plan", "trian", "model"], "trian", "did you mean train?"),
+    (["--", "x"], nil, nil),
+    (
+      ["polish"], "polish",
+      "there are inspect, verify, diff, convert, warm-start, train, report, evaluate, generate, "
+        + "embed, merge, plan"
+    ),
+  ])
+  func `an unknown verb is called so, with the nearest`(
+    call: [String], verb: String?, help: String?
+  ) throws {
+    let outcome = try Graft.run(call)
+    #expect(outcome.status == 2)
+    #expect(outcome.output == "")
+    if let verb, let help {
+      #expect(
+        outcome.error == "error: unknown verb '\(verb)'\n  \(help)\n  see graft --help\n")
+    }
+  }
+
+  @Test func `levels of compression that there aren't are 2, with those that there are`() throws {
+    for value in ["zstd:99", "zstd:", "gzip"] {
+      expect(
+        try Graft.run("convert", "model", "x.h5", "--compress", value), status: 2,
+        error: """
+          error: The value '\(value)' is invalid for '--compress <compress>'; it takes none, zstd, \
+          or zstd:LEVEL with a level from 1 to 22
+            Usage: \(try usage("convert"))
+            see graft --help
+
+          """)
+    }
+  }
+
+  @Test(arguments: [
+    ("--steps", "-1"), ("--learning-rate", "-1e-3"), ("--rank", "-8"), ("--clip-norm", "-.5"),
+  ])
+  func `a negative number is a value, which the option refuses`(
+    option: String, value: String
+  ) throws {
+    let outcome = try Graft.run(
+      "train", "model", "--data", "text/gospels.txt", "--out", scratch("out"), option, value)
+    #expect(outcome.status == 2)
+    #expect(!outcome.error.contains("Missing value"))
+    #expect(outcome.error.contains(option.dropFirst(2)), "\(outcome.error)")
+    #expect(outcome.error.split(separator: "\n").count <= 3)
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test func `an empty prompt is 2 where nothing stands before it`() throws {
+    expect(
+      try Graft.run("generate", "model", "--prompt", ""), status: 2,
+      error: """
+        error: --prompt has no text
+          the tokenizer of this model puts no token before one that could be gone on from
+          see graft --help
+
+        """)
+  }
+
+  @Test(arguments: ["new\nline", "tab\there", #"back\slash"#, "co:lon"])
+  func `a file name that isn't safe everywhere is refused with what is wrong in it`(
+    name: String
+  ) throws {
+    try FileManager.default.copyItem(
+      at: Graft.fixtures.appending(path: "model"), to: scratch.url("source"))
+    try Data("x".utf8).write(to: scratch.url("source/" + name))
+    for target in ["target", "target.h5"] {
+      let outcome = try Graft.run("convert", scratch("source"), scratch(target), "--quiet")
+      #expect(outcome.status == 3)
+      #expect(
+        outcome.error.hasPrefix(
+          "error: refused: a file name with a backslash, a colon or a control character\n"),
+        "\(outcome.error)")
+      #expect(outcome.error.contains("\n  rename the file: "))
+    }
+    #expect(scratch.names == ["source"])
+  }
+
+  @Test func `a line that evaluate can't use is one of the data`() throws {
+    try Data(#"{"nothing": 1}"#.utf8).write(to: scratch.url("lines.jsonl"))
+    let outcome = try Graft.run("evaluate", "model", "--data", scratch("lines.jsonl"))
+    #expect(outcome.status == 3)
+    #expect(outcome.error.hasPrefix("error: a line of the data can't be used\n"))
   }
 
   @Test func `what would act on a terminal is shown`() throws {
@@ -239,6 +328,7 @@ import Testing
     #expect(
       outcome.error.hasPrefix(
         "error: '\(argument)' is no ADAPTER:WEIGHT with a finite weight\n"))
+    #expect(outcome.error.contains("\n  Usage: graft merge "))
     #expect(outcome.error.split(separator: "\n").count <= 3)
     #expect(scratch.names.isEmpty)
   }

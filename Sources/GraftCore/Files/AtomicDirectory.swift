@@ -47,8 +47,7 @@ public final class AtomicDirectory: Sendable {
   /// - Throws: ``StorageError`` when the name would leave the directory.
   public func file(named name: String) throws(StorageError) -> OutputFile {
     guard Directory.isSafeRelativePath(name) else {
-      throw StorageError(
-        .refused(policy: "a file name that leaves its directory", found: name), file: path)
+      throw Directory.refusal(of: name, in: path)
     }
     var (folder, old) = (temporaryPath, path)
     for component in name.split(separator: "/").dropLast() {
