@@ -20,7 +20,7 @@ extension UsageError {
     var verbs = GraftCommand.configuration.subcommands
     for word in arguments {
       guard !verbs.isEmpty, !word.hasPrefix("-") else { return nil }
-      let names = verbs.compactMap(\.configuration.commandName)
+      let names = verbs.compactMap { $0.configuration.commandName }
       guard let position = names.firstIndex(of: word) else {
         if word == "help" { return nil }
         let nearest = nearestNames(to: word, among: names)
