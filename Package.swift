@@ -40,7 +40,7 @@ let package = Package(
 
     // The nouns
     .target(name: "CSystem"),
-    .target(name: "CProcess", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CProcess"),
     .target(name: "GraftCore", dependencies: ["CSystem"], swiftSettings: strict),
 
     // Arithmetic
