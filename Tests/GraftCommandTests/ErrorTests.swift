@@ -74,7 +74,7 @@ import Testing
 
   @Test(arguments: [
     (["inspekt", "model"], "inspekt", "did you mean inspect?"),
-    (["plan", "trian", "model"], "trian", "did you mean train?"),
+    (["plan", "trein", "model"], "trein", "did you mean train?"),
     (["--", "x"], nil, nil),
     (
       ["polish"], "polish",
