@@ -40,6 +40,7 @@ let package = Package(
 
     // The nouns
     .target(name: "CSystem"),
+    .target(name: "CProcess"),
     .target(name: "GraftCore", dependencies: ["CSystem"], swiftSettings: strict),
 
     // Arithmetic
@@ -79,7 +80,7 @@ let package = Package(
     .executableTarget(
       name: "GraftCommand",
       dependencies: [
-        "Graft",
+        "CProcess", "Graft",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Yams", package: "Yams"),
       ],

@@ -20,12 +20,14 @@ struct GraftCommand: ParsableCommand {
 enum EntryPoint {
   static func main() {
     Standard.holdPlaces()
-    BLASThreads.leaveOut()
+    ScarceMemory.watch()
     Interruption.watch()
     var status = ExitStatus.done.rawValue
     do {
       try checkArguments()
-      let configured = try ConfiguredArguments(Array(CommandLine.arguments.dropFirst()))
+      let given = Array(CommandLine.arguments.dropFirst())
+      if let error = UsageError(verbIn: given) { throw error }
+      let configured = try ConfiguredArguments(given)
       do {
         var command = try GraftCommand.parseAsRoot(configured.arguments)
         // What asks for help gets it whatever the environment says.

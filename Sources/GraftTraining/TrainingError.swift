@@ -19,6 +19,8 @@ public struct TrainingError: DiagnosableError, Equatable {
     case badExample(expected: String, found: String)
     /// The saved state was written by a run with other settings.
     case stateMismatch(setting: String, expected: String, found: String)
+    /// The saved state isn't what a run writes.
+    case damagedState(expected: String, found: String)
     /// A line of a run's log isn't a step's record.
     case badRecord(expected: String, found: String)
     /// There is no log of a run.
@@ -47,6 +49,10 @@ public struct TrainingError: DiagnosableError, Equatable {
     }
   }
 
+  /// What to do about a state that nobody can go on from.
+  package static let remedyOfDamage =
+    "go on from a copy of the directory, or train anew with another --out"
+
   /// Makes an error.
   public init(_ reason: Reason, file: String? = nil, line: Int? = nil, remedy: String? = nil) {
     self.reason = reason
@@ -62,7 +68,7 @@ public struct TrainingError: DiagnosableError, Equatable {
     switch reason {
     case .badExample(let expected, let found), .stateMismatch(_, let expected, let found),
       .invalidSetting(_, let expected, let found), .adapterMismatch(_, let expected, let found),
-      .badRecord(let expected, let found):
+      .badRecord(let expected, let found), .damagedState(let expected, let found):
       let detail = "expected \(expected), found \(found.escapedShortened)"
       place = place.map { "\($0), \(detail)" } ?? detail
     case .tooLittleData, .noState, .noLog, .outputExists, .budgetTooSmall, .nonFinite, .interrupted:
@@ -78,7 +84,9 @@ public struct TrainingError: DiagnosableError, Equatable {
     case .budgetTooSmall: .memory
     case .invalidSetting, .adapterMismatch: .usage
     case .outputExists: .inputOutput
-    case .tooLittleData, .badExample, .stateMismatch, .noState, .badRecord, .noLog: .badInput
+    case .tooLittleData, .badExample, .stateMismatch, .damagedState, .noState, .badRecord,
+      .noLog:
+      .badInput
     }
   }
 
@@ -86,8 +94,9 @@ public struct TrainingError: DiagnosableError, Equatable {
     switch reason {
     case .tooLittleData(let tokens, let needed):
       "too little data: \(tokens) tokens, one window needs \(needed)"
-    case .badExample: "a line of the training data can't be used"
+    case .badExample: "a line of the data can't be used"
     case .stateMismatch(let setting, _, _): "the saved run used another \(setting)"
+    case .damagedState: "the saved training state is damaged"
     case .badRecord: "a line of the training log can't be read"
     case .noLog: "no log of a training run here"
     case .noState: "nothing to resume: no training state here"

@@ -70,7 +70,7 @@ public struct TrainingPosition: Sendable, Equatable {
 
   /// Checks a position read from a file against the run that it is meant for.
   ///
-  /// - Throws: ``TrainingError/Reason/stateMismatch(setting:expected:found:)``.
+  /// - Throws: ``TrainingError/Reason/damagedState(expected:found:)``.
   public func check(against settings: TrainingSettings, file: String) throws(TrainingError) {
     let windows = step.multipliedReportingOverflow(
       by: settings.batchSize * settings.accumulation)
@@ -81,11 +81,11 @@ public struct TrainingPosition: Sendable, Equatable {
       best.map({ (1...max(step, 1)).contains($0.step) }) ?? true
     else {
       throw TrainingError(
-        .stateMismatch(
-          setting: "position", expected: "a step up to \(settings.steps) with its windows",
+        .damagedState(
+          expected: "a step up to \(settings.steps) with its windows",
           found:
             "step \(step), \(windowsTaken) windows, \(tokenCount) tokens, \(batchesTaken) batches"),
-        file: file)
+        file: file, remedy: TrainingError.remedyOfDamage)
     }
   }
 }

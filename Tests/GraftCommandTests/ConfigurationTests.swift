@@ -84,7 +84,10 @@ import Testing
         "did you mean learning-rate?"
       ),
       ("rank: 4\n\nzzzzzz: 1", "no option is called zzzzzz", 3, nil),
-      ("config: other.yaml", "no option is called config", 1, "did you mean config?"),
+      (
+        "config: other.yaml", "a configuration doesn't name another one", 1,
+        "write its options here"
+      ),
       ("rank: 4\nsteps: [1, 2]", "steps has a value of another kind", 2, nil),
       ("steps: {a: 1}", "steps has a value of another kind", 1, nil),
       ("resume: 3", "resume has a value of another kind", 1, nil),

@@ -1,4 +1,5 @@
 import Foundation
+import GraftCore
 import TestSupport
 import Testing
 
@@ -87,11 +88,100 @@ import Testing
     expect(
       try Graft.run("convert", "model", "x", "--max-shard-size", size), status: 2,
       error: """
-        error: The value '\(size)' is invalid for '--max-shard-size <max-shard-size>'
+        error: The value '\(size)' is invalid for '--max-shard-size <max-shard-size>'; it takes \
+        a size above 0 such as 500MiB or 5GB
           Usage: \(try usage("convert"))
           see graft --help
 
         """)
+  }
+
+  @Test(arguments: [
+    (["inspekt", "model"], "inspekt", "did you mean inspect?"),
+    (["plan", "trein", "model"], "trein", "did you mean train?"),
+    (["--", "x"], nil, nil),
+    (
+      ["polish"], "polish",
+      "there are inspect, verify, diff, convert, warm-start, train, report, evaluate, generate, "
+        + "embed, merge, plan"
+    ),
+  ])
+  func `an unknown verb is called so, with the nearest`(
+    call: [String], verb: String?, help: String?
+  ) throws {
+    let outcome = try Graft.run(call)
+    #expect(outcome.status == 2)
+    #expect(outcome.output == "")
+    if let verb, let help {
+      #expect(
+        outcome.error == "error: unknown verb '\(verb)'\n  \(help)\n  see graft --help\n")
+    }
+  }
+
+  @Test func `levels of compression that there aren't are 2, with those that there are`() throws {
+    for value in ["zstd:99", "zstd:", "gzip"] {
+      expect(
+        try Graft.run("convert", "model", "x.h5", "--compress", value), status: 2,
+        error: """
+          error: The value '\(value)' is invalid for '--compress <compress>'; it takes none, zstd, \
+          or zstd:LEVEL with a level from 1 to 22
+            Usage: \(try usage("convert"))
+            see graft --help
+
+          """)
+    }
+  }
+
+  @Test(arguments: [
+    ("--steps", "-1"), ("--learning-rate", "-1e-3"), ("--rank", "-8"), ("--clip-norm", "-.5"),
+  ])
+  func `a negative number is a value, which the option refuses`(
+    option: String, value: String
+  ) throws {
+    let outcome = try Graft.run(
+      "train", "model", "--data", "text/gospels.txt", "--out", scratch("out"), option, value)
+    #expect(outcome.status == 2)
+    #expect(!outcome.error.contains("Missing value"))
+    #expect(outcome.error.contains(option.dropFirst(2)), "\(outcome.error)")
+    #expect(outcome.error.split(separator: "\n").count <= 3)
+    #expect(scratch.names.isEmpty)
+  }
+
+  @Test func `an empty prompt is 2 where nothing stands before it`() throws {
+    expect(
+      try Graft.run("generate", "model", "--prompt", ""), status: 2,
+      error: """
+        error: --prompt has no text
+          the tokenizer of this model puts no token before one that could be gone on from
+          see graft --help
+
+        """)
+  }
+
+  @Test(arguments: ["new\nline", "tab\there", #"back\slash"#, "co:lon"])
+  func `a file name that isn't safe everywhere is refused with what is wrong in it`(
+    name: String
+  ) throws {
+    try FileManager.default.copyItem(
+      at: Graft.fixtures.appending(path: "model"), to: scratch.url("source"))
+    try Data("x".utf8).write(to: scratch.url("source/" + name))
+    for target in ["target", "target.h5"] {
+      let outcome = try Graft.run("convert", scratch("source"), scratch(target), "--quiet")
+      #expect(outcome.status == 3)
+      #expect(
+        outcome.error.hasPrefix(
+          "error: refused: a file name with a backslash, a colon or a control character\n"),
+        "\(outcome.error)")
+      #expect(outcome.error.contains("\n  rename the file: "))
+    }
+    #expect(scratch.names == ["source"])
+  }
+
+  @Test func `a line that evaluate can't use is one of the data`() throws {
+    try Data(#"{"nothing": 1}"#.utf8).write(to: scratch.url("lines.jsonl"))
+    let outcome = try Graft.run("evaluate", "model", "--data", scratch("lines.jsonl"))
+    #expect(outcome.status == 3)
+    #expect(outcome.error.hasPrefix("error: a line of the data can't be used\n"))
   }
 
   @Test func `what would act on a terminal is shown`() throws {
@@ -99,14 +189,9 @@ import Testing
     let (path, shownPath) = (scratch.folder.path + "/" + name, scratch.folder.path + "/" + shown)
     let written = try Graft.run("convert", "model", path + ".h5", "--quiet")
     #expect(written.output == "\(shownPath).h5: 56 tensors, 2.6 MiB\n")
-    expect(
-      try Graft.run("convert", "model", path + ".onnx", "--quiet"), status: 3,
-      error: """
-        error: unsupported format to write
-          \(shownPath).onnx, found .onnx
-          name a directory, or an .h5 file
-
-        """)
+    let unknown = try Graft.run("convert", "model", path + ".onnx", "--quiet")
+    #expect(unknown.status == 2)
+    #expect(unknown.error.hasPrefix("error: '\(shownPath).onnx': no format is written to .onnx; "))
     let usage = try Graft.run("convert", "model", path, "--dtype", name)
     #expect(usage.status == 2)
     #expect(usage.error.hasPrefix("error: The value '\(shown)' is invalid"))
@@ -122,7 +207,7 @@ import Testing
         error: """
           error: unsupported format to write
             \(path), found \(suffix)
-            name a directory, or an .h5 file
+            leave out the slash, or give the directory another name
 
           """)
     }
@@ -313,6 +398,7 @@ import Testing
     #expect(
       outcome.error.hasPrefix(
         "error: '\(argument)' is no ADAPTER:WEIGHT with a finite weight\n"))
+    #expect(outcome.error.contains("\n  Usage: graft merge "))
     #expect(outcome.error.split(separator: "\n").count <= 3)
     #expect(scratch.names.isEmpty)
   }
@@ -322,16 +408,62 @@ import Testing
     ["merge", "golden/families/llama-tied", "golden/lora/llama-tied", "--out"],
   ])
   func `a directory doesn't get a file's name`(call: [String]) throws {
-    let path = scratch("c.onnx")
-    expect(
-      try Graft.run(call + [path, "--quiet"]), status: 3,
-      error: """
-        error: unsupported format to write
-          \(path), found .onnx
-          name a directory, or an .h5 file
-
-        """)
+    for (name, nearest) in Self.mistyped {
+      let path = scratch(name)
+      let outcome = try Graft.run(call + [path, "--quiet"])
+      let suffix = name[(name.lastIndex(of: ".") ?? name.startIndex)...].lowercased()
+      let hint = nearest.map { ", the nearest is \($0)" } ?? ""
+      #expect(outcome.status == 2)
+      #expect(
+        outcome.error.hasPrefix(
+          "error: '\(path)': no format is written to \(suffix)\(hint); "
+            + "--to names the format of such a file, a slash at the end makes a directory\n"),
+        "\(outcome.error)")
+      #expect(outcome.error.split(separator: "\n").count == 3)
+    }
     #expect(scratch.names.isEmpty)
+  }
+
+  private static let mistyped: [(name: String, nearest: String?)] = [
+    ("c.onnx", nil), ("c.safetensor", ".safetensors"), ("c.SafeTensor", ".safetensors"),
+    ("c.gguff", ".gguf"), ("c.hdf", ".hdf5"), ("c.kera", ".keras"), ("c.pkl", ".pt"),
+    ("c.zip", nil), ("c.json", nil), ("c.tar.gz", nil), ("v.vec.gz", ".vec"),
+  ]
+
+  @Test(arguments: [
+    "model-v1.5", "llama-3.2", "model.v5", "a.b", ".hidden", "model.big", "c.onnx/",
+    "c.safetensor/",
+  ])
+  func `a directory may have a point in its name`(name: String) throws {
+    let outcome = try Graft.run("convert", "model", scratch(name), "--quiet")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(
+      FileManager.default.fileExists(
+        atPath: scratch(name.replacing("/", with: "") + "/model.safetensors")))
+  }
+
+  @Test(arguments: [
+    ("safetensors", "a.h5"), ("safetensors", "a.zip"), ("safetensors", "a.gguf"),
+    ("torch", "a.safetensors"), ("torch", "a.pkl"), ("hdf5", "a.safetensors"), ("hdf5", "a.gguf"),
+    ("npz", "a.h5"), ("keras", "a.h5"), ("gguf", "a.safetensors"),
+  ])
+  func `--to counts and not the suffix`(form: String, name: String) throws {
+    let source = scratch("source.safetensors")
+    #expect(
+      try Graft.run(
+        "convert", "model", source, "--dtype", "f32", "--allow-loss", "--quiet"
+      ).status == 0)
+    let written = try Graft.run(
+      ["convert", source, scratch(name), "--to", form, "--allow-loss", "--quiet"])
+    #expect(written.status == 0, "\(written.error)")
+    let found = try Graft.run("inspect", scratch(name), "--json")
+    let json = try JSONValue.parse(Array(found.output.utf8), file: "inspect")
+    let format = try #require(json["format"]?.string)
+    let expected = [
+      "safetensors": "safetensors", "torch": "PyTorch", "hdf5": "HDF5", "npz": "NumPy",
+      "keras": "HDF5", "gguf": "GGUF",
+    ]
+    #expect(format.lowercased().contains(expected[form]?.lowercased() ?? "?"), "\(format)")
   }
 
   @Test(arguments: [

@@ -56,6 +56,19 @@ import Testing
       adapter: try Data(contentsOf: scratch.url("adapter/adapter_model.safetensors")))
   }
 
+  @Test func `is of less than the log's peak, which counts mapped files`() throws {
+    let outcome = try Graft.run(arguments(["train"], ["--quiet"]))
+    try #require(outcome.status == 0, "\(outcome.error)")
+    let log = try String(contentsOf: scratch.url("adapter/training_log.jsonl"), encoding: .utf8)
+    let last = try #require(log.split(separator: "\n").last)
+    let peak = try JSONValue.parse(Array(last.utf8), file: "log")["peakBytes"]?.int ?? 0
+    // The weights of the model are read where they are mapped.
+    let weights = try #require(
+      try FileManager.default.attributesOfItem(
+        atPath: Graft.fixtures.appending(path: "model/model.safetensors").path)[.size] as? Int)
+    #expect(peak > outcome.anonymousPeakBytes + weights)
+  }
+
   @Test func `is kept from the least to no recompute, is forecast, and changes no number`() throws {
     let (least, most) = (try forecast("--recompute", "auto"), try forecast("--recompute", "none"))
     #expect(least < most / 2, "there is something to recompute")

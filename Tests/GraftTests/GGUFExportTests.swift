@@ -732,6 +732,9 @@ import Testing
     try bytes.write(to: URL(filePath: path + "/model.safetensors"))
     let error = #expect(throws: StorageError.self) { try export(path, .q8_0) }
     #expect(error?.tensor == "blk.1.ffn_up.weight")
+    #expect(
+      error?.reason == .notRepresentable(what: "the value nan of element 100", inFormat: "Q8_0"))
+    #expect(error?.remedy?.contains("--dtype bf16") == true)
     #expect(!FileManager.default.fileExists(atPath: workspace("model.gguf")))
   }
 

@@ -66,11 +66,36 @@ struct TileConverter {
       return Quantization.quantize(values.bytes, to: dtype, into: &part)
     }
     guard isHeld else {
+      let (element, value) = beyond(values, in: dtype)
       throw StorageError(
-        .notRepresentable(what: "NaN, infinity or values this large", inFormat: "\(dtype)"),
+        .notRepresentable(
+          what: "the value \(value) of element \(tile.elements.lowerBound + element)",
+          inFormat: "\(dtype)"),
         file: reader.path, tensor: reader.tensors[tile.tensor].name,
         remedy: "keep the type of the tensors, or write bf16 or f32: --dtype bf16")
     }
     return result
+  }
+
+  /// What the first block of a type that can't be made holds: a value that isn't finite, else its largest.
+  private func beyond(_ values: MemorySlice, in dtype: DType) -> (element: Int, value: Float) {
+    let layout = dtype.layout
+    let width = layout.elements * 4
+    let starts = stride(from: 0, to: values.byteCount, by: width)
+    let start =
+      starts.first { start in
+        converted.withMutableBytes { whole in
+          var block = whole._mutatingExtracting(0..<layout.bytes)
+          return !Quantization.quantize(
+            values.bytes.extracting(start..<start + width), to: dtype, into: &block)
+        }
+      } ?? 0
+    // Safety: RawSpan checks the bounds, and every bit pattern is a number.
+    let floats = (0..<layout.elements).map {
+      unsafe values.bytes.unsafeLoadUnaligned(fromByteOffset: start + $0 * 4, as: Float.self)
+    }
+    let largest = floats.indices.max { abs(floats[$0]) < abs(floats[$1]) } ?? 0
+    let place = floats.firstIndex { !$0.isFinite } ?? largest
+    return (start / 4 + place, floats[place])
   }
 }

@@ -55,7 +55,9 @@ struct OutputTarget {
       if let suffix = Self.fileSuffixes.first(where: { name.hasSuffix($0) }) {
         throw StorageError(
           .unsupported(feature: "format to write", found: suffix), file: path,
-          remedy: "name a directory, or an .h5 file")
+          remedy: path.hasSuffix("/")
+            ? "leave out the slash, or give the directory another name"
+            : "give the directory another name")
       }
       return
     }
@@ -186,7 +188,7 @@ struct OutputTarget {
   /// The ends of names that nobody expects of a directory.
   private static let fileSuffixes = [
     ".gguf", ".safetensors", ".h5", ".hdf5", ".keras", ".bin", ".pt", ".pth", ".ckpt", ".npy",
-    ".npz", ".onnx", ".vec", ".txt",
+    ".npz", ".vec", ".txt",
   ]
 
   private static let wayRound = "name another target, or give --overwrite"

@@ -6,6 +6,9 @@ extension LanguageModel {
   ///
   /// - Throws: what ``train(_:starting:step:isInterrupted:)`` throws before its first step.
   public func plan(_ request: TrainingRequest) throws -> TrainingForecast {
+    let held = try TrainingDirectory.lock(request.output)
+    defer { withExtendedLifetime(held) {} }
+    try TrainingDirectory.check(request.output, resumes: request.resumes)
     let run = try prepare(request)
     let compilation = run.trainer.stepCompilation
     let seconds = try CostModel.measured(kernels).seconds(compilation)

@@ -32,13 +32,21 @@ extension LanguageModel {
     try TrainingDirectory.checkRoom(
       request.output, state: loop.stateByteCount, product: run.subject.product.byteCount,
       run.settings)
-    let directory = try TrainingDirectory.open(
-      request.output, of: try RunFacts(of: run, request, on: self), atStep: position.step, held)
-    starting(summary(of: run, from: position))
-    let recorder = TrainingRecorder(
-      directory, product: run.subject.product, fingerprint: fingerprint, step: step,
-      isInterrupted: isInterrupted)
-    let end = try loop.run(from: position, recorder)
+    let before = try TrainingDirectory.names(in: request.output)
+    let end: TrainingPosition
+    do {
+      let directory = try TrainingDirectory.open(
+        request.output, of: try RunFacts(of: run, request, on: self), atStep: position.step, held)
+      starting(summary(of: run, from: position))
+      let recorder = TrainingRecorder(
+        directory, product: run.subject.product, fingerprint: fingerprint, step: step,
+        isInterrupted: isInterrupted)
+      end = try loop.run(from: position, recorder)
+    } catch let error as StorageError {
+      // A log whose run can't be resumed is of no use; that of one which became NaN tells why.
+      TrainingDirectory.removeUnsaved(request.output, besides: before)
+      throw error
+    }
     return TrainingOutcome(
       lastStep: end.step, stoppedEarly: end.step < run.settings.steps,
       writtenStep: run.settings.keepsBest ? end.best?.step ?? end.step : end.step)

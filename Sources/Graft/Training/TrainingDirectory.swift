@@ -64,16 +64,17 @@ final class TrainingDirectory: Sendable {
       guard try hasState(path) || (hasLog && isUnused(path)) else {
         throw TrainingError(.noState, file: path, remedy: "start without --resume")
       }
-    } else if Directory.hasFile(at: path) {
+    } else if let found = Directory.obstacle(at: path) {
       throw TrainingError(
-        .outputExists(found: "is a file"), file: path, remedy: "name a directory with --out")
+        .outputExists(found: "is " + found.replacing("regular ", with: "")), file: path,
+        remedy: "name a directory with --out")
     } else if !(try isUnused(path)) {
       let isRun = hasState(path)
       throw TrainingError(
         .outputExists(found: "directory holds " + (isRun ? "another run" : "other files")),
         file: path, remedy: "choose another --out" + (isRun ? ", or go on with --resume" : ""))
     } else if !Directory.exists(at: path) {
-      try Directory.checkWritable(path)
+      try Directory.checkMakeable(path)
     }
   }
 
@@ -141,6 +142,21 @@ final class TrainingDirectory: Sendable {
   /// Whether a name is that of a sibling that a killed process was still writing.
   private static func isUnfinished(_ name: String) -> Bool {
     name.hasPrefix(".") && name.hasSuffix(".partial")
+  }
+
+  /// What stands in the directory of a run before it begins; nil where there is no directory.
+  static func names(in path: String) throws(StorageError) -> [String]? {
+    Directory.exists(at: path) ? try Directory.entries(of: path) : nil
+  }
+
+  /// Removes what a run without a save has made beside what stood there before, and the directory, if that is its own.
+  static func removeUnsaved(_ path: String, besides before: [String]?) {
+    guard !hasState(path), let names = try? Directory.entries(of: path) else { return }
+    let made = names.filter {
+      !(before ?? []).contains($0) && (recordNames.contains($0) || isUnfinished($0))
+    }
+    for name in made { Directory.remove(path + "/" + name) }
+    if before == nil, made.count == names.count { Directory.remove(path) }
   }
 
   /// Appends a step to the log.

@@ -43,9 +43,10 @@ struct TrainingState: Sendable {
     func number(_ key: String) throws -> Int {
       guard let value = json[key]?.int, value >= 0 else {
         throw TrainingError(
-          .stateMismatch(
-            setting: "training state", expected: "\(key) as a number",
-            found: json[key]?.serialized(indent: nil) ?? "nothing"), file: name)
+          .damagedState(
+            expected: "\(key) as a number",
+            found: json[key]?.serialized(indent: nil) ?? "nothing"), file: name,
+          remedy: TrainingError.remedyOfDamage)
       }
       return value
     }

@@ -89,7 +89,8 @@ extension WarmStartReport: CustomStringConvertible {
     return """
       \(matchedCount) of \(tokenCount) tokens found a vector (\(percent) %): \(rules)
       \(usedWordCount) of \(wordCount) words used, \(lengths)
-      without a vector: \(misses.map(\.escapedShortened).joined(separator: " "))
       """
+        + (misses.isEmpty
+          ? "" : "\nwithout a vector: " + misses.map(\.escapedShortened).joined(separator: " "))
   }
 }

@@ -21,7 +21,7 @@ package func nearestNames(to name: String, among candidates: some Sequence<Strin
 }
 
 /// The Levenshtein distance between two byte strings.
-func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+package func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
   var row = Array(0...right.count)
   for (i, byte) in left.enumerated() {
     var diagonal = row[0]

@@ -41,10 +41,14 @@ struct CommandOptions {
   func option(for entry: ConfigurationFile.Entry, in file: String) throws(ConfigurationError)
     -> Option
   {
-    guard let option = all.first(where: { $0.name == entry.name && $0.name != "config" }) else {
+    guard entry.name != "config" else {
+      throw ConfigurationError(.anotherFile, file: file, line: entry.line)
+    }
+    guard let option = all.first(where: { $0.name == entry.name }) else {
+      let names = all.map(\.name).filter { $0 != "config" }
       throw ConfigurationError(
-        .unknownKey(entry.key, nearest: nearestNames(to: entry.name, among: all.map(\.name))),
-        file: file, line: entry.line)
+        .unknownKey(entry.key, nearest: nearestNames(to: entry.name, among: names)), file: file,
+        line: entry.line)
     }
     return option
   }

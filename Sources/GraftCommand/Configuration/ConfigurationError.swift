@@ -18,6 +18,8 @@ struct ConfigurationError: DiagnosableError, Equatable {
     case notMapping
     /// No option has the name.
     case unknownKey(String, nearest: [String])
+    /// The file names a file of options itself.
+    case anotherFile
     /// The same option twice, also spelt in another way.
     case duplicateKey(String, firstLine: Int)
     /// The value is of another kind.
@@ -67,6 +69,7 @@ struct ConfigurationError: DiagnosableError, Equatable {
     case .notYAML(let problem): "the configuration isn't YAML: \(problem.escapedWhole)"
     case .notMapping: "a configuration is a mapping from option names to values"
     case .unknownKey(let key, _): "no option is called \(key.escapedShortened)"
+    case .anotherFile: "a configuration doesn't name another one"
     case .duplicateKey(let key, _): "the configuration has \(key.escapedShortened) twice"
     case .wrongType(let key, _, _): "\(key.escapedShortened) has a value of another kind"
     case .refused(let message): message.escapedWhole
@@ -77,6 +80,7 @@ struct ConfigurationError: DiagnosableError, Equatable {
     switch reason {
     case .unknownKey(_, let nearest):
       nearest.isEmpty ? nil : "did you mean \(nearest.joined(separator: ", "))?"
+    case .anotherFile: "write its options here"
     case .duplicateKey(_, let line): "first in line \(line)"
     case .notYAML, .notMapping, .wrongType, .refused: nil
     }

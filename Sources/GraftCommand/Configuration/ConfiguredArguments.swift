@@ -16,8 +16,9 @@ struct ConfiguredArguments {
   /// Reads the file that the arguments name, if they name one.
   ///
   /// - Throws: ``StorageError`` and ``ConfigurationError``.
-  init(_ given: [String]) throws {
-    let (command, depth) = Self.command(of: given)
+  init(_ words: [String]) throws {
+    let (command, depth) = Self.command(of: words)
+    let given = try Self.joiningNegativeNumbers(words, of: command)
     let rest = Array(given[depth...])
     guard !Self.helpFlags.contains(where: rest.contains),
       let path = Self.value(of: Self.name, in: rest)
@@ -69,6 +70,33 @@ struct ConfiguredArguments {
     else { return error }
     (error.file, error.line) = (file, line)
     return error
+  }
+
+  /// Joins an option with a negative number behind it, which the parser would take for an option of its own.
+  ///
+  /// What the number means there is for the checks of the option to say.
+  private static func joiningNegativeNumbers(
+    _ words: [String], of command: any ParsableCommand.Type
+  ) throws -> [String] {
+    guard words.contains(where: isNegativeNumber) else { return words }
+    let options = try CommandOptions(command).all.filter { $0.kind == .option }.map(\.name)
+    var result: [String] = []
+    var isOption = true
+    for word in words {
+      if word == "--" { isOption = false }
+      if isOption, isNegativeNumber(word), let last = result.last, last.hasPrefix("--"),
+        options.contains(String(last.dropFirst(2)))
+      {
+        result[result.count - 1] = last + "=" + word
+      } else {
+        result.append(word)
+      }
+    }
+    return result
+  }
+
+  private static func isNegativeNumber(_ word: String) -> Bool {
+    word.hasPrefix("-") && word.count > 1 && Double(word) != nil
   }
 
   private static let name = "config"

@@ -75,12 +75,22 @@ enum UsageMessage {
     let lines = message.split(separator: "\n", omittingEmptySubsequences: true).map(String.init)
     let first = lines.first ?? "wrong usage"
     let body = first.hasPrefix("Error: ") ? String(first.dropFirst(7)) : first
+    let known = valuesInWords.first { body.hasSuffix(" is invalid for '\($0.option)'") }
+    if let known { return "\(body); it takes \(known.values)" }
     guard body.hasSuffix(listing) else { return body }
     let values = lines.dropFirst().prefix { $0.hasPrefix(bullet) }.map {
       $0.dropFirst(bullet.count)
     }
     return body.dropLast(listing.count) + "; it takes " + values.joined(separator: ", ")
   }
+
+  /// The values of options that take more than a few words.
+  private static let valuesInWords: [(option: String, values: String)] = [
+    ("--compress <compress>", "none, zstd, or zstd:LEVEL with a level from 1 to 22"),
+    ("--max-shard-size <max-shard-size>", "a size above 0 such as 500MiB or 5GB"),
+    ("--memory <memory>", "a size above 0 such as 700MB or 2GiB"),
+    ("--warmup <warmup>", "a number of steps, or a fraction of them such as 0.1"),
+  ]
 
   private static let listing = ". Please provide one of the following:"
   private static let bullet = "  - "

@@ -14,32 +14,70 @@ enum Interruption {
   /// Whether a verb watches ``isRequested``; otherwise the first request ends the process.
   static func stopGracefully(_ graceful: Bool) { isGraceful.store(graceful, ordering: .relaxed) }
 
-  /// What the queue's threads take: their stacks, and some more.
-  private static let room = 32 << 20
+  /// A pipe: a handler may do little more than write a byte, and a thread reads it and does the rest.
+  private static let ear = Atomic<Int32>(-1)
+  private static let bell = Atomic<Int32>(-1)
 
-  /// Begins to listen, on a queue of its own.
+  private static let stackByteCount = 1 << 20
+
+  /// Begins to listen, on a thread of its own.
   ///
-  /// Where there is no room for its threads, which the queue would wait for without end, a signal ends the process at once.
+  /// Where no thread can be had, a signal ends the process at once; Dispatch would wait for its threads without end.
   static func watch() {
     // A closed pipe and a limit on the size of files are errors of the write, after which nothing half-written is left.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
-    guard (try? Memory.checkRoom(room)) != nil else { return }
-    let queue = DispatchQueue(label: "interruption")
+    var ends: [Int32] = [-1, -1]
+    guard unsafe pipe(&ends) == 0 else { return }
+    ear.store(ends[0], ordering: .relaxed)
+    bell.store(ends[1], ordering: .relaxed)
+    guard startListening() else { return }
     for number in [SIGINT, SIGTERM, SIGHUP] where number != SIGHUP || !isIgnored(number) {
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-      source.setEventHandler {
-        // The handler holds its source, which therefore listens as long as the process lives.
-        withExtendedLifetime(source) {}
-        let presses = count.add(1, ordering: .relaxed).newValue
-        guard presses > 1 || !isGraceful.load(ordering: .relaxed) else { return }
-        UnfinishedOutputs.removeAll()
-        Standard.error("error: interrupted")
-        _exit(ExitStatus.interrupted.rawValue)
+      signal(number) { _ in
+        let code = errno
+        var byte: UInt8 = 0
+        _ = unsafe write(Interruption.bell.load(ordering: .relaxed), &byte, 1)
+        errno = code
       }
-      source.resume()
     }
+  }
+
+  /// Starts the thread; false when the system gives none.
+  private static func startListening() -> Bool {
+    var attributes = pthread_attr_t()
+    guard unsafe pthread_attr_init(&attributes) == 0 else { return false }
+    defer { unsafe pthread_attr_destroy(&attributes) }
+    unsafe pthread_attr_setstacksize(&attributes, stackByteCount)
+    var thread = pthread_t()
+    let status = unsafe pthread_create(
+      &thread, &attributes,
+      { _ in
+        Interruption.listen()
+        return nil
+      }, nil)
+    guard status == 0 else { return false }
+    pthread_detach(thread)
+    return true
+  }
+
+  private static func listen() {
+    var byte: UInt8 = 0
+    while true {
+      let count = unsafe read(ear.load(ordering: .relaxed), &byte, 1)
+      if count == 1 {
+        heed()
+      } else if count == 0 || errno != EINTR {
+        return
+      }
+    }
+  }
+
+  private static func heed() {
+    let presses = count.add(1, ordering: .relaxed).newValue
+    guard presses > 1 || !isGraceful.load(ordering: .relaxed) else { return }
+    UnfinishedOutputs.removeAll()
+    Standard.error("error: interrupted")
+    _exit(ExitStatus.interrupted.rawValue)
   }
 
   /// Whether a signal is ignored already, as `nohup` wants it.

@@ -37,6 +37,7 @@ struct MergeVerb: ParsableCommand {
 
   func validate() throws {
     if adapters.isEmpty { throw ValidationError("name at least one adapter") }
+    for adapter in adapters { _ = try adapter.weighted() }
     if case .wordVectors = try output.form(for: out) {
       throw ValidationError("merge writes models: convert the merged one into a table of words")
     }

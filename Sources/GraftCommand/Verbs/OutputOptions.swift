@@ -21,7 +21,8 @@ struct OutputOptions: ParsableArguments {
   @Option(
     name: .long,
     help: """
-      The format of the target (default: by its suffix); word2vec and glove write an embedding table \
+      The format of the target (default: by its suffix); safetensors and torch write one file where the \
+      target's name has a suffix, else a directory; word2vec and glove write an embedding table \
       with its words (word2vec is text for .txt and .vec, else binary).
       """)
   var to: Form?
@@ -101,8 +102,9 @@ extension OutputOptions {
   private func chosenForm(for path: String) throws -> OutputForm {
     let form = OutputForm(for: path)
     let name = path.lowercased()
+    if to == nil { try OutputName(path).check() }
     switch to {
-    case .safetensors where form != .safetensorsFile: return .directory()
+    case .safetensors: return OutputName(path).isFile ? .safetensorsFile : .directory()
     case .hdf5: return .hdf5()
     case .gguf: return .gguf()
     case .keras:
@@ -112,12 +114,12 @@ extension OutputOptions {
         )
       }
       return .keras()
-    case .torch where form != .pyTorchFile: return .pyTorchDirectory()
+    case .torch: return OutputName(path).isFile ? .pyTorchFile : .pyTorchDirectory()
     case .npz where form != .numPy(.singleArray): return .numPy(.archive)
     case .word2vec:
       return .wordVectors(OutputForm.isWordText(path) ? .word2vecText : .word2vecBinary)
     case .glove: return .wordVectors(.glove)
-    case .safetensors, .torch, .npz, nil: return form
+    case .npz, nil: return form
     }
   }
 }

@@ -41,7 +41,17 @@ struct PromptOptions: ParsableArguments {
   /// - Throws: ``StorageError`` for a file that can't be read, ``ModelError`` when the template can't write the messages.
   func prompt(for model: LanguageModel) throws -> Prompt {
     let text = try prompt ?? promptFile.map(Self.text(ofFile:)) ?? ""
-    guard chat else { return try model.prompt(text) }
+    guard chat else {
+      do {
+        return try model.prompt(text)
+      } catch {
+        guard prompt == "" else { throw error }
+        throw UsageError(
+          summary: "--prompt has no text",
+          expected:
+            "the tokenizer of this model puts no token before one that could be gone on from")
+      }
+    }
     let system = system.map { [ChatMessage(.system, $0)] } ?? []
     return try model.prompt(
       system + [ChatMessage(.user, text)], in: model.chatTemplate(choice: chatTemplate))

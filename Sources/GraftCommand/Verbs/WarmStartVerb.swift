@@ -63,6 +63,7 @@ struct WarmStartVerb: ParsableCommand {
   var common: CommonOptions
 
   func validate() throws {
+    try OutputName(out).check()
     if case .wordVectors = OutputForm(for: out) {
       throw ValidationError("warm-start writes models: convert the new one into a table of words")
     }

@@ -50,8 +50,7 @@ public final class AtomicDirectory: Sendable {
     named name: String, isExecutable: Bool = false
   ) throws(StorageError) -> OutputFile {
     guard Directory.isSafeRelativePath(name) else {
-      throw StorageError(
-        .refused(policy: "a file name that leaves its directory", found: name), file: path)
+      throw Directory.refusal(of: name, in: path)
     }
     var (folder, old) = (temporaryPath, path)
     for component in name.split(separator: "/").dropLast() {

@@ -171,6 +171,26 @@ public enum Directory {
     }
   }
 
+  /// The error of a name that isn't a safe relative path.
+  ///
+  /// - Parameter rule: that of a format, in brackets, with a space before it.
+  package static func refusal(
+    of name: String, in file: String, rule: String = ""
+  ) -> StorageError {
+    let isStrange = name.unicodeScalars.contains {
+      $0 == "\\" || $0 == ":" || $0.value < 0x20 || $0.value == 0x7F
+    }
+    guard isStrange else {
+      return StorageError(
+        .refused(policy: "a file name that leaves its directory" + rule, found: name), file: file)
+    }
+    return StorageError(
+      .refused(
+        policy: "a file name with a backslash, a colon or a control character" + rule, found: name),
+      file: file,
+      remedy: "rename the file: such names mean other places elsewhere, or break lines")
+  }
+
   /// The bytes free for this user on the file system of a path (or of its nearest existing parent).
   public static func availableBytes(at path: String) -> Int? {
     var status = statvfs()

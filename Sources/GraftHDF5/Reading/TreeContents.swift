@@ -144,9 +144,7 @@ struct TreeContents {
     switch folder {
     case Reserved.files, Reserved.shards:
       guard Directory.isSafeRelativePath(attachment.name) else {
-        throw StorageError(
-          .refused(policy: "a file name that leaves its directory (H-17)", found: attachment.name),
-          file: path)
+        throw Directory.refusal(of: attachment.name, in: path, rule: " (H-17)")
       }
       if folder == Reserved.files { files.append(attachment) } else { shards.append(attachment) }
     default:

@@ -30,9 +30,7 @@ struct AttachedDataset {
       }
       for attachment in sorted {
         guard Directory.isSafeRelativePath(attachment.name) else {
-          throw StorageError(
-            .refused(policy: "a file name that leaves its directory", found: attachment.name),
-            file: status.file)
+          throw Directory.refusal(of: attachment.name, in: status.file)
         }
         result.append(AttachedDataset(folder + "/" + attachment.name, attachment))
       }

@@ -221,6 +221,8 @@ struct WarmStartTests {
     let report = try start(space("table"), space("out"))
     #expect(report.coverage == 1)
     #expect(report.misses.isEmpty)
+    #expect(!report.description.contains("without a vector"))
+    #expect(!report.description.hasSuffix("\n"))
     // Its own rows change the model only where they get another length.
     for scale in [WarmStartOptions.Scale.row, .none, .mean] {
       _ = try start(space("table"), space("own-\(scale)"), scale: scale)

@@ -14,7 +14,7 @@ BUDGETS, BATCH, LENGTH = 6, 4, 512
 
 def request(verb: list, *options) -> list[str]:
     shape = ["--steps", 1, "--batch-size", BATCH, "--sequence-length", LENGTH, "--threads", THREADS]
-    return [str(part) for part in [*verb, model("bf16"), "--data", TEXT / "gospels.txt", "--out", scratch() / "budget", *shape, *options]]
+    return [str(part) for part in [*verb, model("bf16"), "--data", TEXT / "gospels.txt", "--out", scratch() / ("budget" if verb == ["train"] else "planned"), *shape, *options]]
 
 
 def forecast(*options) -> int:

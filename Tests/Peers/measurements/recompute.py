@@ -14,7 +14,7 @@ SHAPE = ["--batch-size", 4, "--sequence-length", 512]
 
 def request(verb: list, directory, *options) -> list:
     text, _ = king_james()
-    return [*verb, directory, "--data", text, "--out", scratch() / "adapter", "--steps", STEPS, "--threads", THREADS, *SHAPE, *options]
+    return [*verb, directory, "--data", text, "--out", scratch() / ("adapter" if verb == ["train"] else "planned"), "--steps", STEPS, "--threads", THREADS, *SHAPE, *options]
 
 
 def forecast(directory, *options) -> dict:
