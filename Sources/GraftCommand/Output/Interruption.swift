@@ -19,6 +19,7 @@ enum Interruption {
   private static let bell = Atomic<Int32>(-1)
 
   private static let stackByteCount = 1 << 20
+  private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
   /// Begins to listen, on a thread of its own.
   ///
@@ -32,7 +33,7 @@ enum Interruption {
     ear.store(ends[0], ordering: .relaxed)
     bell.store(ends[1], ordering: .relaxed)
     guard startListening() else { return }
-    for number in [SIGINT, SIGTERM, SIGHUP] where number != SIGHUP || !isIgnored(number) {
+    for number in signals where number != SIGHUP || !isIgnored(number) {
       signal(number) { _ in
         let code = errno
         var byte: UInt8 = 0
@@ -61,6 +62,11 @@ enum Interruption {
   }
 
   private static func listen() {
+    // Whoever starts the command may have them blocked, as Dispatch's threads have; one thread that takes them is enough.
+    var heard = sigset_t()
+    unsafe sigemptyset(&heard)
+    for number in signals { unsafe sigaddset(&heard, number) }
+    unsafe pthread_sigmask(SIG_UNBLOCK, &heard, nil)
     var byte: UInt8 = 0
     while true {
       let count = unsafe read(ear.load(ordering: .relaxed), &byte, 1)

@@ -320,7 +320,9 @@ struct MergeTests {
 
   @Test func `an adapter without its configuration lacks a file`() throws {
     let path = try space.copy(adapter, to: "half")
-    try FileManager.default.removeItem(atPath: path + "/adapter_config.json")
+    for name in ["/adapter_config.json", "/golden.safetensors"] {
+      try FileManager.default.removeItem(atPath: path + name)
+    }
     let error = #expect(throws: StorageError.self) { try merge(tied, [path], to: space("out")) }
     #expect(error?.reason == .notFound)
     #expect(error?.file == path + "/adapter_config.json")
