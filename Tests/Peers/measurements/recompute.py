@@ -49,14 +49,15 @@ def tenth(directory, *options) -> str:
     arena = plan["arena"]["byteCount"]
     smaller = ["--recompute", "auto"]
     less = forecast(directory, *options, *smaller)
-    if less["arena"]["byteCount"] * 10 <= arena:
-        budget = plan["memory"]["peakBytes"] - arena + arena // 10
-        smaller = ["--memory", budget]
-        less = forecast(directory, *options, *smaller)
-        while less["arena"]["byteCount"] * 10 > arena:
-            budget -= 1 << 20
-            smaller = ["--memory", budget]
-            less = forecast(directory, *options, *smaller)
+    # Beside its arena a run with little holds more than one that runs nothing again.
+    least = less["memory"]["peakBytes"]
+    budget = least - less["arena"]["byteCount"] + arena // 10
+    while budget > 1.005 * least:
+        plan = forecast(directory, *options, "--memory", budget)
+        if plan["arena"]["byteCount"] * 10 <= arena:
+            less, smaller = plan, ["--memory", budget]
+            break
+        budget -= 1 << 20
     _, seconds, losses, _ = trained(directory, *options)
     _, longer, same, _ = trained(directory, *options, *smaller)
     assert losses == same, "another plan, other losses"
