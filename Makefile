@@ -32,7 +32,7 @@ demo: build fixtures ## Run the main job on a real model: import, train, merge, 
 test: packages ## Build and run every test.
 	@.ci/packages e2fsprogs
 	swift build -c release --build-tests
-	swift test -c release --skip-build
+	swift test -c release --skip-build 2>&1 | tee .build/tests.txt || { echo 'What failed:'; grep -a ✘ .build/tests.txt; exit 1; }
 
 # The sanitizers' build is apart, and optimized like the others: so the kernels' tests take seconds, not many minutes. The compiler's
 # runtime has no leak checker for Swift's own data.

@@ -3,7 +3,7 @@
 // A test says by environment variables what is to happen:
 //   GRAFT_FAULTS_ROOT    the directory whose files count; calls elsewhere pass, and changes elsewhere are reported
 //   GRAFT_FAULTS_REPORT  a file of the size of `struct graft_fault_report`, all zero
-//   GRAFT_FAULTS_PLAN    what happens, if anything: WHAT AT [ERRNO]
+//   GRAFT_FAULTS_PLAN    what happens, if anything: WHAT AT [NUMBER]
 //                          error AT ERRNO: the call with the number AT (from 1) fails
 //                          sticky AT ERRNO: from it on every call fails that changes something, as on a disk that became read-only
 //                          short AT: it transfers half
@@ -12,7 +12,7 @@
 //                          kill AT: the process is killed before it
 //                          outage AT: the file system of the root goes down before it, with all that it hasn't written, and the process
 //                            with it; at the process's end where it makes no such call
-//                          memory AT: of its requests for 64 KiB of memory or more this one isn't granted
+//                          memory AT SIZE: of its requests for so many bytes of memory or more this one isn't granted
 //   GRAFT_FAULTS_TRACE   a file that every change is written to, with its bytes, in the order in which they happened
 //
 // The calls of libc by which the program and its libraries reach the kernel are replaced; they make the system call themselves.
@@ -59,7 +59,7 @@ enum {
 
 static enum { nothing, error, sticky, shortened, full, cut, killed, outage, memory } plan;
 static unsigned long at;
-static int code;
+static int code;  // or the size
 static struct graft_fault_report *report;
 static pid_t owner;
 static int trace = -1;
@@ -547,12 +547,9 @@ int chmod(const char *path, mode_t mode) {
 
 // MARK: - Memory
 
-/// Bytes from which on a request counts.
-enum { large = 1 << 16 };
-
 static int is_denied(size_t count) {
   static unsigned long requests;
-  if (plan != memory || count < large || !watches()) return 0;
+  if (plan != memory || count < (size_t)code || !watches()) return 0;
   if (__atomic_add_fetch(&requests, 1, __ATOMIC_RELAXED) != at) return 0;
   report->failed++;
   errno = ENOMEM;
@@ -578,7 +575,9 @@ int posix_memalign(void **result, size_t alignment, size_t count) {
 }
 
 void *mmap(void *place, size_t count, int protection, int flags, int descriptor, off_t offset) {
-  if ((flags & MAP_ANONYMOUS) && is_denied(count)) return MAP_FAILED;
+  // Addresses without memory don't count: libc takes them for the allocations of a thread, if one lives long enough to make any.
+  int asks = (flags & MAP_ANONYMOUS) && protection != PROT_NONE;
+  if (asks && is_denied(count)) return MAP_FAILED;
   return (void *)syscall(SYS_mmap, place, count, protection, flags, descriptor, offset);
 }
 void *mmap64(void *place, size_t count, int protection, int flags, int descriptor, off64_t offset) {

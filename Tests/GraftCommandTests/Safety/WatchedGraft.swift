@@ -14,7 +14,8 @@ enum WatchedGraft {
     case cut(at: Int)
     case kill(at: Int)
     case outage(at: Int)
-    case memory(at: Int)
+    /// Counted are requests for so many bytes or more.
+    case memory(at: Int, bytes: Int)
 
     var description: String {
       switch self {
@@ -25,7 +26,7 @@ enum WatchedGraft {
       case .cut(let call): "cut \(call)"
       case .kill(let call): "kill \(call)"
       case .outage(let call): "outage \(call)"
-      case .memory(let request): "memory \(request)"
+      case .memory(let request, let bytes): "memory \(request) \(bytes)"
       }
     }
   }
