@@ -363,6 +363,30 @@ import Testing
     return try OpenedCheckpoint(path: workspace(name))
   }
 
+  @Test func `tensors without an architecture are called what they are, and replace no model`()
+    throws
+  {
+    let source = golden("families/llama-tied/model.safetensors")
+    let bare = try write(
+      SafetensorsReader(path: source), [("general.name", .string("n"))], to: "bare.gguf")
+    #expect(try inspect(bare).kind == .tensors)
+    #expect(try inspect(bare).architecture == nil)
+    #expect(try verify(bare.path).defects == [])
+    let model = try write(
+      SafetensorsReader(path: source), [("general.architecture", .string("mine"))],
+      to: "model.gguf")
+    #expect(try inspect(model).kind == .model)
+    let error = try #require(throws: StorageError.self) { try convert(bare, to: model.path) }
+    #expect(error.reason == .alreadyExists)
+    #expect(error.remedy?.contains("a model in gguf") == true)
+    #expect(try inspect(OpenedCheckpoint(path: model.path)).kind == .model)
+    // The same again, and the other way round, is nothing lost.
+    _ = try convert(bare, to: workspace("again.gguf"))
+    _ = try convert(bare, to: workspace("again.gguf"))
+    _ = try convert(model, to: workspace("again.gguf"))
+    #expect(try inspect(OpenedCheckpoint(path: workspace("again.gguf"))).kind == .model)
+  }
+
   @Test func `an architecture without a directory needs the flag, and its keys are named`() throws {
     let tensors = try SafetensorsReader(path: golden("lora/llama-tied/adapter_model.safetensors"))
     let source = try write(

@@ -112,7 +112,7 @@ public struct OpenedCheckpoint: Sendable {
     let stem = name.lowercased().hasSuffix(".gguf") ? String(name.dropLast(5)) : name
     let plain = OpenedCheckpoint(
       path: other.path, reader: reader, files: files.sorted { $0.precedes($1) },
-      stored: other.stored, name: stem)
+      others: other.others, stored: other.stored, name: stem)
     let form = form ?? OutputForm(for: target)
     // What no directory can hold is written as it is.
     guard form != .directory(), let planned = try? PlannedDirectory(of: plain) else {
@@ -154,6 +154,14 @@ public struct OpenedCheckpoint: Sendable {
       if layout.isNamed || hasWords { return .embeddings }
     }
     return file("config.json") != nil ? .model : .tensors
+  }
+
+  /// What it is, in words: kind and format.
+  var words: String { "\(kind.words) in \(reader.format.rawValue)" }
+
+  /// Whether a file of GGUF says what its tensors are for, which bare ones have no key for.
+  private var hasArchitecture: Bool {
+    (reader as? GGUFReader)?["general.architecture"] != nil
   }
 
   /// The words of an embedding table by row, where the file itself holds them.
@@ -263,7 +271,7 @@ public struct OpenedCheckpoint: Sendable {
           found: kind.words),
         file: path, remedy: "name the model first, then its adapters")
     }
-    guard let source = reader as? GGUFReader, source["general.architecture"] != nil else { return }
+    guard hasArchitecture else { return }
     throw StorageError(
       .unsupported(feature: "base of adapters", found: "GGUF"), file: path,
       remedy:
