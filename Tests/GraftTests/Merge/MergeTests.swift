@@ -225,6 +225,28 @@ struct MergeTests {
     #expect(try space.names(in: space.path).count == 1)
   }
 
+  @Test(arguments: [
+    ("vectors/newtestament-50.w2v.txt", "a table of vectors in word2vec, 1 tensor: embeddings"),
+    ("golden/families/gpt2", "a model in safetensors, "),
+    ("golden/hdf5/tree.h5", "tensors without a configuration in hdf5, "),
+  ])
+  func `a base without any of the modules is called what it is`(
+    path: String, found: String
+  ) throws {
+    let error = #expect(throws: AdapterError.self) {
+      try merge(fixture(path), [adapter], to: space("out"))
+    }
+    guard case .foreignBase("model.layers.0.self_attn.q_proj", let words) = error?.reason else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(words.hasPrefix(found))
+    #expect(error?.file == fixture(path))
+    #expect(error?.diagnosis.kind == .badInput)
+    #expect(error?.diagnosis.remedy?.hasPrefix("a base is the model") == true)
+    #expect(space.names.isEmpty)
+  }
+
   @Test func `pairs that the configuration doesn't target are an error, as PEFT leaves them out`()
     throws
   {
