@@ -120,17 +120,18 @@ public struct OpenedCheckpoint: Sendable {
       return
     }
     self = OpenedCheckpoint(
-      path: plain.path, reader: planned, files: plain.files, stored: plain.stored, name: stem)
+      path: plain.path, reader: planned, files: plain.files, others: plain.others,
+      stored: plain.stored, name: stem)
   }
 
   private init(
-    path: String, reader: any CheckpointReader, files: [CompanionFile],
+    path: String, reader: any CheckpointReader, files: [CompanionFile], others: [String],
     stored: any CheckpointReader, name: String
   ) {
     self.path = path
     self.reader = reader
     self.files = files
-    others = []
+    self.others = others
     self.stored = stored
     self.name = name
   }
@@ -143,9 +144,9 @@ public struct OpenedCheckpoint: Sendable {
   public var kind: Kind {
     if file(LoRAConfiguration.fileName) != nil { return .adapter }
     switch reader.format {
-    case .gguf: return .model
+    case .gguf where hasArchitecture: return .model
     case .word2vec, .glove, .fastText: return .embeddings
-    case .safetensors, .hdf5, .keras, .pytorch, .numpy: break
+    case .gguf, .safetensors, .hdf5, .keras, .pytorch, .numpy: break
     }
     if let layout = StaticEmbeddingLayout(reader.tensors) {
       let hasWords =

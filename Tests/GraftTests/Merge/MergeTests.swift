@@ -80,6 +80,19 @@ struct MergeTests {
       ])
   }
 
+  @Test func `what stays behind of the base's directory is named, as by a conversion`() throws {
+    let base = try space.copy(tied, to: "base")
+    for name in [".hidden", "training_log.jsonl"] {
+      try AtomicFile.write(Array("x".utf8), to: base + "/" + name)
+    }
+    let receipt = try merge(base, [adapter], to: space("out"))
+    let left = ["training_log.jsonl", ".hidden", "golden.safetensors"]
+    #expect(receipt.notes.map(\.what) == left)
+    #expect(receipt.json["notes"]?.array?.map(\.string) == left)
+    let plain = try convert(OpenedCheckpoint(path: base), to: space("plain"))
+    #expect(plain.notes == receipt.notes)
+  }
+
   @Test func `the receipt says what happened`() throws {
     let receipt = try merge(golden("families/llama-bf16"), [adapter], to: space("out"))
     for entry in receipt.entries {
