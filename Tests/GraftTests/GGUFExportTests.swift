@@ -588,6 +588,50 @@ import Testing
           what: "eos_token_id 4 of generation_config.json", inFormat: "GGUF"))
   }
 
+  @Test func `chat templates in files of their own are kept, and come back as a list`() throws {
+    let path = try tiny(tokenizer: "gpt2")
+    let settings: JSONValue = [
+      "chat_template": [
+        ["name": "default", "template": "old"], ["name": "rag", "template": "{{ old }}"],
+        ["name": "tool_use", "template": "{{ config }}"],
+      ]
+    ]
+    try Directory.create("additional_chat_templates/more", below: path)
+    for (name, text) in [
+      ("tokenizer_config.json", settings.serialized()),
+      ("chat_template.jinja", "{{ messages }}"),
+      ("additional_chat_templates/tool_use.jinja", "{{ tools }}"),
+      ("additional_chat_templates/é.jinja", "{{ é }}"),
+    ] {
+      try AtomicFile.write(Array(text.utf8), to: path + "/" + name)
+    }
+    #expect(try export(path, allowsLoss: false).losses.isEmpty)
+    let file = try GGUFReader(path: workspace("model.gguf"))
+    #expect(file["tokenizer.chat_template"] == .string("{{ messages }}"))
+    #expect(file["tokenizer.chat_templates"] == .array(.strings(["tool_use", "é", "rag"])))
+    #expect(file["tokenizer.chat_template.tool_use"] == .string("{{ tools }}"))
+    let report = try convert(
+      OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("back"))
+    #expect(report.losses.isEmpty)
+    let back = try OpenedCheckpoint(path: workspace("back"))
+    let templates: JSONValue = [
+      ["name": "default", "template": "{{ messages }}"],
+      ["name": "tool_use", "template": "{{ tools }}"], ["name": "é", "template": "{{ é }}"],
+      ["name": "rag", "template": "{{ old }}"],
+    ]
+    #expect(try json(back, "tokenizer_config.json")["chat_template"] == templates)
+
+    // Nobody looks for templates further below, and bytes that are no text are none.
+    let folder = path + "/additional_chat_templates/"
+    try AtomicFile.write(Array("x".utf8), to: folder + "more/deep.jinja")
+    #expect(
+      try export(path).losses.map(\.what) == ["additional_chat_templates/more/deep.jinja"])
+    try AtomicFile.write([0xFF], to: folder + "broken.jinja")
+    let error = try #require(throws: StorageError.self) { try export(path) }
+    #expect(error.file == folder + "broken.jinja")
+    #expect(error.diagnosis.kind == .badInput)
+  }
+
   /// Keys of many letters, and of one with as many marks, which is a single character.
   @Test(arguments: [
     String(repeating: "k", count: 65_530), "e" + String(repeating: "\u{301}", count: 40_000),
