@@ -37,6 +37,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     case empty
     /// The adapter holds a module that the base hasn't.
     case moduleNotInBase(module: String, nearest: [String])
+    /// The adapter holds no module that the base has, or has by another name; what the base is instead.
+    case foreignBase(module: String, found: String)
     /// The adapter updates an output head that the base shares with its embedding.
     case tiedHead(module: String, embedding: TensorName)
     /// An update of an embedding is to be computed with.
@@ -74,7 +76,8 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .invalidPattern, .targetNotFound, .untrainableHead: file == nil ? .usage : .badInput
     case .malformedConfiguration, .unsupportedOption, .unexpectedTensor, .duplicateTensor,
       .savedTwice, .weightedReplacement, .missingHalf, .rankMismatch, .unexpectedRank, .untargeted,
-      .empty, .moduleNotInBase, .tiedHead, .embeddingUpdate, .shapeMismatch, .quantizedBase,
+      .empty, .moduleNotInBase, .foreignBase, .tiedHead, .embeddingUpdate, .shapeMismatch,
+      .quantizedBase,
       .nonFinite, .overflow, .notFloat:
       .badInput
     }
@@ -103,6 +106,8 @@ public struct AdapterError: DiagnosableError, Equatable {
       "the adapter has a pair of \(module.escapedShortened), which its configuration doesn't target"
     case .empty: "the adapter has no tensors"
     case .moduleNotInBase(let module, _): "the base has no module \(module.escapedShortened)"
+    case .foreignBase(let module, _):
+      "the base has no module \(module.escapedShortened), nor any other of the adapter"
     case .tiedHead(let module, let embedding):
       "the base has no \(module.escapedShortened) of its own: its head is \(embedding)"
     case .embeddingUpdate(let module):
@@ -130,6 +135,7 @@ public struct AdapterError: DiagnosableError, Equatable {
     case .untargeted(_, let count, let pairCount):
       "found \(count) such pairs among \(pairCount)"
     case .shapeMismatch(_, let expected, let found): "base: \(expected), update: \(found)"
+    case .foreignBase(_, let found): "found \(found)"
     case .quantizedBase(_, let dtype), .notFloat(_, let dtype): "found \(dtype)"
     case .nonFinite(_, let element): "the first is element \(element)"
     case .overflow(_, let count): "\(count) values, finite in the base"
@@ -145,6 +151,8 @@ public struct AdapterError: DiagnosableError, Equatable {
       nearest.isEmpty
         ? nil
         : "did you mean \(nearest.map(\.escapedShortened).joined(separator: ", "))?"
+    case .foreignBase:
+      "a base is the model that the adapter was trained on: its directory, or a file of its weights"
     case .tiedHead(let module, _):
       "give the base a copy of that tensor as \(module.escapedShortened).weight, and \"tie_word_embeddings\": false in config.json"
     case .embeddingUpdate: "graft merge MODEL ADAPTER --out DIR makes a model of both"

@@ -225,6 +225,40 @@ import Testing
     #expect(scratch.names == ["x"])
   }
 
+  @Test(arguments: [
+    ["inspect"], ["verify"], ["convert", "out"], ["diff", "model"], ["generate", "--prompt", "x"],
+  ])
+  func `a slash behind the name of a file that is read is told`(call: [String]) throws {
+    let path = scratch("x.h5")
+    let made = try Graft.run(
+      "convert", "golden/lora/llama-tied/adapter_model.safetensors", path, "--quiet")
+    #expect(made.status == 0, "\(made.error)")
+    expect(
+      try Graft.run([call[0], path + "/"] + call.dropFirst()), status: 4,
+      error: """
+        error: expected a regular file, found the name of a directory
+          \(path)/
+          leave out the slash at its end
+
+        """)
+    #expect(scratch.names == ["x.h5"])
+  }
+
+  @Test func `an adapter in shards, which PEFT wouldn't load, is 3`() throws {
+    let source = "golden/lora/llama-tied"
+    let outcome = try Graft.run(
+      "convert", source, scratch("out"), "--max-shard-size", "6KiB", "--quiet")
+    expect(
+      outcome, status: 3,
+      error: """
+        error: unsupported sharding of an adapter
+          \(source), found a limit that makes 2 files of it
+          PEFT reads an adapter from one file: leave --max-shard-size out
+
+        """)
+    #expect(scratch.names.isEmpty)
+  }
+
   private func run(_ arguments: [String]) throws -> Graft.Outcome {
     switch arguments.count {
     case 2: try Graft.run(arguments[0], arguments[1])

@@ -48,6 +48,33 @@ import Testing
     #expect(try diff(source, open("one")).isWithinTolerance)
   }
 
+  @Test(arguments: [
+    OutputForm.directory(maximumShardByteCount: 2_000),
+    .pyTorchDirectory(maximumShardByteCount: 2_000),
+  ])
+  func `an adapter stays the one file that PEFT reads`(form: OutputForm) throws {
+    let source = try OpenedCheckpoint(path: golden("lora/llama-tied"))
+    var options = ConversionOptions(form: form)
+    options.allowsLoss = true
+    let error = try #require(throws: StorageError.self) {
+      try convert(source, to: workspace("out"), options: options)
+    }
+    guard case .unsupported(feature: "sharding of an adapter", _) = error.reason else {
+      Issue.record("\(error.reason)")
+      return
+    }
+    #expect(error.file == source.path)
+    #expect(error.diagnosis.kind == .badInput)
+    #expect(error.remedy?.contains("--max-shard-size") == true)
+    #expect(workspace.names.isEmpty)
+    // A limit that the adapter doesn't reach is none.
+    options.form = .directory(maximumShardByteCount: 1 << 20)
+    _ = try convert(source, to: workspace("out"), options: options)
+    #expect(
+      try workspace.names(in: workspace("out"))
+        == ["adapter_config.json", "adapter_model.safetensors"])
+  }
+
   @Test func `another dtype rounds once, and config.json says so`() throws {
     let source = try OpenedCheckpoint(path: golden("families/qwen3"))
     let report = try convert(

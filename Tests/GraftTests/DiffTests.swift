@@ -53,18 +53,62 @@ import Testing
     #expect(values.differingCount == 2)
   }
 
-  @Test func `tells integers apart that are one as f64`() throws {
-    func words(_ values: [UInt64]) -> [UInt8] {
-      values.flatMap { value in (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
-    }
-    for dtype in [DType.i64, .u64] {
-      let a = try write([("w", dtype, words([1 << 53, 7, .max]))], to: "a.safetensors")
-      let b = try write([("w", dtype, words([1 << 53 + 1, 7, .max - 2]))], to: "b.safetensors")
-      let result = try diff(a, b)
-      #expect(!result.isWithinTolerance)
-      #expect(result.tensors.first?.values?.differingCount == 2)
-      #expect(result.tensors.first?.values?.maximumError == 2)
-    }
+  private func words(_ values: [UInt64]) -> [UInt8] {
+    values.flatMap { value in (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
+  }
+
+  @Test(arguments: [DType.i64, .u64])
+  func `tells integers apart that are one as f64`(dtype: DType) throws {
+    let a = try write([("w", dtype, words([1 << 53, 7, .max]))], to: "a.safetensors")
+    let b = try write([("w", dtype, words([1 << 53 + 1, 7, .max - 2]))], to: "b.safetensors")
+    let result = try diff(a, b)
+    #expect(!result.isWithinTolerance)
+    let values = try #require(result.tensors.first?.values)
+    #expect(values.differingCount == 2)
+    #expect(values.maximumError == 2)
+    // ‖a‖ is 2⁵³ of signed integers, whose last one is −1, and 2⁶⁴ of unsigned ones.
+    let norm = dtype == .i64 ? 0x1p53 : (0x1p106 + 0x1p128).squareRoot()
+    #expect(abs(values.relativeError * norm / 5.0.squareRoot() - 1) < 1e-15)
+  }
+
+  @Test(arguments: [DType.i64, .u64])
+  func `takes differences of integers before they are rounded`(dtype: DType) throws {
+    // As f64 these are 2⁵³ + 4 and 2⁵³, which are 4 apart.
+    let a = try write([("w", dtype, words([1 << 53 + 3]))], to: "a.safetensors")
+    let b = try write([("w", dtype, words([1 << 53 + 1]))], to: "b.safetensors")
+    let entry = try #require(try diff(a, b).tensors.first)
+    #expect(entry.values?.maximumError == 2)
+    #expect(abs((entry.values?.relativeError ?? 0) / 0x1p-52 - 1) < 1e-15)
+    #expect(entry.passes(2) && !entry.passes(1.5))
+    #expect(try diff(a, b, options: DiffOptions(tolerance: 2)).isWithinTolerance)
+  }
+
+  @Test func `tells signed integers from unsigned ones of the same bits`() throws {
+    let bits = words([.max, 1 << 53 + 1, 5])
+    let a = try write([("w", .i64, bits)], to: "a.safetensors")
+    let b = try write([("w", .u64, bits)], to: "b.safetensors")
+    let values = try #require(try diff(a, b).tensors.first?.values)
+    #expect(values.differingCount == 1)
+    #expect(values.maximumError == 0x1p64)
+    let c = try write([("w", .u64, words([1 << 53]))], to: "c.safetensors")
+    let d = try write([("w", .i64, words([1 << 53 + 1]))], to: "d.safetensors")
+    let near = try #require(try diff(c, d).tensors.first?.values)
+    #expect(near.differingCount == 1)
+    #expect(near.maximumError == 1)
+  }
+
+  @Test func `tells integers of a transpose apart that are one as f64`() throws {
+    let large: UInt64 = 1 << 53
+    let a = try write(
+      [("w", .i64, [2, 3], words([large, 1, 2, 3, 4, 5]))], to: "a.safetensors")
+    let b = try write(
+      [("w", .i64, [3, 2], words([large + 1, 3, 1, 4, 2, 5]))], to: "b.safetensors")
+    let options = DiffOptions(comparesTransposes: true)
+    let entry = try #require(try diff(a, b, options: options).tensors.first)
+    #expect(entry.isTransposed && !entry.isEqual)
+    #expect(entry.values?.differingCount == 1)
+    #expect(entry.values?.maximumError == 1)
+    #expect((entry.values?.relativeError ?? 0) > 0)
   }
 
   @Test func `takes the tolerance for the largest difference`() throws {

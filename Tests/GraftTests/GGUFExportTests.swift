@@ -363,6 +363,30 @@ import Testing
     return try OpenedCheckpoint(path: workspace(name))
   }
 
+  @Test func `tensors without an architecture are called what they are, and replace no model`()
+    throws
+  {
+    let source = golden("families/llama-tied/model.safetensors")
+    let bare = try write(
+      SafetensorsReader(path: source), [("general.name", .string("n"))], to: "bare.gguf")
+    #expect(try inspect(bare).kind == .tensors)
+    #expect(try inspect(bare).architecture == nil)
+    #expect(try verify(bare.path).defects == [])
+    let model = try write(
+      SafetensorsReader(path: source), [("general.architecture", .string("mine"))],
+      to: "model.gguf")
+    #expect(try inspect(model).kind == .model)
+    let error = try #require(throws: StorageError.self) { try convert(bare, to: model.path) }
+    #expect(error.reason == .alreadyExists)
+    #expect(error.remedy?.contains("a model in gguf") == true)
+    #expect(try inspect(OpenedCheckpoint(path: model.path)).kind == .model)
+    // The same again, and the other way round, is nothing lost.
+    _ = try convert(bare, to: workspace("again.gguf"))
+    _ = try convert(bare, to: workspace("again.gguf"))
+    _ = try convert(model, to: workspace("again.gguf"))
+    #expect(try inspect(OpenedCheckpoint(path: workspace("again.gguf"))).kind == .model)
+  }
+
   @Test func `an architecture without a directory needs the flag, and its keys are named`() throws {
     let tensors = try SafetensorsReader(path: golden("lora/llama-tied/adapter_model.safetensors"))
     let source = try write(
@@ -562,6 +586,50 @@ import Testing
       error.reason
         == .notRepresentable(
           what: "eos_token_id 4 of generation_config.json", inFormat: "GGUF"))
+  }
+
+  @Test func `chat templates in files of their own are kept, and come back as a list`() throws {
+    let path = try tiny(tokenizer: "gpt2")
+    let settings: JSONValue = [
+      "chat_template": [
+        ["name": "default", "template": "old"], ["name": "rag", "template": "{{ old }}"],
+        ["name": "tool_use", "template": "{{ config }}"],
+      ]
+    ]
+    try Directory.create("additional_chat_templates/more", below: path)
+    for (name, text) in [
+      ("tokenizer_config.json", settings.serialized()),
+      ("chat_template.jinja", "{{ messages }}"),
+      ("additional_chat_templates/tool_use.jinja", "{{ tools }}"),
+      ("additional_chat_templates/é.jinja", "{{ é }}"),
+    ] {
+      try AtomicFile.write(Array(text.utf8), to: path + "/" + name)
+    }
+    #expect(try export(path, allowsLoss: false).losses.isEmpty)
+    let file = try GGUFReader(path: workspace("model.gguf"))
+    #expect(file["tokenizer.chat_template"] == .string("{{ messages }}"))
+    #expect(file["tokenizer.chat_templates"] == .array(.strings(["tool_use", "é", "rag"])))
+    #expect(file["tokenizer.chat_template.tool_use"] == .string("{{ tools }}"))
+    let report = try convert(
+      OpenedCheckpoint(path: workspace("model.gguf")), to: workspace("back"))
+    #expect(report.losses.isEmpty)
+    let back = try OpenedCheckpoint(path: workspace("back"))
+    let templates: JSONValue = [
+      ["name": "default", "template": "{{ messages }}"],
+      ["name": "tool_use", "template": "{{ tools }}"], ["name": "é", "template": "{{ é }}"],
+      ["name": "rag", "template": "{{ old }}"],
+    ]
+    #expect(try json(back, "tokenizer_config.json")["chat_template"] == templates)
+
+    // Nobody looks for templates further below, and bytes that are no text are none.
+    let folder = path + "/additional_chat_templates/"
+    try AtomicFile.write(Array("x".utf8), to: folder + "more/deep.jinja")
+    #expect(
+      try export(path).losses.map(\.what) == ["additional_chat_templates/more/deep.jinja"])
+    try AtomicFile.write([0xFF], to: folder + "broken.jinja")
+    let error = try #require(throws: StorageError.self) { try export(path) }
+    #expect(error.file == folder + "broken.jinja")
+    #expect(error.diagnosis.kind == .badInput)
   }
 
   /// Keys of many letters, and of one with as many marks, which is a single character.

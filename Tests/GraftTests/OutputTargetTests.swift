@@ -128,7 +128,12 @@ import Testing
     let (adapter, model) = (golden("lora/llama-tied"), golden("families/llama-tied"))
     let file = workspace("it.h5")
     try convert(adapter, to: file)
-    #expect(throws: StorageError.self) { try convert(model, to: file) }
+    let error = #expect(throws: StorageError.self) { try convert(model, to: file) }
+    let size = Quantity.bytes(try InputFile(path: file).byteCount)
+    #expect(
+      error?.remedy
+        == "it.h5, an adapter in hdf5, \(size), stands there, and would be lost; name another target, or give --overwrite"
+    )
     #expect(try OpenedCheckpoint(path: file).kind == .adapter)
     try convert(adapter, to: file)
     try convert(model, to: file, overwrites: true)
@@ -142,6 +147,8 @@ import Testing
     try Data("my notes".utf8).write(to: URL(filePath: target))
     let error = #expect(throws: StorageError.self) { try convert(source, to: target) }
     #expect(error?.reason == .alreadyExists)
+    #expect(
+      error?.remedy?.hasPrefix("\(name), a file that is no checkpoint, stands there, and") == true)
     #expect(FileManager.default.contents(atPath: target) == Data("my notes".utf8))
     try convert(source, to: target, overwrites: true)
     #expect(try OpenedCheckpoint(path: target).reader.tensors.isEmpty == false)

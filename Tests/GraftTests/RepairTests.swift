@@ -75,6 +75,22 @@ import Testing
     #expect(try made == Data(contentsOf: URL(filePath: again + "/" + index)))
   }
 
+  @Test func `names what stays behind`() throws {
+    let (path, _) = try sharded()
+    try FileManager.default.removeItem(atPath: path + "/" + index)
+    for name in [".hidden", "pytorch_model.bin", "training_log.jsonl"] {
+      try AtomicFile.write(Array("x".utf8), to: path + "/" + name)
+    }
+    let report = try repaired(path)
+    let left = ["training_log.jsonl", ".hidden", "pytorch_model.bin"]
+    #expect(report.others == left)
+    #expect(report.strangers.isEmpty)
+    #expect(report.json["leftOut"]?.array?.map(\.string) == left)
+    for name in left {
+      #expect(!FileManager.default.fileExists(atPath: workspace("repaired/" + name)))
+    }
+  }
+
   @Test func `makes an index that can't be read`() throws {
     let (path, _) = try sharded()
     try Data("{\"weight_map\": ".utf8).write(to: URL(filePath: path + "/" + index))

@@ -41,6 +41,7 @@ struct Conversion {
     let form = options.form ?? OutputForm(for: path)
     let plan = try ConversionSource(
       source, form: form, dtype: options.storedDType(in: form, at: path), to: path)
+    try plan.checkShards(in: form, of: source.path)
     let losses = plan.losses(in: form)
     try options.check(losses, writing: form, of: source.path)
     return (plan, form, losses)

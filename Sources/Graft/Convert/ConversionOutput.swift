@@ -48,7 +48,7 @@ struct ConversionOutput {
       } else {
         let sharded = try ShardedWriter(
           plan.tensors, metadata: plan.metadata,
-          maximumByteCount: limit ?? ShardPlan.defaultMaximumByteCount, stem: plan.stem,
+          maximumByteCount: plan.shardByteCount(limit), stem: plan.stem,
           into: directory)
         writer = sharded
         fileNames = plan.files.map(\.name) + sharded.fileNames
@@ -100,7 +100,7 @@ struct ConversionOutput {
       let directory = try makeDirectory()
       let sharded = try ShardedWriter(
         pyTorch: plan.tensors, copies: plan.copies,
-        maximumByteCount: limit ?? ShardPlan.defaultMaximumByteCount,
+        maximumByteCount: plan.shardByteCount(limit),
         stem: plan.stem == "model" ? PyTorchWriter.stem : plan.stem, into: directory)
       writer = sharded
       fileNames = plan.files.map(\.name) + sharded.fileNames

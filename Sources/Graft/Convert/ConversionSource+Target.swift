@@ -30,6 +30,29 @@ extension ConversionSource {
     }
   }
 
+  /// The most tensor data in one file of a directory: an adapter is one file, whatever its size.
+  func shardByteCount(_ limit: Int?) -> Int {
+    limit ?? (kind == .adapter ? .max : ShardPlan.defaultMaximumByteCount)
+  }
+
+  /// Checks that an adapter stays the one file that PEFT looks for.
+  ///
+  /// - Throws: ``StorageError/Reason/unsupported(feature:found:)`` for shards of an adapter.
+  func checkShards(in form: OutputForm, of source: String) throws(StorageError) {
+    let limit: Int?
+    switch form {
+    case .directory(let given), .pyTorchDirectory(let given): limit = given
+    case .safetensorsFile, .hdf5, .gguf, .keras, .pyTorchFile, .numPy, .wordVectors: limit = nil
+    }
+    guard kind == .adapter, let limit else { return }
+    let count = ShardPlan(tensors, maximumByteCount: limit).shards.count
+    guard count > 1 else { return }
+    throw StorageError(
+      .unsupported(
+        feature: "sharding of an adapter", found: "a limit that makes \(count) files of it"),
+      file: source, remedy: "PEFT reads an adapter from one file: leave --max-shard-size out")
+  }
+
   /// The paths of the parts of a split GGUF file; nil where there is one file, or another form.
   private func parts(in form: OutputForm, at path: String) -> [String]? {
     guard case .gguf(_, let limit) = form else { return nil }
@@ -45,10 +68,10 @@ extension ConversionSource {
     switch form {
     case .directory(let limit):
       shards = ShardPlan(
-        tensors, maximumByteCount: limit ?? ShardPlan.defaultMaximumByteCount, stem: stem)
+        tensors, maximumByteCount: shardByteCount(limit), stem: stem)
     case .pyTorchDirectory(let limit):
       shards = ShardPlan(
-        tensors, maximumByteCount: limit ?? ShardPlan.defaultMaximumByteCount,
+        tensors, maximumByteCount: shardByteCount(limit),
         stem: stem == "model" ? PyTorchWriter.stem : stem, suffix: ".bin")
     case .safetensorsFile, .hdf5, .gguf, .keras, .pyTorchFile, .numPy, .wordVectors:
       return (parts(in: form, at: path) ?? [path]).map { file in

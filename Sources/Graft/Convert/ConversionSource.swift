@@ -77,7 +77,8 @@ struct ConversionSource {
     let hasWords = try checkpoint.vocabulary() != nil
     let plan = try GGUFPlan(checkpoint, mixture)
     var result = ConversionSource(
-      plan.reader, as: plan.tensors, from: Array(plan.tensors.indices), stem: "model", .model)
+      plan.reader, as: plan.tensors, from: Array(plan.tensors.indices), stem: "model",
+      checkpoint.kind == .model ? .model : .tensors)
     result.gguf = plan
     result.omissions =
       (hasWords ? [ConversionLoss("the words of the table")] : [])

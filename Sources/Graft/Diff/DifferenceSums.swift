@@ -130,21 +130,6 @@ struct DifferenceSums: Sendable {
     return hasInfinity
   }
 
-  /// Counts and measures 64-bit integers anew, of which f64 doesn't tell all apart.
-  mutating func recount<Integer: FixedWidthInteger & BitwiseCopyable>(
-    _ left: RawSpan, _ right: RawSpan, as _: Integer.Type
-  ) {
-    differingCount = 0
-    for offset in stride(from: 0, to: left.byteCount, by: MemoryLayout<Integer>.size) {
-      let a = unsafe left.unsafeLoadUnaligned(fromByteOffset: offset, as: Integer.self)
-      let b = unsafe right.unsafeLoadUnaligned(fromByteOffset: offset, as: Integer.self)
-      guard a != b else { continue }
-      differingCount += 1
-      let size = UInt64(truncatingIfNeeded: max(a, b)) &- UInt64(truncatingIfNeeded: min(a, b))
-      maximum = max(maximum, Double(size))
-    }
-  }
-
   private mutating func add(_ a: Double, _ b: Double) {
     guard a.isFinite, b.isFinite else {
       if a == b || (a.isNaN && b.isNaN) { return }

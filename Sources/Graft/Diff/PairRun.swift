@@ -107,8 +107,14 @@ struct PairRun {
         progress.advance(a.shape.elementCount / dtype.layout.elements * dtype.layout.bytes)
         let turned = MemorySlice(worker.turned, dtype: .f64, shape: a.shape)
         worker.turned.withMutableBytes { block.transposed.turn(b.bytes, into: &$0) }
-        let sums = DifferenceSums(a.bytes, turned.bytes)
-        findings.withLock { $0[item] = .values(sums) }
+        var sums = DifferenceSums(a.bytes, turned.bytes)
+        if DifferenceSums.needRecount(dtype, other) {
+          let one = try worker.first.bytes(of: block, in: pair.first, left)
+          let two = try worker.second.bytes(of: block.transposed, in: pair.second, right)
+          worker.turned.withMutableBytes { block.transposed.turn(two.bytes, into: &$0) }
+          sums.recount(one.bytes, dtype, turned.bytes, other)
+        }
+        findings.withLock { [sums] in $0[item] = .values(sums) }
       case .tile(let elements):
         let a = TensorTile(tensor: pair.first, elements: elements)
         let b = TensorTile(tensor: pair.second, elements: elements)
@@ -125,14 +131,10 @@ struct PairRun {
         let one = try worker.first.values(of: a, left)
         let two = try worker.second.values(of: b, right)
         var sums = DifferenceSums(one.bytes, two.bytes)
-        if dtype == other, dtype == .i64 || dtype == .u64 {
+        if DifferenceSums.needRecount(dtype, other) {
           let one = try worker.first.bytes(of: a, left)
           let two = try worker.second.bytes(of: b, right)
-          if dtype == .i64 {
-            sums.recount(one.bytes, two.bytes, as: Int64.self)
-          } else {
-            sums.recount(one.bytes, two.bytes, as: UInt64.self)
-          }
+          sums.recount(one.bytes, dtype, two.bytes, other)
         }
         findings.withLock { [sums] in $0[item] = .values(sums) }
       }

@@ -108,6 +108,7 @@ private struct Pairing {
     number: Int
   ) throws(AdapterError) {
     let file = adapter.checkpoint.reader.path
+    try checkIsBase(of: layout)
     keepsTie = keepsTie || configuration.tiesSavedModules
     if let saved = layout.savedTensors.first, adapter.weight != 1 {
       throw AdapterError(.weightedReplacement(name: saved.name, weight: adapter.weight), file: file)
@@ -220,14 +221,40 @@ private struct Pairing {
   private func position(of name: TensorName, module: String, file: String) throws(AdapterError)
     -> Int
   {
-    if let position = storedNames(name).lazy.compactMap({ positions[$0] }).first {
-      return position
+    guard let position = position(of: name) else {
+      throw AdapterError(
+        .moduleNotInBase(module: module, nearest: nearestModules(to: module)), file: file)
     }
+    return position
+  }
+
+  private func position(of name: TensorName) -> Int? {
+    storedNames(name).lazy.compactMap { positions[$0] }.first
+  }
+
+  private func nearestModules(to module: String) -> [String] {
     let modules = base.reader.tensors.lazy.map(\.name).filter { $0.hasSuffix(".weight") }
       .map { String($0.text.dropLast(".weight".count)) }
+    return nearestNames(to: module, among: modules)
+  }
+
+  /// Checks that the base has one of the modules that an adapter is for, if only by another name.
+  private func checkIsBase(of layout: AdapterLayout) throws(AdapterError) {
+    let modules = layout.modules.map { (path: $0.path, name: TensorName($0.path + ".weight")) }
+    let wanted = layout.savedTensors.map { (path: $0.name.text, name: $0.name) } + modules
+    let hasOne = wanted.contains {
+      position(of: $0.name) != nil || $0.name == MergePlan.headName && sharedEmbedding != nil
+    }
+    guard !hasOne, let path = (modules.first ?? wanted.first)?.path,
+      nearestModules(to: path).isEmpty
+    else { return }
+    let tensors = base.reader.tensors
+    let names = tensors.isEmpty ? "" : ": " + tensors.map(\.name.text).listed
     throw AdapterError(
-      .moduleNotInBase(module: module, nearest: nearestNames(to: module, among: modules)),
-      file: file)
+      .foreignBase(
+        module: path,
+        found: "\(base.words), \(Quantity.of(tensors.count, "tensor"))\(names)"),
+      file: base.path)
   }
 
   private func check(_ value: TensorInfo, replaces target: TensorInfo, file: String)

@@ -112,7 +112,7 @@ public struct OpenedCheckpoint: Sendable {
     let stem = name.lowercased().hasSuffix(".gguf") ? String(name.dropLast(5)) : name
     let plain = OpenedCheckpoint(
       path: other.path, reader: reader, files: files.sorted { $0.precedes($1) },
-      stored: other.stored, name: stem)
+      others: other.others, stored: other.stored, name: stem)
     let form = form ?? OutputForm(for: target)
     // What no directory can hold is written as it is.
     guard form != .directory(), let planned = try? PlannedDirectory(of: plain) else {
@@ -120,17 +120,18 @@ public struct OpenedCheckpoint: Sendable {
       return
     }
     self = OpenedCheckpoint(
-      path: plain.path, reader: planned, files: plain.files, stored: plain.stored, name: stem)
+      path: plain.path, reader: planned, files: plain.files, others: plain.others,
+      stored: plain.stored, name: stem)
   }
 
   private init(
-    path: String, reader: any CheckpointReader, files: [CompanionFile],
+    path: String, reader: any CheckpointReader, files: [CompanionFile], others: [String],
     stored: any CheckpointReader, name: String
   ) {
     self.path = path
     self.reader = reader
     self.files = files
-    others = []
+    self.others = others
     self.stored = stored
     self.name = name
   }
@@ -143,9 +144,9 @@ public struct OpenedCheckpoint: Sendable {
   public var kind: Kind {
     if file(LoRAConfiguration.fileName) != nil { return .adapter }
     switch reader.format {
-    case .gguf: return .model
+    case .gguf where hasArchitecture: return .model
     case .word2vec, .glove, .fastText: return .embeddings
-    case .safetensors, .hdf5, .keras, .pytorch, .numpy: break
+    case .gguf, .safetensors, .hdf5, .keras, .pytorch, .numpy: break
     }
     if let layout = StaticEmbeddingLayout(reader.tensors) {
       let hasWords =
@@ -154,6 +155,14 @@ public struct OpenedCheckpoint: Sendable {
       if layout.isNamed || hasWords { return .embeddings }
     }
     return file("config.json") != nil ? .model : .tensors
+  }
+
+  /// What it is, in words: kind and format.
+  var words: String { "\(kind.words) in \(reader.format.rawValue)" }
+
+  /// Whether a file of GGUF says what its tensors are for, which bare ones have no key for.
+  private var hasArchitecture: Bool {
+    (reader as? GGUFReader)?["general.architecture"] != nil
   }
 
   /// The words of an embedding table by row, where the file itself holds them.
@@ -263,7 +272,7 @@ public struct OpenedCheckpoint: Sendable {
           found: kind.words),
         file: path, remedy: "name the model first, then its adapters")
     }
-    guard let source = reader as? GGUFReader, source["general.architecture"] != nil else { return }
+    guard hasArchitecture else { return }
     throw StorageError(
       .unsupported(feature: "base of adapters", found: "GGUF"), file: path,
       remedy:

@@ -82,7 +82,10 @@ struct OutputTarget {
       own.contains($0) || Self.isWeightFile($0) && !(hasBoth && $0.contains(".bin"))
         || isOther && $0 == kind.mark
     }
-    if isOther { try check(kind, against: [], with: foreign) }
+    if isOther {
+      let rest = foreign.isEmpty ? "" : " with " + foreign.listed
+      throw refusal("\(kind.standing), and would be lost\(rest); " + Self.wayRound)
+    }
     try checkNothingIsLost(foreign)
   }
 
@@ -106,9 +109,13 @@ struct OutputTarget {
         throw Self.unreadable(error, Self.wayRound)
       }
       throw refusal(
-        "a file that is no checkpoint stands there, and would be lost; " + Self.wayRound)
+        "\(fileName), a file that is no checkpoint, stands there, and would be lost; "
+          + Self.wayRound)
     }
-    try check(Kind(of: present), against: [kind, .tensors])
+    let found = Kind(of: present)
+    guard [kind, .tensors].contains(found) else {
+      throw refusal("\(describe(present)) stands there, and would be lost; " + Self.wayRound)
+    }
     try checkNothingIsLost(missing(present))
   }
 
@@ -144,13 +151,15 @@ struct OutputTarget {
     }
   }
 
-  /// - Parameter others: What else would be lost.
-  private func check(
-    _ present: Kind, against allowed: [Kind], with others: [String] = []
-  ) throws(StorageError) {
-    guard !allowed.contains(present) else { return }
-    let rest = others.isEmpty ? "" : " with " + others.listed
-    throw refusal("\(present.standing), and would be lost\(rest); " + Self.wayRound)
+  /// A file that stands at the path: its name, what it holds and its size, as part of a sentence.
+  private func describe(_ present: OpenedCheckpoint) -> String {
+    let size = present.reader.inputs.reduce(0) { $0 + $1.byteCount }
+    return "\(fileName), \(present.words), \(Quantity.bytes(size)),"
+  }
+
+  /// The path's last name.
+  private var fileName: String {
+    (path.split(separator: "/").last.map(String.init) ?? path).escapedShortened
   }
 
   private func checkNothingIsLost(_ names: [String]) throws(StorageError) {

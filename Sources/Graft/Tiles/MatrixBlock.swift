@@ -32,16 +32,16 @@ struct MatrixBlock: Sendable {
     MatrixBlock(rows: columns, columns: rows, width: height, height: width)
   }
 
-  /// Writes the block's f64 values column by column.
+  /// Writes the block's values, of eight bytes each, column by column.
   func turn(_ values: RawSpan, into target: inout MutableRawSpan) {
     let (rowCount, columnCount) = (rows.count, columns.count)
     for row in 0..<rowCount {
       for column in 0..<columnCount {
         // Safety: RawSpan checks the bounds, and every bit pattern is a number.
         let value = unsafe values.unsafeLoad(
-          fromByteOffset: (row * columnCount + column) * 8, as: Double.self)
+          fromByteOffset: (row * columnCount + column) * 8, as: UInt64.self)
         target.storeBytes(
-          of: value, toByteOffset: (column * rowCount + row) * 8, as: Double.self)
+          of: value, toByteOffset: (column * rowCount + row) * 8, as: UInt64.self)
       }
     }
   }

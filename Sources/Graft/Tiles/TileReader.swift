@@ -36,14 +36,24 @@ struct TileReader {
       try bytes(of: tile, reader), reader.tensors[tile.tensor].dtype, [tile.elements.count])
   }
 
-  /// The values of a matrix's block as f64, row by row; good until the next read.
+  /// The values of a matrix's block as f64, row by row, exactly but for 64-bit integers; good until the next read.
   ///
   /// - Precondition: the dtype has values, and its blocks fill rows.
   func values(
     of block: MatrixBlock, in tensor: Int, _ reader: any CheckpointReader
   ) throws(StorageError) -> MemorySlice {
-    let dtype = reader.tensors[tensor].dtype
-    let layout = dtype.layout
+    decoded(
+      try bytes(of: block, in: tensor, reader), reader.tensors[tensor].dtype,
+      [block.rows.count, block.columns.count])
+  }
+
+  /// The stored bytes of a matrix's block, row by row; good until the next read.
+  ///
+  /// - Precondition: the dtype's blocks fill rows.
+  func bytes(
+    of block: MatrixBlock, in tensor: Int, _ reader: any CheckpointReader
+  ) throws(StorageError) -> MemorySlice {
+    let layout = reader.tensors[tensor].dtype.layout
     let rowBytes = block.columns.count / layout.elements * layout.bytes
     for (index, row) in block.rows.enumerated() {
       let element = row * block.width + block.columns.lowerBound
@@ -51,9 +61,7 @@ struct TileReader {
         tensor, at: element / layout.elements * layout.bytes,
         into: MemorySlice(stored, at: index * rowBytes, dtype: .u8, shape: [rowBytes]))
     }
-    return decoded(
-      MemorySlice(stored, dtype: .u8, shape: [block.rows.count * rowBytes]), dtype,
-      [block.rows.count, block.columns.count])
+    return MemorySlice(stored, dtype: .u8, shape: [block.rows.count * rowBytes])
   }
 
   /// Stored bytes, which begin the buffer, as f64.

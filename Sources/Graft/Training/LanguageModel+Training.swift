@@ -49,7 +49,8 @@ extension LanguageModel {
     }
     return TrainingOutcome(
       lastStep: end.step, stoppedEarly: end.step < run.settings.steps,
-      writtenStep: run.settings.keepsBest ? end.best?.step ?? end.step : end.step)
+      writtenStep: run.settings.keepsBest ? end.best?.step ?? end.step : end.step,
+      notes: run.subject.product.leftBehind.map { ConversionLoss($0) })
   }
 
   /// Reads the data and compiles the run, so that nothing is written that can't be trained.

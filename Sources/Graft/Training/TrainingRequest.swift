@@ -71,6 +71,8 @@ public struct TrainingOutcome: Sendable, Equatable {
   public let stoppedEarly: Bool
   /// The step after which the written adapter or model stood: with keep-best the one of the lowest validation loss.
   public let writtenStep: Int
+  /// What of the base's directory stays behind where a whole model is written, as of a conversion.
+  public let notes: [ConversionLoss]
 }
 
 /// What is known before the first step.

@@ -20,6 +20,14 @@ package struct TrainingSubject {
       }
     }
 
+    /// What of the base's directory isn't written, in words: an adapter is nothing of it.
+    var leftBehind: [String] {
+      switch self {
+      case .adapter: []
+      case .model(let model): model.base.others
+      }
+    }
+
     /// Writes the files, each whole or not at all.
     package func write(into directory: String) throws(StorageError) {
       switch self {

@@ -86,6 +86,7 @@ final class TrainingDisplay: Sendable {
   func finish(output: String, _ outcome: TrainingOutcome) {
     state.withLock { state in
       state.display?.finish()
+      for note in outcome.notes { Standard.output(note.line) }
       if outcome.stoppedEarly {
         Standard.output("stopped early: no lower validation loss up to step \(outcome.lastStep)\n")
       }

@@ -73,7 +73,7 @@ struct VerifyVerb: ParsableCommand {
     return
       (report.faults.map { "repaired: \($0)" }
       + report.ties.map { "tied: \($0.kept) = \($0.left)" }
-      + report.strangers.map { "left out: \($0.escapedShortened)" }
+      + (report.strangers + report.others).map { "left out: \($0.escapedShortened)" }
       + ["\(output.escapedWhole): \(extent)"]).joined(separator: "\n")
   }
 

@@ -24,8 +24,20 @@ public final class InputFile: Sendable {
     let descriptor = retryingInterrupted {
       unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     }
-    guard descriptor >= 0 else { throw StorageError(call: "open", errno: errno, file: path) }
+    guard descriptor >= 0 else { throw Self.failure(errno, path) }
     try self.init(descriptor, path)
+  }
+
+  /// Why a path can't be opened; a file's name with a slash behind it is told apart.
+  private static func failure(_ code: Int32, _ path: String) -> StorageError {
+    var name = path
+    while name.count > 1, name.hasSuffix("/") { name.removeLast() }
+    guard code == ENOTDIR, name != path, Directory.hasFile(at: name) else {
+      return StorageError(call: "open", errno: code, file: path)
+    }
+    return StorageError(
+      .notRegular(found: "the name of a directory"), file: path,
+      remedy: "leave out the slash at its end")
   }
 
   /// Reads what was written to a file that may have no name; errors name `path`.

@@ -80,6 +80,19 @@ struct MergeTests {
       ])
   }
 
+  @Test func `what stays behind of the base's directory is named, as by a conversion`() throws {
+    let base = try space.copy(tied, to: "base")
+    for name in [".hidden", "training_log.jsonl"] {
+      try AtomicFile.write(Array("x".utf8), to: base + "/" + name)
+    }
+    let receipt = try merge(base, [adapter], to: space("out"))
+    let left = ["training_log.jsonl", ".hidden", "golden.safetensors"]
+    #expect(receipt.notes.map(\.what) == left)
+    #expect(receipt.json["notes"]?.array?.map(\.string) == left)
+    let plain = try convert(OpenedCheckpoint(path: base), to: space("plain"))
+    #expect(plain.notes == receipt.notes)
+  }
+
   @Test func `the receipt says what happened`() throws {
     let receipt = try merge(golden("families/llama-bf16"), [adapter], to: space("out"))
     for entry in receipt.entries {
@@ -223,6 +236,28 @@ struct MergeTests {
     #expect(module == "model.layers.0.self_attn.q_prj")
     #expect(nearest.first == "model.layers.0.self_attn.q_proj")
     #expect(try space.names(in: space.path).count == 1)
+  }
+
+  @Test(arguments: [
+    ("vectors/newtestament-50.w2v.txt", "a table of vectors in word2vec, 1 tensor: embeddings"),
+    ("golden/families/gpt2", "a model in safetensors, "),
+    ("golden/hdf5/tree.h5", "tensors without a configuration in hdf5, "),
+  ])
+  func `a base without any of the modules is called what it is`(
+    path: String, found: String
+  ) throws {
+    let error = #expect(throws: AdapterError.self) {
+      try merge(fixture(path), [adapter], to: space("out"))
+    }
+    guard case .foreignBase("model.layers.0.self_attn.q_proj", let words) = error?.reason else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(words.hasPrefix(found))
+    #expect(error?.file == fixture(path))
+    #expect(error?.diagnosis.kind == .badInput)
+    #expect(error?.diagnosis.remedy?.hasPrefix("a base is the model") == true)
+    #expect(space.names.isEmpty)
   }
 
   @Test func `pairs that the configuration doesn't target are an error, as PEFT leaves them out`()

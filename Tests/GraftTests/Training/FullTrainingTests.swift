@@ -167,6 +167,22 @@ struct FullTrainingTests {
     #expect(try names([], ["embed_tokens"]).count == 19)
   }
 
+  @Test func `what stays behind of the base's directory is named`() throws {
+    let base = try space.copy(fixture("model"), to: "base")
+    for name in [".hidden", "pytorch_model.bin"] {
+      try AtomicFile.write(Array("x".utf8), to: base + "/" + name)
+    }
+    var request = TrainingRequest(
+      adapter: nil, data: [fixture("text/gospels.txt")], output: space("whole"),
+      settings: TrainingSettings(steps: 1, batchSize: 1, sequenceLength: 16))
+    request.trainedModules = ["norm"]
+    let outcome = try LanguageModel(base, precision: .f32, threads: 2).train(request)
+    #expect(outcome.notes.map(\.what) == [".hidden", "pytorch_model.bin"])
+    let written = try space.names(in: space("whole"))
+    #expect(written.contains("model.safetensors") && written.contains("training_log.txt"))
+    #expect(!written.contains(".hidden") && !written.contains("pytorch_model.bin"))
+  }
+
   @Test func `a name that chooses nothing is refused with the nearest`() throws {
     let model = try model("llama-tied")
     let settings = TrainingSettings(batchSize: 1, sequenceLength: 8)

@@ -92,6 +92,18 @@ struct WarmStartTests {
     }
   }
 
+  @Test func `what stays behind of the model's directory is named`() throws {
+    let source = try space.copy(model, to: "source")
+    for name in [".hidden", "optimizer.pt"] {
+      try AtomicFile.write(Array("x".utf8), to: source + "/" + name)
+    }
+    let report = try warmStart(
+      model: OpenedCheckpoint(path: source), vectors: OpenedCheckpoint(path: vectors),
+      output: space("out"))
+    #expect(report.notes.map(\.what) == ["optimizer.pt", ".hidden"])
+    #expect(try space.names(in: space("out")) == space.names(in: model))
+  }
+
   @Test(arguments: ["gguf", "h5"])
   func `another form is what a conversion of the started directory gives`(suffix: String) throws {
     // The model has the name of the file, or of the directory that it was made from.

@@ -114,8 +114,10 @@ extension GGUFPlan {
     words.special = try checkpoint.json(ifPresent: "special_tokens_map.json") ?? .null
     words.configuration = json
     words.generation = try checkpoint.json(ifPresent: "generation_config.json") ?? .null
-    if let template = checkpoint.file("chat_template.jinja") {
-      words.template = String(decoding: try template.contents(), as: UTF8.self)
+    words.template = try checkpoint.file("chat_template.jinja").map(checkpoint.text)
+    for file in checkpoint.files {
+      guard let name = Self.templateName(file.name) else { continue }
+      words.namedTemplates.append((name, try checkpoint.text(of: file)))
     }
     let export = try GGUFExport(
       checkpoint.reader, parameters, name: checkpoint.name, tokenizer: words, path: checkpoint.path
@@ -162,6 +164,14 @@ extension GGUFPlan {
     return configuration.storedNames(of: inner)
   }
 
+  /// The name of a chat template by its file, in transformers' folder for those of other occasions than the usual one.
+  private static func templateName(_ file: String) -> String? {
+    let (folder, suffix) = ("additional_chat_templates/", ".jinja")
+    guard file.hasPrefix(folder), file.hasSuffix(suffix) else { return nil }
+    let name = file.dropFirst(folder.count).dropLast(suffix.count)
+    return name.isEmpty || name.contains("/") ? nil : String(name)
+  }
+
   /// Whether a file is looked through key by key, or GGUF says in its own words what it says.
   private static func isHeld(_ name: String, _ words: GGUFTokenizerEntries.Files) -> Bool {
     let always: Set<String> = [
@@ -172,6 +182,21 @@ extension GGUFPlan {
     let tokens: Set<String> = [
       "vocab.json", "merges.txt", "added_tokens.json", "tokenizer.model", "spiece.model",
     ]
-    return always.contains(name) || words.tokenizer != nil && tokens.contains(name)
+    return always.contains(name) || templateName(name) != nil
+      || words.tokenizer != nil && tokens.contains(name)
+  }
+}
+
+extension OpenedCheckpoint {
+  /// A companion as text.
+  ///
+  /// - Throws: ``StorageError``; also where it isn't UTF-8.
+  fileprivate func text(of file: CompanionFile) throws(StorageError) -> String {
+    guard let text = String(validating: try file.contents(), as: UTF8.self) else {
+      throw StorageError(
+        .malformed(rule: "UTF-8", expected: "text", found: "other bytes"),
+        file: path + "/" + file.name)
+    }
+    return text
   }
 }

@@ -11,6 +11,8 @@ public struct RepairReport: Sendable {
   public let faults: [Defect]
   /// Files of tensors that belong to something else, and were left out.
   public let strangers: [String]
+  /// What else of the directory stays behind, in words: records of training runs, hidden files, other weights.
+  public let others: [String]
   /// Tensors that were left out and are another one, as the index now records.
   public let ties: [(left: TensorName, kept: TensorName)]
   /// The tensors of the repaired checkpoint.
@@ -26,7 +28,7 @@ public struct RepairReport: Sendable {
       "path": .string(path),
       "output": output.map { .string($0) } ?? .null,
       "repaired": .array(faults.map(\.json)),
-      "leftOut": .array(strangers.map { .string($0) }),
+      "leftOut": .array((strangers + others).map { .string($0) }),
       "ties": .array(
         ties.map { ["name": .string($0.left.text), "tensor": .string($0.kept.text)] }),
       "tensorCount": JSONValue(tensorCount),
@@ -63,7 +65,7 @@ public func repair(
   let survey = try ShardSurvey(of: folder, indexName: name)
   if let loss = survey.losses.first { throw refusal(of: loss, among: survey.losses.count) }
   guard !survey.faults.isEmpty else {
-    return RepairReport(survey, path: path, output: nil)
+    return RepairReport(survey, path: path, output: nil, others: [])
   }
   guard !Directory.isSame(folder, output) else {
     throw StorageError(
@@ -72,7 +74,7 @@ public func repair(
   }
   let run = RepairRun(survey: survey, folder: folder, output: output, progress: progress)
   try run.write(overwrites: overwrites)
-  return RepairReport(survey, path: path, output: output)
+  return RepairReport(survey, path: path, output: output, others: try run.others())
 }
 
 /// Checks that there is something that a repair looks at.
@@ -101,11 +103,12 @@ private func refusal(of loss: Defect, among count: Int) -> StorageError {
 }
 
 extension RepairReport {
-  init(_ survey: ShardSurvey, path: String, output: String?) {
+  init(_ survey: ShardSurvey, path: String, output: String?, others: [String]) {
     self.path = path
     self.output = output
     faults = survey.faults
     strangers = survey.strangers
+    self.others = others
     ties = survey.ties
     tensorCount = survey.homes.count
     byteCount = survey.byteCount
@@ -137,7 +140,7 @@ private struct RepairRun {
   let progress: Progress
 
   func write(overwrites: Bool) throws {
-    let companions = try companions()
+    let companions = try listing().files
     try OutputTarget(output, overwrites: overwrites).checkDirectory(
       holding: companions.map(\.name))
     let needed =
@@ -190,8 +193,14 @@ private struct RepairRun {
     return ShardIndex(shards: shards, ties: survey.ties).serialized
   }
 
-  /// The files beside the weights, but for the index that is made anew.
-  private func companions() throws -> [CompanionFile] {
-    try CompanionListing(of: folder).files.filter { $0.name != survey.indexName }
+  /// What stays behind beside files of tensors that belong to something else.
+  func others() throws -> [String] {
+    try TrainingDirectory.records(in: folder) + listing().others
+  }
+
+  /// What is beside the weights and the index, which is made anew.
+  private func listing() throws -> CompanionListing {
+    let weights = survey.shards.map(\.name) + survey.strangers + [survey.indexName]
+    return try CompanionListing(of: folder, weights: weights.map { folder + "/" + $0 })
   }
 }

@@ -16,6 +16,8 @@ package struct GGUFTokenizerEntries {
     package var generation: JSONValue = .null
     /// `chat_template.jinja`.
     package var template: String?
+    /// `additional_chat_templates/NAME.jinja`, by name.
+    package var namedTemplates: [(name: String, text: String)] = []
 
     package init() {}
   }
@@ -321,15 +323,20 @@ extension GGUFTokenizerEntries {
 
   private mutating func addChatTemplates() {
     let json = files.settings["chat_template"]
-    let named: [(name: String, text: String)] = (json?.array ?? []).compactMap { entry in
-      guard let name = entry["name"]?.string, let text = entry["template"]?.string else {
-        return nil
-      }
-      return (name, text)
+    // As in transformers a file comes before the configuration, and one with a name before the usual one.
+    var named = files.namedTemplates
+    for entry in json?.array ?? [] {
+      guard let name = entry["name"]?.string, let text = entry["template"]?.string,
+        !named.contains(where: { $0.name == name })
+      else { continue }
+      named.append((name, text))
     }
-    let usual = files.template ?? json?.string ?? named.first { $0.name == "default" }?.text
+    func isDefault(_ template: (name: String, text: String)) -> Bool { template.name == "default" }
+    let usual =
+      files.namedTemplates.first(where: isDefault)?.text ?? files.template ?? json?.string
+      ?? named.first(where: isDefault)?.text
     if let usual { entries.append(("tokenizer.chat_template", .string(usual))) }
-    let others = named.filter { $0.name != "default" }
+    let others = named.filter { !isDefault($0) }
     guard !others.isEmpty else { return }
     entries.append(("tokenizer.chat_templates", .array(.strings(others.map(\.name)))))
     for other in others {
