@@ -315,6 +315,27 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("kohya", nil, 0), ("kohya-changed", nil, 1), ("kohya-changed", DType.bf16, 1),
+  ])
+  func `a hash that isn't that of its file is noted, and the result has its own`(
+    name: String, dtype: DType?, count: Int
+  ) throws {
+    let source = try OpenedCheckpoint(path: golden("layouts/\(name).safetensors"))
+    let report = try convert(
+      source, to: workspace("x.safetensors"), options: ConversionOptions(dtype: dtype))
+    #expect(
+      report.notes.map(\.what).filter { $0.contains("hash") }
+        == [String](
+          repeating:
+            "the metadata sshs_model_hash, which isn't the hash of the source's bytes",
+          count: count))
+    #expect(report.losses.isEmpty)
+    let result = try verify(workspace("x.safetensors"))
+    #expect(result.checks.contains("sshs_model_hash"))
+    #expect(!result.defects.contains { $0.problem.contains("hash") })
+  }
+
   @Test func `the name that a .npy file has no place for is noted`() throws {
     let source = try floats([1, 2], .f32)
     #expect(try convert(source, to: workspace("x.npy")).notes.map(\.what) == ["the name x"])
