@@ -424,31 +424,6 @@ import Testing
     #expect(notes.last?.what == "48 more")
   }
 
-  @Test func `attributes of HDF5 are named and need the flag, also in place`() throws {
-    let path = try workspace.copy(
-      Repository.root + "/Formats/hdf5/accept/attributes.h5", to: "x.h5")
-    let before = try Data(contentsOf: URL(filePath: path))
-    let words = "the attribute epoch of the root, the attribute nothing of the root"
-    for target in ["x.h5", "y.h5", "y.safetensors", "y.npy"] {
-      let error = #expect(throws: StorageError.self) {
-        _ = try convert(open("x.h5"), to: workspace(target))
-      }
-      #expect(error?.diagnosis.summary.contains(words) == true, "\(target)")
-    }
-    #expect(try workspace.names(in: workspace.path) == ["x.h5"])
-    #expect(try Data(contentsOf: URL(filePath: path)) == before)
-    var options = ConversionOptions()
-    options.allowsLoss = true
-    let report = try convert(open("x.h5"), to: workspace("y.h5"), options: options)
-    #expect(report.losses.count == 5)
-    // The result has what a conversion keeps, and needs no flag.
-    #expect(try convert(open("y.h5"), to: workspace("z.h5")).losses.isEmpty)
-    let error = #expect(throws: StorageError.self) {
-      _ = try convert(open("y.h5"), to: path)
-    }
-    #expect(error?.reason == .alreadyExists)
-  }
-
   @Test func `metadata of which shards have other values is named`() throws {
     let folder = workspace("model")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
