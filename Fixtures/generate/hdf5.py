@@ -4,6 +4,8 @@
     golden/hdf5/tree.json      its tensors as Graft must see them: [{name, dtype, shape, bytes}], bytes in hexadecimal
     golden/hdf5/latest.h5      the structures of the newest format: large groups, every index of chunks
     golden/hdf5/latest.json    its tensors
+    golden/hdf5/attributes.h5    attributes of every type on the root, groups and datasets, and groups with nothing in them
+    golden/hdf5/attributes.json  those that another file can hold, by object: [{object, name, dtype, shape, bytes}], or texts for a dtype
     ../Formats/hdf5/accept     small files that are legal in an unusual way; each holds `x` = 0, 1, 2, 3 in f32
     ../Formats/hdf5/reject     small files that are refused; vectors.json says by which rule
 """
@@ -166,6 +168,86 @@ def latest() -> None:
         note("typed", table)
     expected.sort(key=lambda tensor: tensor["name"].split("."))
     (GOLDEN / "latest.json").write_text(json.dumps(expected) + "\n")
+
+
+def attributes() -> None:
+    """Attributes of every type: those that are kept are told as they must be, little-endian; the others are what conversions name."""
+    expected = []
+    texts, ascii, fixed = h5py.string_dtype(), h5py.string_dtype("ascii"), h5py.string_dtype("utf-8", 8)
+
+    def note(item: h5py.Group | h5py.Dataset, name: str, **values) -> None:
+        expected.append({"object": item.name.strip("/").replace("/", "."), "name": name} | values)
+
+    def numbers(item: h5py.Group | h5py.Dataset, name: str, array: numpy.ndarray | numpy.generic) -> None:
+        item.attrs.create(name, array)
+        array = numpy.asarray(array)
+        native = array.astype(array.dtype.newbyteorder("<"))
+        note(item, name, dtype=NAMES[array.dtype.newbyteorder("=").name], shape=list(array.shape), bytes=native.tobytes().hex())
+
+    def strings(item: h5py.Group | h5py.Dataset, name: str, value, dtype, characters: int) -> None:
+        item.attrs.create(name, value, dtype=dtype)
+        array = numpy.asarray(value, "O")
+        note(item, name, texts=[text for text in array.ravel()], shape=list(array.shape), characters=characters)
+
+    def padded(item: h5py.Group | h5py.Dataset, name: str, array: numpy.ndarray, kind: h5py.h5t.TypeID, characters: int, padding: int) -> None:
+        space = h5py.h5s.create_simple(array.shape) if array.shape else h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(item.id, name.encode(), kind, space).write(array, mtype=kind)
+        note(item, name, bytes=array.tobytes().hex(), width=kind.get_size(), shape=list(array.shape), characters=characters, padding=padding)
+
+    def kind(width: int, characters: int, padding: int) -> h5py.h5t.TypeID:
+        kind = h5py.h5t.C_S1.copy()
+        kind.set_size(width)
+        kind.set_cset(characters)
+        kind.set_strpad(padding)
+        return kind
+
+    with h5py.File(GOLDEN / "attributes.h5", "w", libver=("v108", "v108")) as file:
+        layer, x = file.create_group("model/layer"), file.create_dataset("model/layer/x", data=numpy.arange(6, dtype="float32").reshape(2, 3))
+        file.attrs["unit"] = "metres"  # a text of the root is metadata
+        numbers(file, "epoch", numpy.int64(-3))
+        strings(file, "axes", ["x", "", "é"], texts, 1)
+        for width in (1, 2, 4, 8):
+            for sign in "iu":
+                info = numpy.iinfo(f"{sign}{width}")
+                numbers(layer, f"{sign}{width}", numpy.array([info.min, info.max, 7], f"<{sign}{width}"))
+                numbers(layer, f"{sign}{width} big-endian", numpy.array([[info.min, 7], [info.max, 1]], f">{sign}{width}"))
+        for width in (2, 4, 8):
+            numbers(x, f"f{width}", numpy.array([1.5, -numpy.inf, numpy.nan], f"<f{width}"))
+            numbers(x, f"f{width} big-endian", numpy.array(0.1, f">f{width}"))
+        numbers(x, "complex", numpy.array([1 + 2j], "complex64"))
+        numbers(x, "flag", numpy.bool_(True))
+        numbers(x, "flags", numpy.array([[True], [False]]))
+        numbers(x, "no rows", numpy.zeros((0, 3), "float32"))
+        numbers(x, "large", numpy.arange(9000, dtype="float64"))  # more than a header holds
+        strings(x, "text", "grüße", texts, 1)
+        strings(x, "empty text", "", texts, 1)
+        strings(x, "ascii texts", [["a", "bc"], ["", "def"]], ascii, 0)
+        padded(x, "NULs behind", numpy.array([b"ab", b"cdef"], "S5"), kind(5, 0, 1), 0, 1)
+        padded(x, "a NUL behind", numpy.array("ü".encode(), "S8"), kind(8, 1, 0), 1, 0)
+        padded(x, "spaces behind", numpy.array([[b"ab   "]], "S5"), kind(5, 0, 2), 0, 2)
+        for name, dtype in (("nothing", "float16"), ("no text", texts), ("no padded text", fixed)):
+            x.attrs[name] = h5py.Empty(dtype)
+        note(x, "nothing", dtype="F16", shape=None, bytes="")
+        note(x, "no text", texts=[], shape=None, characters=1)
+        note(x, "no padded text", bytes="", width=8, shape=None, characters=1, padding=1)
+        file.create_group("model/empty")
+        numbers(file.create_group("model/tagged"), "weight", numpy.float32(2))
+
+        # A dataset whose name with dots is that of a group.
+        file["p.q"] = numpy.arange(3, dtype="uint8")
+        file.create_group("p/q")
+
+        # What no dtype is, and what means something in a result.
+        x.attrs["reference"] = x.ref
+        x.attrs["record"] = numpy.array((1, 2.0), [("a", "i4"), ("b", "f8")])
+        x.attrs.create("color", 1, dtype=h5py.enum_dtype({"red": 0, "green": 1}, "u1"))
+        lists = numpy.empty(1, "O")
+        lists[0] = numpy.array([1, 2], "i4")
+        x.attrs.create("lists", lists, dtype=h5py.vlen_dtype("i4"))
+        x.attrs["long"] = numpy.longdouble(1)
+        x.attrs["graft.shape"] = numpy.array([6])
+        layer.attrs["weight_names"] = numpy.array([b"x"])
+    (GOLDEN / "attributes.json").write_text(json.dumps(expected, ensure_ascii=False) + "\n")
 
 
 def accepted() -> None:
@@ -684,5 +766,6 @@ if __name__ == "__main__":
         folder.mkdir(parents=True, exist_ok=True)
     tree()
     latest()
+    attributes()
     accepted()
     rejected()

@@ -13,6 +13,8 @@ enum Reserved {
   static let metadata = ".metadata"
   static let vocabularyBytes = ".vocabulary/bytes"
   static let vocabularyEnds = ".vocabulary/ends"
+  /// What the names of the layout's own attributes begin with.
+  static let prefix = "graft."
   /// The attribute of the root that says the file follows the layout, with its version.
   static let version = "graft.version"
   /// The attribute that numbers the tensors.

@@ -17,6 +17,11 @@ extension FuzzTarget {
           _ = try? file.contents(atMost: 1 << 20, file: path)
         }
         _ = try? reader.vocabulary()
+        let annotations = reader.annotations(of: Array(reader.tensors.indices), inKeras: true)
+        for group in annotations.groups { _ = try? annotations.attributes(ofGroup: group) }
+        for tensor in reader.tensors.indices {
+          _ = try? annotations.attributes(ofTensor: tensor)
+        }
       })
     // Every part of the structure has a checksum, which a change would break and hide all behind it.
     target.repairChecksum = { bytes in

@@ -14,6 +14,9 @@ import Testing
   private func everything(in reader: HDF5Reader) throws -> [[UInt8]] {
     for file in reader.files + reader.shards { _ = try file.bytes(in: 0..<file.byteCount) }
     _ = try reader.vocabulary()
+    let annotations = reader.annotations(of: Array(reader.tensors.indices), inKeras: true)
+    for group in annotations.groups { _ = try annotations.attributes(ofGroup: group) }
+    for tensor in reader.tensors.indices { _ = try annotations.attributes(ofTensor: tensor) }
     return try reader.tensors.indices.map { try bytes(of: $0, reader) }
   }
 
@@ -31,8 +34,9 @@ import Testing
       "Formats/hdf5/accept/old-chunks.h5", "Formats/hdf5/accept/fixed-array.h5",
       "Formats/hdf5/accept/extensible-array.h5", "Formats/hdf5/accept/named-type.h5",
       "Formats/hdf5/accept/lzf.h5", "Fixtures/golden/hdf5/tree.h5",
-      "Fixtures/golden/hdf5/latest.h5", "Fixtures/golden/keras/model.h5",
-      "Fixtures/golden/keras/model.weights.h5", "own", "own compressed",
+      "Fixtures/golden/hdf5/latest.h5", "Fixtures/golden/hdf5/attributes.h5",
+      "Fixtures/golden/keras/model.h5", "Fixtures/golden/keras/model.weights.h5", "own",
+      "own compressed",
     ]
 
   /// The bytes of a kind.
@@ -98,7 +102,7 @@ import Testing
   }
 
   /// The form before 1.8 has no checksums.
-  @Test(arguments: ["old-chunks", "chunk-larger", "lzf", "empty-groups"])
+  @Test(arguments: ["old-chunks", "chunk-larger", "lzf", "empty-groups", "attributes"])
   func `every bit of a file of the old form changed is an error or can be read whole`(
     name: String
   ) throws {

@@ -342,6 +342,27 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("kohya", nil, 0), ("kohya-changed", nil, 1), ("kohya-changed", DType.bf16, 1),
+  ])
+  func `a hash that isn't that of its file is noted, and the result has its own`(
+    name: String, dtype: DType?, count: Int
+  ) throws {
+    let source = try OpenedCheckpoint(path: golden("layouts/\(name).safetensors"))
+    let report = try convert(
+      source, to: workspace("x.safetensors"), options: ConversionOptions(dtype: dtype))
+    #expect(
+      report.notes.map(\.what).filter { $0.contains("hash") }
+        == [String](
+          repeating:
+            "the metadata sshs_model_hash, which isn't the hash of the source's bytes",
+          count: count))
+    #expect(report.losses.isEmpty)
+    let result = try verify(workspace("x.safetensors"))
+    #expect(result.checks.contains("sshs_model_hash"))
+    #expect(!result.defects.contains { $0.problem.contains("hash") })
+  }
+
   @Test func `the name that a .npy file has no place for is noted`() throws {
     let source = try floats([1, 2], .f32)
     #expect(try convert(source, to: workspace("x.npy")).notes.map(\.what) == ["the name x"])
@@ -428,31 +449,6 @@ import Testing
     let notes = try convert(OpenedCheckpoint(path: path), to: workspace("again")).notes
     #expect(notes.count == 66)
     #expect(notes.last?.what == "48 more")
-  }
-
-  @Test func `attributes of HDF5 are named and need the flag, also in place`() throws {
-    let path = try workspace.copy(
-      Repository.root + "/Formats/hdf5/accept/attributes.h5", to: "x.h5")
-    let before = try Data(contentsOf: URL(filePath: path))
-    let words = "the attribute epoch of the root, the attribute nothing of the root"
-    for target in ["x.h5", "y.h5", "y.safetensors", "y.npy"] {
-      let error = #expect(throws: StorageError.self) {
-        _ = try convert(open("x.h5"), to: workspace(target))
-      }
-      #expect(error?.diagnosis.summary.contains(words) == true, "\(target)")
-    }
-    #expect(try workspace.names(in: workspace.path) == ["x.h5"])
-    #expect(try Data(contentsOf: URL(filePath: path)) == before)
-    var options = ConversionOptions()
-    options.allowsLoss = true
-    let report = try convert(open("x.h5"), to: workspace("y.h5"), options: options)
-    #expect(report.losses.count == 5)
-    // The result has what a conversion keeps, and needs no flag.
-    #expect(try convert(open("y.h5"), to: workspace("z.h5")).losses.isEmpty)
-    let error = #expect(throws: StorageError.self) {
-      _ = try convert(open("y.h5"), to: path)
-    }
-    #expect(error?.reason == .alreadyExists)
   }
 
   @Test func `metadata of which shards have other values is named`() throws {

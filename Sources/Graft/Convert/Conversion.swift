@@ -9,6 +9,8 @@ struct Conversion {
   private let source: OpenedCheckpoint
   private let plan: ConversionSource
   private let output: ConversionOutput
+  /// What the source says of its bytes, and isn't so.
+  private let corrections: [ConversionLoss]
   /// The words of a table, whose files last as long as this.
   private let words: SpilledVocabulary?
   private let threadCount: Int
@@ -29,6 +31,8 @@ struct Conversion {
     self.plan = plan
     self.words = words
     losses = planned.losses
+    corrections =
+      try planned.form == .safetensorsFile ? TensorHash.corrections(of: source.reader) : []
     threadCount = options.threadCount
   }
 
@@ -54,7 +58,7 @@ struct Conversion {
   var report: ConversionReport {
     ConversionReport(
       tensors: plan.tensors, convertedCount: convertedCount, fileNames: output.fileNames,
-      losses: losses, notes: plan.notes)
+      losses: losses, notes: plan.notes + corrections)
   }
 
   /// How many tensors of the source have another dtype in the result.

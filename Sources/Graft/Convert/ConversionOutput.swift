@@ -62,8 +62,8 @@ struct ConversionOutput {
       let file = try makeFile()
       writer = try HDF5Writer(
         file.output, tensors: plan.tensors, metadata: plan.metadata,
-        files: plan.files.map(\.content), shards: plan.keepsDTypes ? plan.shards : [],
-        vocabularyFiles: words?.attachments(),
+        annotations: plan.annotations, files: plan.files.map(\.content),
+        shards: plan.keepsDTypes ? plan.shards : [], vocabularyFiles: words?.attachments(),
         compression: compression)
       (fileNames, target) = ([], .file(file))
     case .gguf(_, let limit):
@@ -87,13 +87,15 @@ struct ConversionOutput {
         let weights = try AtomicFile(path: path)
         writer = try KerasArchiveWriter(
           file.output, scratch: weights.output, tensors: plan.tensors, metadata: plan.metadata,
-          members: members.map(\.content), compression: compression)
+          annotations: plan.annotations, members: members.map(\.content),
+          compression: compression)
         fileNames = members.map(\.name)
         target = .archive(file, beside: weights)
       } else {
         writer = try HDF5Writer(
           file.output, tensors: plan.tensors, metadata: plan.metadata,
-          keras: plan.keras?.layout ?? .weights, compression: compression)
+          annotations: plan.annotations, keras: plan.keras?.layout ?? .weights,
+          compression: compression)
         (fileNames, target) = ([], .file(file))
       }
     case .pyTorchDirectory(let limit):

@@ -34,7 +34,9 @@ extension ConversionSource {
     missing += Self.facts(of: present)
       .filter { !keys.contains($0) && !names.contains(TensorName($0)) }
       .map { ConversionLoss.metadata($0).what }
-    missing += hdf5?.omissions ?? (reader as? KerasArchiveReader)?.omissions ?? []
+    let held = Set(annotations?.held ?? [])
+    missing += (hdf5?.omissions ?? (reader as? KerasArchiveReader)?.omissions ?? [])
+      .filter { !held.contains($0) }
     return missing + ((reader as? NumPyReader)?.omissions ?? [])
   }
 

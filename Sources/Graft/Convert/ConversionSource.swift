@@ -22,6 +22,8 @@ struct ConversionSource {
   private(set) var vocabulary: (any Vocabulary)?
   /// What of the source is left out whatever the form.
   private(set) var omissions: [ConversionLoss] = []
+  /// What of a tree of HDF5 the result holds as well.
+  private(set) var annotations: HDF5Annotations?
   /// What else is left out, without a flag.
   private(set) var notes: [ConversionLoss] = []
   /// What the weight files that the tensors come from had before their data; kept as long as the dtypes are.
@@ -102,12 +104,15 @@ struct ConversionSource {
     let metadata: [MetadataEntry]
     var unkept = contents.omissions
     var keras: KerasPlan?
+    var keepsTree = if case .hdf5 = form { true } else { false }
     if case .keras = form {
       unkept += own.metadata.filter { !KerasKey.canHold($0) }
         .map { ConversionLoss.metadata($0.key) }
       let held = own.metadata.filter(KerasKey.canHold)
       let plan = try KerasPlan(reader, held, files, to: path)
       metadata = plan.reader.metadata
+      // Only there do groups stand where they stood.
+      keepsTree = KerasLayout(of: reader.tensors, own.metadata) == plan.layout
       (keras, reader, files) = (plan, plan.reader, plan.members ?? files)
     } else {
       metadata = form.metadata(own.metadata, of: reader.format, with: names)
@@ -127,11 +132,13 @@ struct ConversionSource {
       OutputTarget.Kind(of: files.map(\.name)))
     (result.files, result.metadata, result.keras) = (files, metadata, keras)
     (result.vocabulary, result.copies, result.shards) = (vocabulary, names.copies, contents.shards)
+    result.annotations = keepsTree ? annotations(of: checkpoint.reader, in: result) : nil
     // Headers that are kept have the metadata of every shard; planned ones don't.
     let keepsHeaders =
       !contents.shards.isEmpty && !(checkpoint.reader is PlannedDirectory) && result.keepsDTypes
     result.omissions =
-      unkept + omissions(of: checkpoint.stored)
+      unkept
+      + (result.annotations?.losses.map { ConversionLoss($0) } ?? omissions(of: checkpoint.stored))
       + (keepsHeaders ? [] : disputes(in: checkpoint.stored))
       + (keepsHeaders ? [] : indexMembers(of: checkpoint.stored).losses)
     result.notes =
@@ -196,6 +203,20 @@ struct ConversionSource {
     case let pickle as PyTorchReader: pickle.omissions.map { ConversionLoss($0) }
     case let sharded as ShardedReader: sharded.shards.flatMap { omissions(of: $0) }
     default: []
+    }
+  }
+
+  /// What of a source a tree of HDF5 holds as well; nil where the source is none.
+  private static func annotations(
+    of source: any CheckpointReader, in plan: ConversionSource
+  ) -> HDF5Annotations? {
+    let renamed = plan.reader as? RenamedCheckpoint
+    let places = plan.places.map { renamed?.places[$0] ?? $0 }
+    return switch source {
+    case let tree as HDF5Reader: tree.annotations(of: places, inKeras: plan.keras != nil)
+    case let archive as KerasArchiveReader:
+      archive.annotations(of: places, inKeras: plan.keras != nil)
+    default: nil
     }
   }
 

@@ -29,6 +29,30 @@ struct TensorHash {
     return (replaced(in: metadata, by: String(repeating: "0", count: digitCount)), [])
   }
 
+  /// What is noted of a source with a hash of other bytes, which the result doesn't have.
+  static func corrections(
+    of source: any CheckpointReader
+  ) throws(StorageError) -> [ConversionLoss] {
+    guard let hash = try compared(source), !hash.isRight else { return [] }
+    return [
+      ConversionLoss(
+        "\(ConversionLoss.metadata(key).what), which isn't the hash of the source's bytes")
+    ]
+  }
+
+  /// The hash that a safetensors file states, and that of its bytes; nil for other files, and those without one.
+  static func compared(
+    _ source: any CheckpointReader
+  ) throws(StorageError) -> (file: InputFile, stated: String, found: String, isRight: Bool)? {
+    guard source.format == .safetensors, let stated = source.metadataText(key), !stated.isEmpty,
+      source.inputs.count == 1, let file = source.inputs.first,
+      let start = source.tensors.indices.lazy.compactMap({ source.extent(of: $0) })
+        .map(\.range.lowerBound).min()
+    else { return nil }
+    let found = try text(of: file, from: start)
+    return (file, stated, found, found == stated.lowercased())
+  }
+
   /// Writes the hash into the header of a file whose tensors are complete.
   func write(to output: OutputFile) throws(StorageError) {
     func header(_ metadata: [MetadataEntry]) throws(StorageError) -> [UInt8] {

@@ -73,20 +73,14 @@ extension Verification {
 
   /// Checks the hash of all tensor bytes that sd-scripts writes into the metadata.
   mutating func checkHash(of checkpoint: OpenedCheckpoint) throws {
-    let reader = checkpoint.reader
-    guard reader.format == .safetensors,
-      let expected = reader.metadataText(TensorHash.key), !expected.isEmpty,
-      reader.inputs.count == 1, let file = reader.inputs.first,
-      let start = reader.tensors.indices.lazy.compactMap({ reader.extent(of: $0) })
-        .map(\.range.lowerBound).min()
-    else { return }
-    let hash = try TensorHash.text(of: file, from: start)
+    guard let hash = try TensorHash.compared(checkpoint.reader) else { return }
     checks.append(TensorHash.key)
-    if hash != expected.lowercased() {
+    if !hash.isRight {
+      let stated = hash.stated.escapedShortened
       defects.append(
         Defect(
-          file: file.path,
-          "\(TensorHash.key) is \(expected.escapedShortened), the tensors' SHA-256 is \(hash)")
+          file: hash.file.path,
+          "\(TensorHash.key) is \(stated), the tensors' SHA-256 is \(hash.found)")
       )
     }
   }

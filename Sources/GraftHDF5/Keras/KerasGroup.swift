@@ -31,16 +31,19 @@ struct KerasGroup {
   /// Whether Keras, or Graft writing its files, gives an attribute to a group at links.
   static func isUsual(_ attribute: Attribute, at links: [[UInt8]], isLegacy: Bool) -> Bool {
     guard isLegacy else { return links.last == KerasPath.variables && attribute.isNamed("name") }
-    let isDigit = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
-    let isList = ["weight_names", "layer_names"].contains { stem in
-      attribute.name.starts(with: stem.utf8)
-        && attribute.name.dropFirst(stem.utf8.count).allSatisfy(isDigit)
-    }
-    return isList
+    return isList(attribute.name)
       || !links.isEmpty && [KerasKey.version, "backend"].contains(where: attribute.isNamed)
   }
 
-  /// Whether an attribute's name is one of those that hold Keras's lists.
+  /// Whether an attribute's name is one of those that hold Keras's lists, or a part of one.
+  static func isList(_ name: [UInt8]) -> Bool {
+    let isDigit = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    return ["weight_names", "layer_names"].contains { stem in
+      name.starts(with: stem.utf8) && name.dropFirst(stem.utf8.count).allSatisfy(isDigit)
+    }
+  }
+
+  /// Whether metadata of a name would be taken for one of Keras's lists.
   static func isList(_ name: String) -> Bool {
     ["layer_names", "layer_names0", "weight_names", "weight_names0"].contains(name)
   }

@@ -69,6 +69,25 @@ extension PlannedTree {
       number: isNumbered ? index : nil, name: isSaid ? nil : tensor.name, tensor: tensor.name)
   }
 
+  /// Makes places for the groups that a source's annotations are of, by the names of the tensors below; the root has none.
+  ///
+  /// - Throws: ``StorageError`` when the layout can't hold a name.
+  mutating func annotate(
+    _ groups: [TensorName?], keras status: HDF5Status
+  ) throws(StorageError) {
+    for name in groups {
+      guard let name else {
+        annotated.append(LinkPath())
+        continue
+      }
+      guard let links = KerasPath.links(name) else {
+        throw StorageError(
+          .notRepresentable(what: "the group \(name)", inFormat: "Keras"), file: status.file)
+      }
+      annotated.append(LinkPath(links))
+    }
+  }
+
   // MARK: - Keras 3
 
   /// Keras 3: a tensor named `….vars.N` stands where its name says; another one becomes a variable of its module.

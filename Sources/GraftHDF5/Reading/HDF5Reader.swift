@@ -20,9 +20,10 @@ public final class HDF5Reader: CheckpointReader {
   public let shards: [HDF5Attachment]
   /// How Keras laid the file out; nil for other files.
   public let kerasLayout: KerasLayout?
-  /// What of the file conversions leave out, in words: attributes that are neither metadata nor what Graft and Keras write, and
-  /// groups with nothing in them.
+  /// What of the file conversions to other formats leave out, in words: attributes that are neither metadata nor what Graft and Keras
+  /// write, and groups with nothing in them.
   public let omissions: [String]
+  private let annotated: AnnotatedTree
   private let store: DatasetStore
   private let datasets: [StoredDataset]
   private let vocabularyParts: (bytes: HDF5Attachment, ends: HDF5Attachment)?
@@ -48,6 +49,7 @@ public final class HDF5Reader: CheckpointReader {
     store = tree.store
     kerasLayout = tree.keras?.layout
     omissions = tree.omissions
+    annotated = tree.annotated
     tensors = contents.tensors
     datasets = contents.datasets
     metadata = contents.metadata
@@ -69,6 +71,16 @@ public final class HDF5Reader: CheckpointReader {
       datasets[tensor].type.swappedBytes == 1
     else { return nil }
     return FileExtent(file: store.input, range: offset..<offset + datasets[tensor].byteCount)
+  }
+
+  /// What another file can hold as well, for the tensors at some places, which that file will have in this order.
+  ///
+  /// - Parameter inKeras: whether it is a file of Keras, which alone gets the groups that Keras makes for layers without variables.
+  public func annotations(of tensors: [Int], inKeras: Bool) -> HDF5Annotations {
+    let hasAny = tensors.contains { datasets[$0].isAnnotated }
+    let headers =
+      hasAny ? tensors.map { datasets[$0].isAnnotated ? datasets[$0].address : nil } : []
+    return HDF5Annotations(annotated, datasets: headers, inKeras: inKeras)
   }
 
   /// Whether the file holds the tokens of an embedding table.

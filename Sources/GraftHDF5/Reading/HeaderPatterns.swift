@@ -125,8 +125,9 @@ struct DatasetMarks {
   var name: [UInt8]?
   /// The dtype that Keras names, where the type is just bytes.
   var spelling: String?
-  /// The names of attributes that mean something else.
+  /// The names of attributes that mean something else, and of those among them that no other file can hold.
   var unkept: [[UInt8]] = []
+  var unheld: [[UInt8]] = []
 
   /// Where in the file those stand that differ from dataset to dataset; nil for those that aren't there.
   struct Places {

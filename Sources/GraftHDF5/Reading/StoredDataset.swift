@@ -10,6 +10,8 @@ struct StoredDataset: Sendable {
   /// The bytes of the elements.
   let byteCount: Int
   private(set) var storage: Storage
+  /// Whether the dataset has attributes that another file can hold as well.
+  var isAnnotated = false
 
   /// The bytes as they count against the size of the file: small pieces of chunks count more.
   var countedBytes: Int {

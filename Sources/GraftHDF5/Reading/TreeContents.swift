@@ -12,6 +12,8 @@ struct OpenTree {
   let attributes: [MetadataEntry]
   /// What is neither a tensor nor metadata, in words.
   let omissions: [String]
+  /// What of that another file can hold as well.
+  let annotated: AnnotatedTree
   /// What Keras wrote beside the tensors; nil for other files.
   let keras: KerasContents?
 
@@ -29,15 +31,12 @@ struct OpenTree {
     let rootAttributes = try Attribute.all(of: root, in: file)
     var version: [Int]?
     var entries: [MetadataEntry] = []
-    var others: [Attribute] = []
     for attribute in rootAttributes {
       let name = String(decoding: attribute.name, as: UTF8.self)
       if name == Reserved.version {
         version = try attribute.integers()
       } else if let text = try attribute.text(heaps) {
         entries.append(MetadataEntry(key: name, value: text))
-      } else {
-        others.append(attribute)
       }
     }
     guard version == nil || version == [1] else {
@@ -50,15 +49,11 @@ struct OpenTree {
     let links = try GroupLinks(root, in: file, room: HDF5Limits.objects)
     let isLegacy = isOurs ? false : try KerasContents.isLegacy(links, rootAttributes, file)
     var walk = TreeWalk(file, isOurs ? .ours : isLegacy ? .legacyKeras : .foreign, heaps)
-    if isOurs { others = rootAttributes.filter { !$0.isNamed(Reserved.version) } }
-    walk.note(
-      attributesOfRoot: others.unkeptNames {
-        isLegacy && KerasGroup.isUsual($0, at: [], isLegacy: true)
-      })
     try walk.walk(root, at: superblock.root, holding: links)
     store = DatasetStore(file)
     keras = isOurs ? nil : try KerasContents(walk.found, walk.keras, isLegacy: isLegacy, file)
     omissions = walk.omissions.words(namingGroups: keras == nil)
+    annotated = AnnotatedTree(walk, isKeras: keras != nil, file)
     found = walk.found
     order = keras?.order ?? Array(walk.found.indices)
   }

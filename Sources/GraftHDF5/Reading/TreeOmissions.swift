@@ -49,11 +49,16 @@ struct TreeOmissions {
     }
   }
 
-  /// Everything in words.
-  func words(namingGroups: Bool) -> [String] {
-    var words = attributes.map { "the attribute \($0.name) of \($0.objects)" }
-    if furtherCount > 0 { words.append("\(furtherCount) attributes of other names") }
-    if namingGroups, let emptyGroups {
+  /// Everything in words, but for attributes of names that others have as well.
+  func words(namingGroups: Bool, besides others: TreeOmissions? = nil) -> [String] {
+    let told = places.filter { others?.places[$0.key] == nil }.values.sorted()
+    var words = told.map { place in
+      "the attribute \(attributes[place].name) of \(attributes[place].objects)"
+    }
+    if furtherCount > 0, others?.attributes.isEmpty != false {
+      words.append("\(furtherCount) attributes of other names")
+    }
+    if namingGroups, let emptyGroups, others?.emptyGroups == nil {
       words.append(
         "\(emptyGroups.count == 1 ? "the empty group" : "empty groups:") \(emptyGroups.objects)")
     }
@@ -77,11 +82,11 @@ struct TreeOmissions {
 }
 
 extension [Attribute] {
-  /// The names of the attributes that say something of the numbers.
+  /// The attributes that say something of the numbers.
   ///
   /// - Parameter isKept: Whether a checkpoint keeps one in its own way.
-  func unkeptNames(besides isKept: (Attribute) -> Bool) -> [[UInt8]] {
-    filter { !isKept($0) && !$0.isBookkeeping }.map(\.name)
+  func others(besides isKept: (Attribute) -> Bool) -> [Attribute] {
+    filter { !isKept($0) && !$0.isBookkeeping }
   }
 }
 

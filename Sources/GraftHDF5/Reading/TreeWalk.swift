@@ -35,18 +35,8 @@ struct TreeWalk {
     }
   }
 
-  /// What attributes mean.
-  enum Meaning {
-    /// The file follows the layout.
-    case ours
-    /// Somebody's tree.
-    case foreign
-    /// Keras's legacy layout, where bytes without a name are bf16.
-    case legacyKeras
-  }
-
   private let file: StructureFile
-  private let meaning: Meaning
+  let meaning: Meaning
   private let heaps: GlobalHeap
   private var patterns: HeaderPatterns
   private var groups: Set<UInt64> = []
@@ -57,8 +47,11 @@ struct TreeWalk {
   /// The bytes that paths may still have: a path of long names may lead to any number of objects.
   private var pathRoom: Int
   private(set) var found: [Found] = []
-  /// What is neither a tensor nor metadata.
+  /// What is neither a tensor nor metadata, and what of that no other file can hold.
   private(set) var omissions = TreeOmissions()
+  private(set) var unheld = TreeOmissions()
+  /// The groups with something that another file can hold.
+  private(set) var annotated: [AnnotatedGroup] = []
   /// The groups with attributes of Keras.
   private(set) var keras: [KerasGroup] = []
 
@@ -84,7 +77,9 @@ struct TreeWalk {
     holding own: GroupLinks? = nil
   ) throws(StorageError) {
     try enter(address, links)
-    if header.hasAttributes { try read(Attribute.all(of: header, in: file), ofGroup: links) }
+    if header.hasAttributes {
+      try read(Attribute.all(of: header, in: file), ofGroup: links, at: address)
+    }
     if let own { return try visit(own.links, below: links) }
     let group = try GroupLinks(header, in: file, room: HDF5Limits.objects - objectCount)
     try patterns.learn(header, at: address, group.links)
@@ -92,23 +87,19 @@ struct TreeWalk {
   }
 
   private mutating func read(
-    _ attributes: [Attribute], ofGroup links: [[UInt8]]
+    _ attributes: [Attribute], ofGroup links: [[UInt8]], at address: UInt64
   ) throws(StorageError) {
     if meaning != .ours, let group = try KerasGroup(attributes, links, heaps) {
       keras.append(group)
     }
-    // Those of the root say what the file is, and are told apart before.
-    guard !links.isEmpty else { return }
-    let (isOurs, isLegacy) = (meaning == .ours, meaning == .legacyKeras)
-    omissions.note(
-      attributes: attributes.unkeptNames { attribute in
-        !isOurs && KerasGroup.isUsual(attribute, at: links, isLegacy: isLegacy)
-      }, of: links)
-  }
-
-  /// Notes what the root has beside the metadata.
-  mutating func note(attributesOfRoot names: [[UInt8]]) {
-    omissions.note(attributes: names, of: [])
+    let others = attributes.others { meaning.keeps($0, ofGroup: links) }
+    guard !others.isEmpty else { return }
+    let lost = meaning.hasPlace(for: links) ? others.filter { !$0.canBeCopied } : others
+    omissions.note(attributes: others.map(\.name), of: links)
+    unheld.note(attributes: lost.map(\.name), of: links)
+    if lost.count < others.count {
+      annotated.append(AnnotatedGroup(path: LinkPath(links), address: address))
+    }
   }
 
   /// Notes that a group is walked.
@@ -125,7 +116,14 @@ struct TreeWalk {
   private mutating func visit(
     _ children: [GroupLinks.Link], below links: [[UInt8]]
   ) throws(StorageError) {
-    if children.isEmpty { omissions.note(emptyGroup: links) }
+    if children.isEmpty, !links.isEmpty {
+      omissions.note(emptyGroup: links)
+      if meaning.hasPlace(for: links) {
+        annotated.append(AnnotatedGroup(path: LinkPath(links), address: nil))
+      } else {
+        unheld.note(emptyGroup: links)
+      }
+    }
     for link in children {
       objectCount += 1
       guard let target = link.target else {
@@ -179,6 +177,9 @@ struct TreeWalk {
     try spend(pathBytes: next.groups.reduce(next.link.count + 1) { $0 + $1.count + 1 })
     if !next.marks.unkept.isEmpty {
       omissions.note(attributes: next.marks.unkept, of: next.links)
+      let hasPlace = meaning.hasPlace(for: next.links)
+      unheld.note(
+        attributes: hasPlace ? next.marks.unheld : next.marks.unkept, of: next.links)
     }
     found.append(next)
   }
@@ -216,10 +217,15 @@ struct TreeWalk {
         others.append(attribute)
       }
     }
-    if !others.isEmpty { marks.unkept = others.unkeptNames { _ in false } }
+    if !others.isEmpty {
+      others = others.others { _ in false }
+      marks.unkept = others.map(\.name)
+      marks.unheld = others.filter { !$0.canBeCopied }.map(\.name)
+    }
     let spelling = meaning == .legacyKeras ? "bfloat16" : marks.spelling
-    let dataset = try StoredDataset(
+    var dataset = try StoredDataset(
       header, at: address, spelling: spelling, in: file, { TensorName(Self.text(links)) })
+    dataset.isAnnotated = marks.unheld.count < marks.unkept.count
     // A name in the heap isn't read out of a header like this one.
     if marks.name == nil || places.name != nil {
       try patterns.learn(header, at: address, dataset, marks, places)

@@ -132,7 +132,7 @@ struct Attribute {
 
   /// Where in the file the value stands, if it is one text of a fixed number of bytes.
   var placeOfText: Range<Int>? {
-    guard case .text(let width) = type, dimensions?.isEmpty == true || dimensions == [1],
+    guard case .text(let width, _) = type, isSingle,
       data.remaining >= width
     else { return nil }
     return data.offset..<data.offset + width
@@ -140,7 +140,7 @@ struct Attribute {
 
   /// Where in the file the value stands, if it refers to one text in a heap.
   var placeOfHeapText: Range<Int>? {
-    guard case .heapText = type, dimensions?.isEmpty == true || dimensions == [1],
+    guard case .heapText = type, isSingle,
       data.remaining >= type.byteCount
     else { return nil }
     return data.offset..<data.offset + type.byteCount
@@ -151,11 +151,17 @@ struct Attribute {
   /// - Throws: ``StorageError`` when a text lies outside its heap, or all are too long together.
   func texts(_ heaps: GlobalHeap) throws(StorageError) -> [[UInt8]]? {
     guard let dimensions, dimensions.count <= 1 else { return nil }
-    let count = dimensions.reduce(1, *)
+    return try texts(dimensions.reduce(1, *), heaps)
+  }
+
+  /// A number of texts; nil when the values are anything else.
+  private func texts(
+    _ count: Int, _ heaps: GlobalHeap
+  ) throws(StorageError) -> [[UInt8]]? {
     var cursor = data
     var result: [[UInt8]] = []
     switch type {
-    case .text(let width):
+    case .text(let width, _):
       guard count <= data.remaining / width else {
         throw data.malformed("\(count) texts of \(width) bytes", found: "\(data.remaining) bytes")
       }
@@ -185,10 +191,62 @@ struct Attribute {
 
   /// The value where the attribute is one text of UTF-8 and no list.
   func text(_ heaps: GlobalHeap) throws(StorageError) -> String? {
-    guard dimensions?.isEmpty == true || dimensions == [1] else { return nil }
-    guard let bytes = try texts(heaps)?.first else { return nil }
+    guard isSingle, let bytes = try texts(heaps)?.first else { return nil }
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  /// Whether the value is one text and no list.
+  var isText: Bool {
+    switch type {
+    case .text, .heapText: isSingle
+    default: false
+    }
+  }
+
+  private var isSingle: Bool { dimensions?.isEmpty == true || dimensions == [1] }
+
   private func text(_ name: [UInt8]) -> String { String(decoding: name, as: UTF8.self) }
+
+  // MARK: - Copying
+
+  /// Whether another file can hold the attribute: it is numbers that dtypes are, or texts, or nothing of these types, and its
+  /// name means nothing there.
+  ///
+  /// Texts in the heap are looked at when they are copied.
+  var canBeCopied: Bool {
+    guard PlannedAttribute.canHold(name: name), !name.starts(with: Reserved.prefix.utf8),
+      !KerasGroup.isList(name), !KerasKey.all.contains(text(name))
+    else { return false }
+    switch type {
+    case .text(_, let form), .heapText(let form): guard form.isKnown else { return false }
+    default: guard StoredType(type) != nil else { return false }
+    }
+    guard let dimensions else { return true }
+    let (count, isTooMuch) = dimensions.reduce(1, *).multipliedReportingOverflow(
+      by: type.byteCount)
+    return !isTooMuch && count <= data.remaining
+  }
+
+  /// The attribute as another file holds it; nil where none can.
+  ///
+  /// - Throws: ``StorageError`` when a text lies outside its heap, or all are too long together.
+  func copied(_ heaps: GlobalHeap) throws(StorageError) -> HDF5Attribute? {
+    guard canBeCopied else { return nil }
+    let count = dimensions?.reduce(1, *) ?? 0
+    var cursor = data
+    let value: HDF5Attribute.Value
+    switch type {
+    case .heapText(let form):
+      value = .heapTexts(try texts(count, heaps) ?? [], form)
+    case .text(let width, let form):
+      value = .paddedTexts(
+        Array(try cursor.take(count * width)), byteCount: width, form)
+    default:
+      guard let stored = StoredType(type) else { return nil }
+      var bytes = Array(try cursor.take(count * stored.elementBytes))
+      bytes.swapBytes(of: stored.swappedBytes)
+      value = .numbers(bytes, stored.dtype)
+    }
+    return HDF5Attribute(name: text(name), extents: dimensions, value: value)
+  }
 }

@@ -7,9 +7,9 @@ enum Datatype {
   /// A binary float; nil fields for one that isn't laid out as sign, exponent, mantissa with a hidden bit.
   case float(FloatFields?, byteCount: Int, isBigEndian: Bool)
   /// Text of a fixed number of bytes.
-  case text(byteCount: Int)
+  case text(byteCount: Int, HDF5TextForm)
   /// Text in a heap.
-  case heapText
+  case heapText(HDF5TextForm)
   /// Bytes with a tag.
   case opaque(tag: [UInt8], byteCount: Int)
   /// Named members at offsets.
@@ -32,7 +32,7 @@ enum Datatype {
   /// The bytes of an element.
   var byteCount: Int {
     switch self {
-    case .integer(let count, _, _), .float(_, let count, _), .text(let count),
+    case .integer(let count, _, _), .float(_, let count, _), .text(let count, _),
       .opaque(_, let count), .compound(_, let count), .other(_, let count):
       count
     case .heapText: 16
@@ -77,7 +77,7 @@ enum Datatype {
     case 2:
       try cursor.skip(2)
       self = .other("a time", byteCount: byteCount)
-    case 3: self = .text(byteCount: byteCount)
+    case 3: self = .text(byteCount: byteCount, HDF5TextForm(bits))
     case 4:
       try cursor.skip(4)
       self = .other("a bit field", byteCount: byteCount)
@@ -91,7 +91,10 @@ enum Datatype {
     case 9:
       _ = try Datatype(&cursor, depth: depth + 1)
       let isText = bits & 15 == 1 && byteCount == 16
-      self = isText ? .heapText : .other("a list of varying length", byteCount: byteCount)
+      self =
+        isText
+        ? .heapText(HDF5TextForm(bits >> 4))
+        : .other("a list of varying length", byteCount: byteCount)
     case 7: self = .other("a reference", byteCount: byteCount)
     case 10: self = .other("an array", byteCount: byteCount)
     default: self = .other("a value of class \(number)", byteCount: byteCount)

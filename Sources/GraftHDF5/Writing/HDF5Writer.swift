@@ -38,6 +38,7 @@ public final class HDF5Writer: CheckpointWriter {
   ///
   /// - Parameters:
   ///   - output: an empty file, of an ``AtomicFile`` or ``AtomicDirectory``.
+  ///   - annotations: what a source has besides tensors and metadata, for these tensors.
   ///   - files: the other files of the model directory, kept byte for byte.
   ///   - shards: for every weight file that the tensors come from, its name and the bytes before its tensor data,
   ///     from which it can be rebuilt exactly.
@@ -46,6 +47,7 @@ public final class HDF5Writer: CheckpointWriter {
   /// - Throws: ``StorageError`` when names collide, a name can't be held, or the system fails.
   public convenience init(
     _ output: OutputFile, tensors: [TensorInfo], metadata: [MetadataEntry] = [],
+    annotations: HDF5Annotations? = nil,
     files: [HDF5Attachment] = [], shards: [HDF5Attachment] = [], vocabulary: [[UInt8]]? = nil,
     vocabularyFiles: (bytes: HDF5Attachment, ends: HDF5Attachment)? = nil,
     compression: HDF5Compression = .none
@@ -54,9 +56,10 @@ public final class HDF5Writer: CheckpointWriter {
     let attachments = try AttachedDataset.all(
       metadata: metadata, files: files, shards: shards,
       vocabulary: vocabularyFiles ?? vocabulary.map(AttachedDataset.vocabulary), status)
-    var tree = try PlannedTree(tensors, status)
+    let groups = annotations.map { $0.groups.map($0.name(ofGroup:)) } ?? []
+    var tree = try PlannedTree(tensors, annotatedGroups: groups, status)
     tree.datasets += attachments.map(\.dataset)
-    try self.init(output, tensors, tree, compression)
+    try self.init(output, tensors, tree, annotations, compression)
     for (position, attached) in attachments.enumerated() {
       try write(attached.content, to: tensors.count + position)
     }
@@ -64,20 +67,26 @@ public final class HDF5Writer: CheckpointWriter {
 
   /// Lays a file of Keras out, which holds tensors and what Keras stores beside them, but no other files.
   ///
-  /// - Parameter metadata: what ``HDF5Reader`` gives of a file of Keras, so that the file comes back as it was.
+  /// - Parameters:
+  ///   - metadata: what ``HDF5Reader`` gives of a file of Keras, so that the file comes back as it was.
+  ///   - annotations: what a source of the same layout has besides, for these tensors.
   /// - Throws: ``StorageError`` when the layout can't hold a tensor, or the system fails.
   public convenience init(
     _ output: OutputFile, tensors: [TensorInfo], metadata: [MetadataEntry] = [],
-    keras layout: KerasLayout, compression: HDF5Compression = .none
+    annotations: HDF5Annotations? = nil, keras layout: KerasLayout,
+    compression: HDF5Compression = .none
   ) throws(StorageError) {
-    let tree = try PlannedTree(
-      keras: layout, tensors, metadata, HDF5Status(file: output.target))
-    try self.init(output, tensors, tree, compression)
+    let status = HDF5Status(file: output.target)
+    var tree = try PlannedTree(keras: layout, tensors, metadata, status)
+    if let annotations {
+      try tree.annotate(annotations.groups.map(annotations.name(ofGroup:)), keras: status)
+    }
+    try self.init(output, tensors, tree, annotations, compression)
   }
 
   private init(
     _ output: OutputFile, _ tensors: [TensorInfo], _ tree: PlannedTree,
-    _ compression: HDF5Compression
+    _ annotations: HDF5Annotations?, _ compression: HDF5Compression
   ) throws(StorageError) {
     let status = HDF5Status(file: output.target)
     var chosen: Int32?
@@ -86,16 +95,26 @@ public final class HDF5Writer: CheckpointWriter {
     ProcessMemory.releaseFreeMemory()
     let file = try HDF5Library.enter { () throws(StorageError) in
       try TreeBuilder.makeFile(
-        output.path, status, objectCount: tree.datasets.count + tree.groups.count)
+        output.path, status,
+        objectCount: tree.datasets.count + tree.groups.count + tree.annotated.count)
     }
     // Closing is a visit of its own: where the plan can't be carried out, the file must outlive this one.
     places = try withExtendedLifetime(file) { () throws(StorageError) in
       try HDF5Library.enter { () throws(StorageError) in
         var builder = try TreeBuilder(file, status, attributes: tree.attributes, level: chosen)
         for group in tree.groups { try builder.add(group) }
-        return try tree.datasets.map { dataset throws(StorageError) in
-          try builder.add(dataset)
+        for (number, path) in tree.annotated.enumerated() {
+          try builder.annotate(path, with: annotations?.attributes(ofGroup: number) ?? [])
         }
+        var places: [Place] = []
+        places.reserveCapacity(tree.datasets.count)
+        for (number, dataset) in tree.datasets.enumerated() {
+          // The tensors come first.
+          places.append(
+            try builder.add(
+              dataset, annotations: annotations?.attributes(ofTensor: number) ?? []))
+        }
+        return places
       }
     }
     self.file = file

@@ -8,6 +8,8 @@ struct PlannedTree {
   var groups: [PlannedGroup] = []
   /// The tensors' datasets, then those of the files inside.
   var datasets: [PlannedDataset] = []
+  /// Where the groups stand that a source's annotations are of, in their order; the root has no links.
+  var annotated: [LinkPath] = []
 }
 
 /// A group to be created.
@@ -66,6 +68,12 @@ struct PlannedAttribute {
     case texts([[UInt8]])
   }
 
+  /// Whether libhdf5 can hold a name, which is text here.
+  static func canHold(name: some Collection<UInt8>) -> Bool {
+    !name.isEmpty && name.count < 1 << 15 && !name.contains(0)
+      && String(validating: name, as: UTF8.self) != nil
+  }
+
   /// Checks that libhdf5 can hold the name and the value.
   ///
   /// - Throws: ``StorageError/Reason/notRepresentable(what:inFormat:)``.
@@ -76,7 +84,7 @@ struct PlannedAttribute {
       case .text(let text): text.utf8.contains(0)
       case .texts(let texts): texts.contains { $0.contains(0) }
       }
-    guard !name.isEmpty, !name.utf8.contains(0), name.utf8.count < 1 << 15, !holdsNUL else {
+    guard Self.canHold(name: name.utf8), !holdsNUL else {
       throw StorageError(
         .notRepresentable(what: "the metadata \(name.escapedShortened)", inFormat: "HDF5"),
         file: status.file)
@@ -91,14 +99,19 @@ extension PlannedTree {
   /// The tree of Graft's layout.
   ///
   /// - Throws: ``StorageError`` when two tensors have one name or a name is too long for a link.
-  init(_ tensors: [TensorInfo], _ status: HDF5Status) throws(StorageError) {
+  init(
+    _ tensors: [TensorInfo], annotatedGroups: [TensorName?] = [], _ status: HDF5Status
+  ) throws(StorageError) {
     attributes = [PlannedAttribute(name: Reserved.version, value: .integer(1))]
     let paths = tensors.map { DatasetPath.path(of: $0.name) }
+    annotated = annotatedGroups.map { $0.map(DatasetPath.path) ?? LinkPath() }
     var groups: Set<LinkPath> = []
-    for path in paths {
-      var next = path.group
+    func enter(_ innermost: LinkPath?) {
+      var next = innermost
       while let group = next, groups.insert(group).inserted { next = group.group }
     }
+    for path in paths { enter(path.group) }
+    for group in annotated { enter(group) }
     try tensors.lazy.map(\.name).checkDiffer(inFormat: "HDF5", file: status.file)
     datasets.reserveCapacity(tensors.count)
     for (index, tensor) in tensors.enumerated() {

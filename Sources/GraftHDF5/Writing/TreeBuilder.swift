@@ -4,8 +4,8 @@ internal import GraftCore
 
 /// Creates the groups and datasets of a file, the same bytes for the same plan.
 struct TreeBuilder {
-  private let file: OpenFile
-  private let status: HDF5Status
+  let file: OpenFile
+  let status: HDF5Status
   private let level: Int32?
   private var groups: Set<LinkPath> = []
 
@@ -70,8 +70,10 @@ struct TreeBuilder {
     for attribute in group.attributes { try attach(attribute, to: id.id) }
   }
 
-  /// Creates a dataset and the groups above it, and says where its bytes go.
-  mutating func add(_ dataset: PlannedDataset) throws(StorageError) -> HDF5Writer.Place {
+  /// Creates a dataset with attributes of a source, and the groups above it, and says where its bytes go.
+  mutating func add(
+    _ dataset: PlannedDataset, annotations: [HDF5Attribute]
+  ) throws(StorageError) -> HDF5Writer.Place {
     var status = status
     status.tensor = dataset.tensor
     try create(dataset.path.group)
@@ -88,6 +90,7 @@ struct TreeBuilder {
     guard id >= 0 else { throw status.failure("H5Dcreate2") }
     defer { H5Dclose(id) }
     for attribute in dataset.attributes { try attach(attribute, to: id) }
+    try annotate(id, with: annotations)
     if let grid { return .chunked(grid, dataset.path) }
     guard dataset.byteCount > 0 else { return .nowhere }
     let offset = H5Dget_offset(id)
@@ -100,7 +103,7 @@ struct TreeBuilder {
   // MARK: - Parts
 
   /// Creates a group that isn't there yet, and those above it.
-  private mutating func create(_ group: LinkPath?) throws(StorageError) {
+  mutating func create(_ group: LinkPath?) throws(StorageError) {
     guard let group, !groups.contains(group) else { return }
     guard group.links.count < HDF5Limits.depth, group.isShort else {
       throw StorageError(
@@ -179,8 +182,7 @@ struct TreeBuilder {
   }
 
   private func attach(_ name: String, _ text: String, to object: hid_t) throws(StorageError) {
-    let variable = -1  // H5T_VARIABLE
-    let type = try textType(variable)
+    let type = try textType(Self.variable)
     let attribute = try create(name, type.id, [], on: object)
     let result = unsafe text.withCString { pointer in
       var value: UnsafePointer<CChar>? = unsafe pointer
@@ -198,19 +200,29 @@ struct TreeBuilder {
     try status.done(unsafe H5Awrite(attribute.id, type.id, padded), "H5Awrite")
   }
 
-  private func textType(_ width: Int) throws(StorageError) -> Handle {
+  /// A type of text, by default in UTF-8.
+  func textType(
+    _ width: Int, padding: H5T_str_t? = nil, characters: H5T_cset_t = H5T_CSET_UTF8
+  ) throws(StorageError) -> Handle {
     let type = try status.handle(H5Tcopy(graft_h5t_text()), "H5Tcopy")
     try status.done(H5Tset_size(type.id, width), "H5Tset_size")
-    try status.done(H5Tset_cset(type.id, H5T_CSET_UTF8), "H5Tset_cset")
-    try status.done(
-      H5Tset_strpad(type.id, width < 0 ? H5T_STR_NULLTERM : H5T_STR_NULLPAD), "H5Tset_strpad")
+    try status.done(H5Tset_cset(type.id, characters), "H5Tset_cset")
+    let usual = width == Self.variable ? H5T_STR_NULLTERM : H5T_STR_NULLPAD
+    try status.done(H5Tset_strpad(type.id, padding ?? usual), "H5Tset_strpad")
     return type
   }
 
-  private func create(
-    _ name: String, _ type: hid_t, _ dimensions: [Int], on object: hid_t
+  /// The width of a type of text in the heap, H5T_VARIABLE.
+  static let variable = -1
+
+  /// Creates an attribute; one without extents has no value.
+  func create(
+    _ name: String, _ type: hid_t, _ dimensions: [Int]?, on object: hid_t
   ) throws(StorageError) -> Handle {
-    let space = try Self.space(dimensions, status)
+    let space =
+      if let dimensions { try Self.space(dimensions, status) } else {
+        try status.handle(H5Screate(H5S_NULL), "H5Screate")
+      }
     return try status.handle(
       unsafe H5Acreate2(
         object, name, type, space.id, HDF5Library.defaults, HDF5Library.defaults), "H5Acreate2")

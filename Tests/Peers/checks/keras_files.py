@@ -60,6 +60,7 @@ def load_weights(path) -> keras.Model:
 
 def checks():
     yield from both_ways()
+    yield from attributes()
     yield from archives()
     yield from hostile()
 
@@ -95,6 +96,36 @@ def both_ways():
     graft("convert", folder / "edited.safetensors", folder / "edited.h5", "--to", "keras", "--quiet")
     kernels = [values(load_legacy(folder / "edited.h5").get_layer("first").kernel), values(model.get_layer("first").kernel) + 1]
     yield Verdict("a kernel edited as safetensors, loaded in Keras", f"mean {kernels[0].mean():.3f}", "one more", numpy.array_equal(*kernels))
+
+
+def attributes():
+    """Attributes that others put into files of Keras stay, and Keras's own stand there once: the copies load as before."""
+    folder = scratch() / "attributes"
+    folder.mkdir()
+    model = generator("keras_files").model()
+    wanted = predictions(model)
+    model.save_weights(folder / "a.weights.h5")
+    model.save(folder / "a.h5")
+    for name, load in {"a.weights.h5": load_weights, "a.h5": load_model}.items():
+        found = {}
+
+        def mark(path: str, item: h5py.HLObject) -> None:
+            item.attrs["remark"], item.attrs["numbers"] = f"of {path}", numpy.arange(3, dtype=">i2")
+
+        def read(path: str, item: h5py.HLObject) -> None:
+            found[path] = {key: numpy.asarray(value).tolist() for key, value in item.attrs.items()}
+
+        with h5py.File(folder / name, "a") as file:
+            file.visititems(mark)
+            file.visititems(read)
+        before, found = found, {}
+        graft("convert", folder / name, folder / f"copy-{name}", "--to", "keras", "--quiet")
+        with h5py.File(folder / f"copy-{name}") as file:
+            file.visititems(read)
+        different = [path for path in before if before[path] != found.get(path)]
+        yield all_equal(f"attributes in a copy of {name}", different, len(before))
+        same = numpy.array_equal(predictions(load(folder / f"copy-{name}")), wanted)
+        yield Verdict(f"a copy of {name} with attributes of others, loaded in Keras", "the same" if same else "another model", "the same predictions", same)
 
 
 def models() -> dict:

@@ -58,8 +58,13 @@ public final class KerasArchiveReader: CheckpointReader {
   /// What Keras stores beside the tensors.
   public var metadata: [MetadataEntry] { weights.metadata }
 
-  /// What of the weights conversions leave out, in words.
+  /// What of the weights conversions to other formats leave out, in words.
   public var omissions: [String] { weights.omissions }
+
+  /// What another file can hold as well, see ``HDF5Reader/annotations(of:inKeras:)``.
+  public func annotations(of tensors: [Int], inKeras: Bool) -> HDF5Annotations {
+    weights.annotations(of: tensors, inKeras: inKeras)
+  }
 
   /// Fills `buffer` with a tensor's bytes from `byteOffset` (inside the tensor) on.
   public func read(

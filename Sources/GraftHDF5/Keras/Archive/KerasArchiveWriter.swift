@@ -17,18 +17,20 @@ public final class KerasArchiveWriter: CheckpointWriter {
   ///   - scratch: an empty file for the weights, which the caller removes afterwards.
   ///   - members: the configuration, and what else stands beside the weights.
   ///   - metadata: what a reader gives of weights of Keras.
+  ///   - annotations: what a source of the same layout has besides, for these tensors.
   /// - Throws: ``StorageError`` when the weights can't hold a tensor, or the system fails.
   public init(
     _ output: OutputFile, scratch: OutputFile, tensors: [TensorInfo],
-    metadata: [MetadataEntry] = [], members: [HDF5Attachment],
-    compression: HDF5Compression = .none
+    metadata: [MetadataEntry] = [], annotations: HDF5Annotations? = nil,
+    members: [HDF5Attachment], compression: HDF5Compression = .none
   ) throws(StorageError) {
     self.tensors = tensors
     self.output = output
     self.scratch = scratch
     self.members = members
     weights = try HDF5Writer(
-      scratch, tensors: tensors, metadata: metadata, keras: .weights, compression: compression)
+      scratch, tensors: tensors, metadata: metadata, annotations: annotations, keras: .weights,
+      compression: compression)
   }
 
   /// Writes bytes of a tensor from `byteOffset` (inside the tensor) on.
