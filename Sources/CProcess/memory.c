@@ -2,12 +2,14 @@
 #include "CProcess.h"
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 // The runtime writes a line and aborts, and nothing can be asked before. A handler tells a want of memory from a defect by asking
-// for some. It isn't there without a limit, where the system gives whatever is asked for.
+// for some. It isn't there without a limit, where the system gives whatever is asked for. Without room for its line the runtime reads
+// through null instead.
 //
 // The abort comes from inside an allocation that malloc has refused and left, so cleaning may allocate again, from what was held
 // back for it. What stands in its way, such as a lock of the thread that aborted, aborts in turn or is waited for a moment only.
@@ -16,6 +18,7 @@ enum {
   /// An abort with less than this left is a want of memory.
   least = 64 << 20,
   reserved = 2 << 20,
+  page = 4096,
   patience_in_seconds = 5,
   status = 5,
 };
@@ -46,10 +49,12 @@ static void leave(int number) {
   _exit(status);
 }
 
-static void handle(int number) {
+static void handle(int number, siginfo_t *information, void *context) {
+  (void)context;
+  int is_elsewhere = number == SIGSEGV && (uintptr_t)information->si_addr >= page;
   // Who comes second, from another thread or from the cleaning, adds nothing.
   if (atomic_flag_test_and_set(&is_ending)) _exit(status);
-  if (has_room(least)) {
+  if (is_elsewhere || has_room(least)) {
     sigaction(number, &before[number], 0);
     raise(number);
     return;
@@ -71,7 +76,7 @@ void graft_watch_memory(void (*cleaning)(void)) {
     say_so();
     _exit(status);
   }
-  struct sigaction action = {.sa_handler = handle};
-  const int numbers[] = {SIGABRT, SIGILL, SIGTRAP};
-  for (int i = 0; i < 3; i++) sigaction(numbers[i], &action, &before[numbers[i]]);
+  struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  const int numbers[] = {SIGABRT, SIGILL, SIGTRAP, SIGSEGV};
+  for (int i = 0; i < 4; i++) sigaction(numbers[i], &action, &before[numbers[i]]);
 }

@@ -6,11 +6,13 @@ import Testing
 @Suite(.enabled(if: ScarceThreads.areMade)) struct `Scarce threads` {
   private let scratch = TemporaryFolder()
 
-  /// Copies what another user must be able to read.
+  /// Copies what another user must be able to read; the program by one of its own, as a process that another test starts meanwhile
+  /// would have it open for writing, too.
   init() throws {
     let executable = try #require(Graft.executable)
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: scratch.path)
-    try FileManager.default.copyItem(at: executable, to: scratch.url("graft"))
+    let (output, status) = try Shell.run("cp '\(executable.path)' graft 2>&1", in: scratch.path)
+    try #require(status == 0, "\(output)")
     try FileManager.default.copyItem(
       at: Graft.fixtures.appending(path: "model"), to: scratch.url("model"))
   }

@@ -35,6 +35,7 @@ import Testing
         update: ‖ΔW‖/‖W‖ 0.194, 100.00 % of ΔW survived rounding
         changed: 3,072 of 3,072 values (100.00 %)
         verified: 12.0 KiB read back and right
+        left out: golden.safetensors
 
         """)
     // PEFT's values are those of the merged tensors alone.

@@ -98,6 +98,11 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
   }
   /// Eight tensors of 14 KB, a configuration and a file further below.
   private static let small = adapter(as: "in") + [.text("{}", as: "in/1_Pooling/config.json")]
+  /// Its tensors as weights, which may be cut into shards.
+  private static let weights: [Ingredient] = [
+    .copy("golden/lora/llama-tied/adapter_model.safetensors", as: "in/model.safetensors"),
+    .text("{}", as: "in/1_Pooling/config.json"),
+  ]
   /// The tensors by themselves.
   private static let tensors: [Ingredient] = [
     .copy("golden/lora/llama-tied/adapter_model.safetensors", as: "in.safetensors")
@@ -132,7 +137,7 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
       "another directory", small + [.graft(["convert", "in", "out", "--dtype", "f16"])],
       ["in", "out", "--overwrite"]),
     convert(
-      "shards", small + [.graft(["convert", "in", "out"])],
+      "shards", weights + [.graft(["convert", "in", "out"])],
       ["in", "out", "--max-shard-size", "6KB"]),
     convert(
       "a file",
@@ -199,9 +204,9 @@ struct WritingVerb: Sendable, CustomTestStringConvertible {
       ], makes: ["out", "report.json"]),
     WritingVerb(
       "repair",
-      small + [
+      weights + [
         .graft(["convert", "in", "broken", "--max-shard-size", "6KB"]),
-        .text("{", as: "broken/adapter_model.safetensors.index.json"),
+        .text("{", as: "broken/model.safetensors.index.json"),
       ],
       ["verify", "broken", "--repair", "--out", "out", "--threads", "1"], makes: ["out"]),
     WritingVerb(
