@@ -31,11 +31,6 @@ package struct NameTable: Sendable {
   /// The hash of a name.
   package static func hash(_ name: [UInt8]) -> UInt32 { name.withRawBytes { hash($0) } }
 
-  /// The hash of something else that is looked for like a name.
-  package static func hash(of value: some Hashable) -> UInt32 {
-    UInt32(truncatingIfNeeded: value.hashValue)
-  }
-
   /// The position of a name; `isAt` says whether it is the one at a position.
   @inlinable
   package func position(_ hash: UInt32, where isAt: (_ position: Int) -> Bool) -> Int? {
