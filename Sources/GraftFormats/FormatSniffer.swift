@@ -102,7 +102,7 @@ public enum FormatSniffer {
       if let finding = member(first) { return finding }
     }
     guard let end = try? ZipEnd(of: file, limits: .standard),
-      let entries = try? ZipEntry.all(of: end, in: file)
+      let entries = try? ZipEntry.all(of: end, in: file).entries
     else { return isOfKeras(first) || first == "metadata.json" ? .keras : nil }
     // One pickle tells more than any number of arrays, and weights of Keras more than what stands beside them.
     let findings = entries.compactMap { member($0.name) }

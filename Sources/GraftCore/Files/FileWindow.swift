@@ -10,12 +10,13 @@ package struct FileWindow {
   /// Begins at the start of a file.
   package init(_ file: InputFile) { self.file = file }
 
-  /// The bytes of a part.
+  /// The bytes of a part, as a slice of the window.
   ///
   /// - Throws: ``StorageError`` when the file ends before, or can't be read.
-  package mutating func bytes(at offset: Int, count: Int) throws(StorageError) -> [UInt8] {
+  package mutating func bytes(at offset: Int, count: Int) throws(StorageError) -> ArraySlice<UInt8>
+  {
     if offset >= start, count <= window.count, offset - start <= window.count - count {
-      return Array(window[offset - start..<offset - start + count])
+      return window[offset - start..<offset - start + count]
     }
     // What is far from the part before has nothing close behind it, as a rule.
     let isNear = offset >= start && offset - start <= 2 * Self.byteCount
@@ -23,6 +24,6 @@ package struct FileWindow {
     window = try file.bytes(
       at: offset, count: isNear ? max(count, min(room, Self.byteCount)) : count)
     start = offset
-    return count == window.count ? window : Array(window[..<count])
+    return window[..<count]
   }
 }

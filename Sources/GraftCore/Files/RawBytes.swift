@@ -5,6 +5,7 @@ extension Array where Element: BitwiseCopyable {
   ///
   /// Safe for the fully initialized, padding-free element types used here: integers, floats and Booleans. The bytes are lent to a
   /// scope, not by a property: swiftc 6.3 ends an array that only an expression holds, such as `[x]`, before a span of it is used.
+  @inlinable
   public func withRawBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
     // Safety: the buffer is good for the closure, which a span can't leave.
     try unsafe withUnsafeBufferPointer { (elements) throws(E) -> R in
@@ -13,6 +14,7 @@ extension Array where Element: BitwiseCopyable {
   }
 
   /// Runs `body` with the elements' bytes, to write; every bit pattern must be a valid element.
+  @inlinable
   public mutating func withMutableRawBytes<R, E: Error>(
     _ body: (inout MutableRawSpan) throws(E) -> R
   ) throws(E) -> R {
@@ -39,6 +41,19 @@ extension MutableRawSpan {
 }
 
 extension Array where Element == UInt8 {
+  /// A little-endian integer at a byte.
+  ///
+  /// - Precondition: it lies inside the array.
+  @inlinable
+  package func littleEndian<Value: FixedWidthInteger & BitwiseCopyable>(
+    at offset: Int, as _: Value.Type
+  ) -> Value {
+    withRawBytes {
+      // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
+      Value(littleEndian: unsafe $0.unsafeLoadUnaligned(fromByteOffset: offset, as: Value.self))
+    }
+  }
+
   /// Whether two arrays are equal, compared as one run of memory: names make up hash tables by the 100,000.
   package func hasSameBytes(as other: [UInt8]) -> Bool {
     guard count == other.count else { return false }
@@ -60,6 +75,17 @@ extension Array where Element == UInt8 {
       unsafe other.withUnsafeBytes { right in
         guard let left = left.baseAddress, let right = right.baseAddress else { return true }
         return unsafe memcmp(left + range.lowerBound, right + start, range.count) == 0
+      }
+    }
+  }
+
+  /// Whether a slice has the same bytes.
+  package func hasSameBytes(as other: ArraySlice<UInt8>) -> Bool {
+    guard count == other.count else { return false }
+    return unsafe withUnsafeBytes { left in
+      unsafe other.withUnsafeBytes { right in
+        guard let left = left.baseAddress, let right = right.baseAddress else { return true }
+        return unsafe memcmp(left, right, count) == 0
       }
     }
   }

@@ -14,11 +14,9 @@ package struct DistinctNames: Sendable {
 
   /// Adds a name; false where it is there.
   package mutating func insert(_ name: TensorName) -> Bool {
-    let hash = NameTable.hash(name.utf8)
-    guard table.position(hash, where: { names[$0] == name }) == nil else { return false }
-    table.add(hash, at: names.count)
-    names.append(name)
-    return true
+    let isNew = table.add(NameTable.hash(name.utf8), at: names.count) { names[$0] == name }
+    if isNew { names.append(name) }
+    return isNew
   }
 }
 
@@ -29,10 +27,7 @@ extension NameTable {
   package mutating func insert(
     _ new: TensorName, at position: Int, among name: (_ position: Int) -> TensorName
   ) -> Bool {
-    let hash = Self.hash(new.utf8)
-    guard self.position(hash, where: { name($0) == new }) == nil else { return false }
-    add(hash, at: position)
-    return true
+    add(Self.hash(new.utf8), at: position) { name($0) == new }
   }
 }
 

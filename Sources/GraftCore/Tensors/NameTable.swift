@@ -2,11 +2,14 @@
 ///
 /// Open addressing by a hash that nobody outside can foresee. A slot has a name's position and 32 bits of its hash: these tell almost all
 /// names apart, and the table grows without looking at any.
+@usableFromInline
 package struct NameTable: Sendable {
   /// Hashes above, positions from 1 on below; 0 is an empty slot.
-  private var slots: [UInt64]
+  @usableFromInline
+  var slots: [UInt64]
   /// How many names are in the table.
-  package private(set) var count = 0
+  @usableFromInline
+  package internal(set) var count = 0
 
   /// What is taken at once at most: how many names a file says that it has isn't believed.
   private static let mostReserved = 1 << 17
@@ -28,12 +31,8 @@ package struct NameTable: Sendable {
   /// The hash of a name.
   package static func hash(_ name: [UInt8]) -> UInt32 { name.withRawBytes { hash($0) } }
 
-  /// The hash of something else that is looked for like a name.
-  package static func hash(of value: some Hashable) -> UInt32 {
-    UInt32(truncatingIfNeeded: value.hashValue)
-  }
-
   /// The position of a name; `isAt` says whether it is the one at a position.
+  @inlinable
   package func position(_ hash: UInt32, where isAt: (_ position: Int) -> Bool) -> Int? {
     let mask = slots.count - 1
     var slot = Int(hash) & mask
@@ -58,6 +57,30 @@ package struct NameTable: Sendable {
     insert(UInt64(hash) << 32 | UInt64(position + 1))
   }
 
+  /// Adds a name where it isn't there; false where it is.
+  ///
+  /// - Parameter isAt: Whether it is the name at a position.
+  /// - Precondition: the position is below 2³² − 1.
+  @inlinable
+  package mutating func add(
+    _ hash: UInt32, at position: Int, unless isAt: (_ position: Int) -> Bool
+  ) -> Bool {
+    precondition(position >= 0 && position < UInt32.max, "a position of 32 bits")
+    if 4 * count >= 3 * slots.count { grow() }
+    let mask = slots.count - 1
+    var slot = Int(hash) & mask
+    while slots[slot] != 0 {
+      let found = slots[slot]
+      if UInt32(truncatingIfNeeded: found >> 32) == hash, isAt(Int(found & 0xFFFF_FFFF) - 1) {
+        return false
+      }
+      slot = (slot + 1) & mask
+    }
+    slots[slot] = UInt64(hash) << 32 | UInt64(position + 1)
+    count += 1
+    return true
+  }
+
   private mutating func insert(_ entry: UInt64) {
     let mask = slots.count - 1
     var slot = Int(entry >> 32) & mask
@@ -65,7 +88,8 @@ package struct NameTable: Sendable {
     slots[slot] = entry
   }
 
-  private mutating func grow() {
+  @usableFromInline
+  mutating func grow() {
     let old = slots
     slots = [UInt64](repeating: 0, count: 2 * old.count)
     for entry in old where entry != 0 { insert(entry) }
@@ -79,10 +103,7 @@ extension NameTable {
   package init(_ tensors: [TensorInfo]) {
     self.init(reserving: tensors.count)
     for (position, tensor) in tensors.enumerated() {
-      let hash = Self.hash(tensor.name.utf8)
-      if self.position(hash, where: { tensors[$0].name == tensor.name }) == nil {
-        add(hash, at: position)
-      }
+      _ = insert(tensor.name, at: position) { tensors[$0].name }
     }
   }
 

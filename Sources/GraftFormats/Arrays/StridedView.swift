@@ -47,8 +47,11 @@ struct StridedView: Hashable {
     }
     self.width = width
     self.extents = extents
-    // A stride that is never taken can be any number.
-    self.strides = zip(extents, strides).map { $0 > 1 && shape.elementCount > 0 ? $1 : 0 }
+    // A stride that is never taken can be any number; lists that many tensors share stay shared.
+    let areTaken = shape.elementCount > 0 && extents.allSatisfy { $0 > 1 }
+    self.strides =
+      areTaken
+      ? strides : zip(extents, strides).map { $0 > 1 && shape.elementCount > 0 ? $1 : 0 }
     self.offset = offset
     elementCount = shape.elementCount
   }

@@ -85,17 +85,3 @@ struct FastTextArguments: Sendable {
       offset: offset)
   }
 }
-
-extension [UInt8] {
-  /// A little-endian integer at a byte.
-  ///
-  /// - Precondition: it lies inside the array.
-  func littleEndian<Value: FixedWidthInteger & BitwiseCopyable>(
-    at offset: Int, as _: Value.Type
-  ) -> Value {
-    withRawBytes {
-      // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
-      Value(littleEndian: unsafe $0.unsafeLoadUnaligned(fromByteOffset: offset, as: Value.self))
-    }
-  }
-}

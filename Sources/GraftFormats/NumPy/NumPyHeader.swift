@@ -8,10 +8,10 @@ struct NumPyHeader: Equatable {
   let dtype: DType
   /// Whether the elements have their high byte first.
   let isBigEndian: Bool
-  /// Whether the first index is the fastest.
-  let isFortranOrder: Bool
   /// The extents.
   let extents: [Int]
+  /// The step of each dimension, in elements: in Fortran's order the first index is the fastest.
+  let strides: [Int]
   /// The bytes before the elements.
   let byteCount: Int
 
@@ -26,7 +26,7 @@ struct NumPyHeader: Equatable {
   ///   - available: The bytes of the array with its header.
   /// - Throws: ``StorageError`` with the broken rule.
   static func byteCount(
-    _ start: [UInt8], of available: Int, file: String, base: Int?, limits: FormatLimits
+    _ start: ArraySlice<UInt8>, of available: Int, file: String, base: Int?, limits: FormatLimits
   ) throws(StorageError) -> Int {
     guard start.count >= 10 else {
       guard magic.starts(with: start.prefix(magic.count)) else { throw notNumPy(file, base) }
@@ -35,7 +35,8 @@ struct NumPyHeader: Equatable {
         file: file, offset: base)
     }
     guard start.starts(with: magic) else { throw notNumPy(file, base) }
-    let (major, minor) = (start[6], start[7])
+    let version = start.dropFirst(magic.count).prefix(2)
+    let (major, minor) = (version[version.startIndex], version[version.startIndex + 1])
     guard (1...3).contains(major), minor == 0 else {
       throw StorageError(
         .unsupported(feature: "version of an array (numpy N-2)", found: "\(major).\(minor)"),
@@ -109,8 +110,8 @@ struct NumPyHeader: Equatable {
       throw literal.violation("N-5", "descr, fortran_order and shape", "others", at: preamble)
     }
     (self.dtype, isBigEndian) = (dtype.0, dtype.isBigEndian)
-    isFortranOrder = order
     self.extents = extents
+    strides = order ? StridedView.columnMajor(extents) : StridedView.rowMajor(extents)
     byteCount = bytes.count
   }
 

@@ -24,12 +24,13 @@ struct NumPyHeaders {
     let byteCount = try NumPyHeader.byteCount(
       start, of: array.byteCount, file: path, base: base, limits: limits)
     let bytes = try first(byteCount, of: array)
-    for entry in known where entry.bytes == bytes { return entry.header }
-    let header = try NumPyHeader(bytes, file: path, base: base)
+    for entry in known where entry.bytes.hasSameBytes(as: bytes) { return entry.header }
+    let own = Array(bytes)
+    let header = try NumPyHeader(own, file: path, base: base)
     if known.count < Self.capacity {
-      known.append((bytes, header))
+      known.append((own, header))
     } else {
-      known[oldest] = (bytes, header)
+      known[oldest] = (own, header)
       oldest = (oldest + 1) % Self.capacity
     }
     return header
@@ -37,7 +38,7 @@ struct NumPyHeaders {
 
   private mutating func first(
     _ count: Int, of array: ElementBytes
-  ) throws(StorageError) -> [UInt8] {
+  ) throws(StorageError) -> ArraySlice<UInt8> {
     if case .file(_, let range) = array {
       return try window.bytes(at: range.lowerBound, count: count)
     }
@@ -45,6 +46,6 @@ struct NumPyHeaders {
     try bytes.withMutableRawBytes { (whole: inout MutableRawSpan) throws(StorageError) in
       try array.read(at: 0, into: &whole)
     }
-    return bytes
+    return bytes[...]
   }
 }

@@ -96,12 +96,9 @@ public struct NumPyReader: StoredArrayReader {
     }
     let width = info.dtype.layout.bytes
     let isSwapped = header.isBigEndian && width > 1
-    let strides =
-      header.isFortranOrder
-      ? StridedView.columnMajor(header.extents) : StridedView.rowMajor(header.extents)
     do throws(StridedView.Defect) {
       let view = try StridedView(
-        width: width, extents: header.extents, strides: strides, offset: 0,
+        width: width, extents: header.extents, strides: header.strides, offset: 0,
         of: info.shape.elementCount)
       return StoredArrays.Placement(
         info: info,

@@ -35,11 +35,12 @@ struct PickleCursor {
 
   /// A little-endian number of 1 to 8 bytes.
   mutating func number(_ width: Int) throws(StorageError) -> UInt64 {
-    let slice = try run(width)
+    guard width <= end - position else { throw cut(width) }
     var value: UInt64 = 0
-    for (shift, place) in slice.range.enumerated() {
-      value |= UInt64(bytes[place]) << UInt64(8 * shift)
+    for place in position..<position + width {
+      value |= UInt64(bytes[place]) << UInt64(8 * (place - position))
     }
+    position += width
     return value
   }
 

@@ -11,7 +11,7 @@ extension PickleMachine {
     guard let global = global(callee) else {
       throw violation("P-10", "a global to call", "something else")
     }
-    guard case .tuple = arguments, let values = elements(arguments) else {
+    guard case .tuple(let arguments) = arguments else {
       throw violation("P-10", "arguments as a tuple", "something else")
     }
     if makesObject, global != .orderedDictionary, global != .size, global != .set {
@@ -19,8 +19,6 @@ extension PickleMachine {
         .refused(policy: "an object of a class made anew (pytorch P-10)", found: "\(global)"),
         remedy: PickleMachine.remedy)
     }
-    // No call takes more than eight: a tuple of a million, given to a million calls, isn't copied for each.
-    let arguments = Array(values.prefix(9))
     switch global {
     case .orderedDictionary: return try ordered(arguments)
     case .rebuildTensor: return try tensor(arguments, count: 4...4)
@@ -31,14 +29,18 @@ extension PickleMachine {
     case .rebuildFromType: return try rebuilt(arguments)
     case .rebuildOther(let kind): return try newWord(kind)
     case .size:
-      guard arguments.count == 1, let extents = elements(arguments[0]) else { throw arity(global) }
+      guard arguments.count == 1, let extents = elements(item(0, of: arguments)) else {
+        throw arity(global)
+      }
       return try tuple(Array(extents))
     case .device: return try newWord("a device")
     case .layout: return try newWord("a layout")
     case .complex: return try newWord("a complex number")
     case .bytes: return try newWord("a byte array")
     case .encode:
-      guard let first = arguments.first, case .text(let slice) = first else { throw arity(global) }
+      guard arguments.count > 0, case .text(let slice) = item(0, of: arguments) else {
+        throw arity(global)
+      }
       return .bytes(slice)
     case .set:
       guard arguments.count <= 1 else { throw arity(global) }
@@ -52,11 +54,17 @@ extension PickleMachine {
     violation("P-10", "the arguments of \(global)", "others")
   }
 
-  private mutating func ordered(_ arguments: [PickleValue]) throws(StorageError) -> PickleValue {
+  /// An item of a tuple: arguments are looked at where they are, as a tuple of a million may be given to a million calls.
+  private func item(_ position: Int, of tuple: PickleSlice) -> PickleValue {
+    precondition(position >= 0 && position < Int(tuple.count), "an item of the tuple")
+    return items[Int(tuple.start) + position]
+  }
+
+  private mutating func ordered(_ arguments: PickleSlice) throws(StorageError) -> PickleValue {
     guard arguments.count <= 1 else { throw arity(.orderedDictionary) }
     let place = try newDictionary(isOrdered: true)
-    guard let list = arguments.first else { return .dictionary(place) }
-    guard let pairs = elements(list) else { throw arity(.orderedDictionary) }
+    guard arguments.count == 1 else { return .dictionary(place) }
+    guard let pairs = elements(item(0, of: arguments)) else { throw arity(.orderedDictionary) }
     for pair in pairs {
       guard let pair = elements(pair), pair.count == 2 else { throw arity(.orderedDictionary) }
       try addEntries(pair, to: place)
@@ -67,11 +75,12 @@ extension PickleMachine {
   // MARK: - Tensors
 
   private mutating func tensor(
-    _ arguments: [PickleValue], count: ClosedRange<Int>, as type: TorchType? = nil
+    _ arguments: PickleSlice, count: ClosedRange<UInt32>, as type: TorchType? = nil
   ) throws(StorageError) -> PickleValue {
-    guard count.contains(arguments.count), case .storage(let place) = arguments[0],
-      case .integer(let offset) = arguments[1], let extents = integers(arguments[2]),
-      let strides = integers(arguments[3])
+    guard count.contains(arguments.count), case .storage(let place) = item(0, of: arguments),
+      case .integer(let offset) = item(1, of: arguments),
+      let extents = integers(item(2, of: arguments)),
+      let strides = integers(item(3, of: arguments))
     else {
       throw violation("P-10", "a storage, an offset, extents and strides", "others")
     }
@@ -90,72 +99,69 @@ extension PickleMachine {
   }
 
   /// A tensor with a dtype of its own over a storage of bytes.
-  private mutating func typedTensor(_ arguments: [PickleValue]) throws(StorageError) -> PickleValue
-  {
-    guard (7...8).contains(arguments.count), case .element(let type)? = global(arguments[6]) else {
+  private mutating func typedTensor(_ arguments: PickleSlice) throws(StorageError) -> PickleValue {
+    guard (7...8).contains(arguments.count),
+      case .element(let type)? = global(item(6, of: arguments))
+    else {
       throw violation("P-10", "a tensor's arguments and its dtype", "others")
     }
     return try tensor(arguments, count: 7...8, as: type)
   }
 
   private func parameter(
-    _ arguments: [PickleValue], count: ClosedRange<Int>
+    _ arguments: PickleSlice, count: ClosedRange<UInt32>
   ) throws(StorageError) -> PickleValue {
     guard count.contains(arguments.count) else { throw arity(.rebuildParameter) }
-    switch arguments[0] {
-    case .tensor, .other: return arguments[0]
+    let tensor = item(0, of: arguments)
+    switch tensor {
+    case .tensor, .other: return tensor
     default: throw violation("P-10", "a tensor for a parameter", "something else")
     }
   }
 
   /// `_rebuild_from_type_v2(function, class, arguments, state)`: a tensor with attributes, which don't count.
-  private mutating func rebuilt(_ arguments: [PickleValue]) throws(StorageError) -> PickleValue {
-    guard arguments.count == 4, let type = global(arguments[1]),
-      type == .tensorClass || type == .parameterClass, let function = global(arguments[0]),
+  private mutating func rebuilt(_ arguments: PickleSlice) throws(StorageError) -> PickleValue {
+    guard arguments.count == 4, let type = global(item(1, of: arguments)),
+      type == .tensorClass || type == .parameterClass,
+      let function = global(item(0, of: arguments)),
       function == .rebuildTensorV2 || function == .rebuildTensorV3 || function == .rebuildParameter
     else {
       throw violation("P-10", "a tensor's function, class, arguments and state", "others")
     }
-    return try call(arguments[0], arguments[2], makesObject: false)
-  }
-
-  private func integers(_ value: PickleValue) -> [Int]? {
-    guard let values = elements(value) else { return nil }
-    var result: [Int] = []
-    for value in values {
-      guard case .integer(let integer) = value else { return nil }
-      result.append(integer)
-    }
-    return result
+    return try call(item(0, of: arguments), item(2, of: arguments), makesObject: false)
   }
 
   // MARK: - Storages
 
+  private static let storageKind = Array("storage".utf8)
+
   /// The storage that a persistent id names: ('storage', class, key, location, elements[, view]).
   mutating func storage(_ identity: PickleValue) throws(StorageError) -> PickleValue {
-    guard case .tuple = identity, let fields = elements(identity).map(Array.init),
-      (5...6).contains(fields.count), case .text(let kind) = fields[0], text(kind) == "storage",
-      case .storage(let type)? = global(fields[1]), case .text(let keySlice) = fields[2],
-      case .text = fields[3], case .integer(let count) = fields[4]
+    guard case .tuple(let fields) = identity, (5...6).contains(fields.count),
+      case .text(let kind) = item(0, of: fields),
+      cursor.bytes[kind.range].elementsEqual(Self.storageKind),
+      case .storage(let type)? = global(item(1, of: fields)),
+      case .text(let keySlice) = item(2, of: fields),
+      case .text = item(3, of: fields), case .integer(let count) = item(4, of: fields)
     else {
       throw violation("P-13", "a storage's class, key, place and size", "others")
     }
-    let key = text(keySlice)
-    let isKey = key.utf8.allSatisfy { byte in
+    let isKey = cursor.bytes[keySlice.range].allSatisfy { byte in
       (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
         || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-")
     }
-    guard isKey, !key.isEmpty, key.utf8.count <= 64 else {
-      throw violation("P-13", "a key of letters and digits", "'\(key)'")
+    guard isKey, keySlice.count > 0, keySlice.count <= 64 else {
+      throw violation("P-13", "a key of letters and digits", "'\(text(keySlice))'")
     }
+    let key = text(keySlice)
     guard count >= 0, !count.multipliedReportingOverflow(by: type.width).overflow else {
       throw violation("P-13", "a number of elements", "\(count)")
     }
     let whole = PickledStorage(key: key, type: type, total: count, count: count, offset: 0)
     guard fields.count == 6 else { return try newStorage(whole) }
-    if case .none = fields[5] { return try newStorage(whole) }
+    if case .none = item(5, of: fields) { return try newStorage(whole) }
     // A view of an older file: its key, the first element and how many there are.
-    guard let view = elements(fields[5]).map(Array.init), view.count == 3,
+    guard let view = elements(item(5, of: fields)).map(Array.init), view.count == 3,
       case .integer(let offset) = view[1], case .integer(let viewCount) = view[2], offset >= 0,
       viewCount >= 0, offset <= count, viewCount <= count - offset
     else {

@@ -16,8 +16,13 @@ extension PickleMachine {
     case .short: try push(.integer(Int(try cursor.number(2))))
     case .int:
       try push(.integer(Int(Int32(truncatingIfNeeded: try cursor.number(4)))))
-    case .long1: try push(integer(try cursor.counted(1)))
-    case .long4: try push(integer(try cursor.counted(4)))
+    // What is read comes first: an argument that moves the cursor would have the machine copied for the call around it.
+    case .long1:
+      let bytes = try cursor.counted(1)
+      try push(integer(bytes))
+    case .long4:
+      let bytes = try cursor.counted(4)
+      try push(integer(bytes))
     case .float:
       try push(.real(Double(bitPattern: try cursor.number(8).byteSwapped)))
     case .unicode, .string4: try push(.text(try cursor.counted(4)))
@@ -27,10 +32,10 @@ extension PickleMachine {
     case .bytes4: try push(.bytes(try cursor.counted(4)))
     case .bytes8, .byteArray8: try push(.bytes(try cursor.counted(8)))
     case .emptyTuple: try push(tuple([]))
-    case .tuple1: try push(tuple(popped(1)))
-    case .tuple2: try push(tuple(popped(2)))
-    case .tuple3: try push(tuple(popped(3)))
-    case .tuple: try push(tuple(poppedToMark()))
+    case .tuple1: try push(tuple(ofTop: 1))
+    case .tuple2: try push(tuple(ofTop: 2))
+    case .tuple3: try push(tuple(ofTop: 3))
+    case .tuple: try push(tupleToMark())
     case .emptyList: try push(.list(newList([])))
     case .emptySet: try push(.set(newList([])))
     case .frozenSet: try push(.set(newList(poppedToMark())))
@@ -43,7 +48,9 @@ extension PickleMachine {
         throw violation("P-12", "a set to add items to", "something else")
       }
       try add(added, to: list)
-    case .setItem: try setItems(popped(2)[...])
+    case .setItem:
+      let (key, value) = try poppedPair()
+      try setItems([key, value])
     case .setItems: try setItems(poppedToMark()[...])
     case .global:
       let start = cursor.position
@@ -51,20 +58,23 @@ extension PickleMachine {
       _ = try cursor.line()
       try push(.global(global(at: start..<cursor.position)))
     case .stackGlobal:
-      let names = try popped(2)
-      guard case .text(let module) = names[0], case .text(let name) = names[1] else {
+      guard case (.text(let module), .text(let name)) = try poppedPair() else {
         throw violation("P-9", "the name of a global as two texts", "something else")
       }
       try push(.global(global(text(module), text(name))))
     case .put: try remember(Int(try cursor.byte()))
     case .longPut: try remember(Int(try cursor.number(4)))
     case .memoize: try remember(nil)
-    case .get: try push(recalled(Int(try cursor.byte())))
-    case .longGet: try push(recalled(Int(try cursor.number(4))))
+    case .get:
+      let place = Int(try cursor.byte())
+      try push(recalled(place))
+    case .longGet:
+      let place = Int(try cursor.number(4))
+      try push(recalled(place))
     case .persistentID: try push(storage(pop()))
     case .reduce, .newObject:
-      let pair = try popped(2)
-      try push(call(pair[0], pair[1], makesObject: opcode == .newObject))
+      let (callee, arguments) = try poppedPair()
+      try push(call(callee, arguments, makesObject: opcode == .newObject))
     case .build:
       let state = try pop()
       try build(state)

@@ -30,6 +30,7 @@ struct PickleMachine {
   private(set) var words: [String] = []
   private var globalNames: [String: Int32] = [:]
   private var knownStorages = NameTable()
+  private var knownIntegers = RecentIntegers()
   private var knownWords: [String: Int32] = [:]
 
   /// A dictionary's entries in order.
@@ -55,6 +56,7 @@ struct PickleMachine {
     items.reserveCapacity(min(bytes.count / 4, Self.mostReserved))
     tensors.reserveCapacity(min(memberCount, Self.mostReserved))
     storages.reserveCapacity(min(memberCount, Self.mostReserved))
+    knownStorages = NameTable(reserving: memberCount)
   }
 
   private static let mostReserved = 1 << 22
@@ -125,13 +127,17 @@ struct PickleMachine {
     return stack.last
   }
 
-  mutating func popped(_ count: Int) throws(StorageError) -> [PickleValue] {
+  /// The two values on top of the stack, the upper one last.
+  mutating func poppedPair() throws(StorageError) -> (PickleValue, PickleValue) {
+    try checkDepth(2)
+    let upper = stack.removeLast()
+    return (stack.removeLast(), upper)
+  }
+
+  private func checkDepth(_ count: Int) throws(StorageError) {
     guard stack.count - floor >= count else {
       throw violation("P-7", "\(count) values on the stack", "\(stack.count - floor)")
     }
-    let values = Array(stack.suffix(count))
-    stack.removeLast(count)
-    return values
   }
 
   mutating func poppedToMark() throws(StorageError) -> [PickleValue] {
@@ -193,11 +199,36 @@ struct PickleMachine {
     return .tuple(PickleSlice(start..<items.count))
   }
 
+  /// A tuple of the values on top of the stack, which it takes away.
+  mutating func tuple(ofTop count: Int) throws(StorageError) -> PickleValue {
+    try checkDepth(count)
+    try spend(count + 1)
+    let start = items.count
+    items += stack[(stack.count - count)...]
+    stack.removeLast(count)
+    return .tuple(PickleSlice(start..<items.count))
+  }
+
+  /// A tuple of the values above the last mark, which it takes away with the mark.
+  mutating func tupleToMark() throws(StorageError) -> PickleValue {
+    guard let mark = marks.popLast() else { throw violation("P-7", "a mark", "none") }
+    return try tuple(ofTop: stack.count - mark)
+  }
+
   /// The items of a tuple or a list.
   func elements(_ value: PickleValue) -> ArraySlice<PickleValue>? {
     switch value {
     case .tuple(let slice): items[slice.range]
     case .list(let place): lists[Int(place)][...]
+    default: nil
+    }
+  }
+
+  /// The items of a tuple or a list as whole numbers; nil where others are among them.
+  mutating func integers(_ value: PickleValue) -> [Int]? {
+    switch value {
+    case .tuple(let slice): knownIntegers.list(of: items[slice.range])
+    case .list(let place): knownIntegers.list(of: lists[Int(place)][...])
     default: nil
     }
   }
@@ -235,14 +266,27 @@ struct PickleMachine {
   }
 
   mutating func newStorage(_ storage: PickledStorage) throws(StorageError) -> PickleValue {
-    let hash = NameTable.hash(of: storage)
-    if let known = knownStorages.position(hash, where: { storages[$0] == storage }) {
+    if let known = Self.known(storage, among: storages, &knownStorages) {
       return .storage(Int32(known))
     }
     try spend(8)
-    knownStorages.add(hash, at: storages.count)
     storages.append(storage)
     return .storage(Int32(storages.count - 1))
+  }
+
+  /// Where a storage stands; nil for a new one, which the table has then.
+  ///
+  /// A closure over the machine would copy it.
+  private static func known(
+    _ storage: PickledStorage, among storages: [PickledStorage], _ table: inout NameTable
+  ) -> Int? {
+    var place: Int?
+    _ = table.add(storage.tableHash, at: storages.count) { position in
+      guard storages[position] == storage else { return false }
+      place = position
+      return true
+    }
+    return place
   }
 
   /// Adds keys and values in turn.

@@ -33,8 +33,10 @@ struct PickleTree {
     leafAllowance = min(limits.tensors, byteCount)
     nameAllowance = limits.pickleNames + byteCount
     textAllowance = limits.pickleNames + byteCount
+    names = DistinctNames(reserving: machine.tensors.count)
+    tensors.reserveCapacity(machine.tensors.count)
     if case .tensor = root {
-      try add(root, at: Self.soleName.utf8[...], depth: 0)
+      try add(root, at: Self.soleName.utf8, depth: 0)
     } else {
       try add(root, at: [], depth: 0)
     }
@@ -56,7 +58,7 @@ struct PickleTree {
   }
 
   private mutating func add(
-    _ value: PickleValue, at path: ArraySlice<UInt8>, depth: Int
+    _ value: PickleValue, at path: [UInt8], depth: Int
   ) throws(StorageError) {
     switch value {
     case .tensor(let place):
@@ -83,8 +85,8 @@ struct PickleTree {
     }
   }
 
-  private func joined(_ path: ArraySlice<UInt8>, _ key: some Sequence<UInt8>) -> ArraySlice<UInt8> {
-    path.isEmpty ? Array(key)[...] : path + [UInt8(ascii: ".")] + key
+  private func joined(_ path: [UInt8], _ key: some Sequence<UInt8>) -> [UInt8] {
+    path.isEmpty ? Array(key) : path + [UInt8(ascii: ".")] + key
   }
 
   private func key(_ value: PickleValue) -> ArraySlice<UInt8> {
@@ -95,7 +97,7 @@ struct PickleTree {
   }
 
   /// The name of a leaf, which must be new.
-  private mutating func leaf(_ path: ArraySlice<UInt8>) throws(StorageError) -> TensorName {
+  private mutating func leaf(_ path: [UInt8]) throws(StorageError) -> TensorName {
     leafAllowance -= 1
     nameAllowance -= path.count
     guard leafAllowance >= 0, nameAllowance >= 0 else {
@@ -113,9 +115,7 @@ struct PickleTree {
     return name
   }
 
-  private mutating func addText(_ value: PickleValue, at path: ArraySlice<UInt8>)
-    throws(StorageError)
-  {
+  private mutating func addText(_ value: PickleValue, at path: [UInt8]) throws(StorageError) {
     let name = try leaf(path)
     let limit = min(limits.pickleTextBytes, max(0, textAllowance))
     var text = PickleText(machine, limit: limit)

@@ -39,7 +39,7 @@ struct PickleSlice: Hashable {
 }
 
 /// A storage that a pickle refers to.
-struct PickledStorage: Hashable {
+struct PickledStorage: Equatable {
   /// The name of its record.
   let key: String
   let type: TorchType
@@ -48,14 +48,34 @@ struct PickledStorage: Hashable {
   /// The elements that this view of the record has, and the first of them.
   let count: Int
   let offset: Int
+
+  /// The hash by which a table finds it.
+  var tableHash: UInt32 {
+    var hasher = Hasher()
+    hasher.combine(key)
+    hasher.combine(total)
+    hasher.combine(count)
+    hasher.combine(offset)
+    return UInt32(truncatingIfNeeded: hasher.finalize())
+  }
 }
 
 /// A tensor that a pickle describes.
-struct PickledTensor: Hashable {
+struct PickledTensor: Equatable {
   /// The place of its storage.
   let storage: Int
   let type: TorchType
   let offset: Int
   let extents: [Int]
   let strides: [Int]
+
+  /// The hash by which a table finds it.
+  var tableHash: UInt32 {
+    var hasher = Hasher()
+    hasher.combine(storage)
+    hasher.combine(offset)
+    for extent in extents { hasher.combine(extent) }
+    for stride in strides { hasher.combine(stride) }
+    return UInt32(truncatingIfNeeded: hasher.finalize())
+  }
 }

@@ -62,11 +62,17 @@ struct PyTorchArchive {
     bytes.reserveCapacity(machine.storages.count)
     var isCounted = [Bool](repeating: false, count: archive.members.count)
     var byteCount = 0
+    let prefix = Array((folder + "data/").utf8)
+    var name = prefix
     for storage in machine.storages {
-      let name = TensorName(folder + "data/" + storage.key)
-      guard let position = archive.position(of: name) else {
+      name.removeLast(name.count - prefix.count)
+      name += storage.key.utf8
+      // Records mostly stand in the order of the storages.
+      let guess = records.last.map { $0 + 1 } ?? 0
+      guard let position = archive.position(of: name, near: guess) else {
         throw StorageError(
-          .malformed(rule: "pytorch P-14", expected: "the record \(name)", found: "none"),
+          .malformed(
+            rule: "pytorch P-14", expected: "the record \(TensorName(utf8: name))", found: "none"),
           file: file)
       }
       let record = archive.members[position]
@@ -74,7 +80,8 @@ struct PyTorchArchive {
         throw StorageError(
           .malformed(
             rule: "pytorch P-14",
-            expected: "\(storage.total) elements of \(storage.type.width) bytes in \(name)",
+            expected:
+              "\(storage.total) elements of \(storage.type.width) bytes in \(TensorName(utf8: name))",
             found: "\(record.byteCount) bytes"),
           file: file, offset: record.stored.lowerBound)
       }
@@ -91,15 +98,14 @@ struct PyTorchArchive {
   /// The one folder that all members stand in, of a checkpoint and not of a program.
   private static func checkedFolder(of archive: ZipArchive) throws(StorageError) -> String {
     let file = archive.file.path
-    guard let folder = folder(of: archive), !folder.isEmpty,
-      let stray = Optional(archive.members.first { !$0.name.hasPrefix(folder) })
-    else {
+    guard let folder = folder(of: archive), !folder.isEmpty else {
       throw StorageError(
         .malformed(
           rule: "pytorch P-1", expected: "one folder with data.pkl", found: "another form"),
         file: file)
     }
-    if let stray {
+    let prefix = Array(folder.utf8)
+    if let stray = archive.members.first(where: { !$0.name.utf8.starts(with: prefix) }) {
       throw StorageError(
         .malformed(
           rule: "pytorch P-1", expected: "every member inside \(folder)", found: "\(stray.name)"),

@@ -64,7 +64,8 @@ struct PyTorchTensors {
     storages.reserveCapacity(contents.names.count)
     origins.reserveCapacity(contents.names.count)
     var unreadable = contents.unreadable
-    var places = NameTable(reserving: contents.names.count)
+    var places = NameTable()
+    let isShared = Self.sharing(of: contents)
     var ties: [Int: [Int]] = [:]
     var excess = -contents.byteCount
     var total = 0
@@ -81,12 +82,16 @@ struct PyTorchTensors {
         throw StorageError(.overflow(part: "file (pytorch P-15)"), file: contents.file)
       }
       total = sum
-      let hash = NameTable.hash(of: tensor)
-      let first = places.position(hash) { contents.tensors[origins[$0]] == tensor }
+      // What has a storage for itself is no other tensor.
+      var first: Int?
+      if isShared[tensor.storage] {
+        let hash = tensor.tableHash
+        first = places.position(hash) { contents.tensors[origins[$0]] == tensor }
+        if first == nil { places.add(hash, at: position) }
+      }
       if placement.info.byteCount > 0, let first {
         ties[first, default: [first]].append(position)
       } else {
-        if first == nil { places.add(hash, at: position) }
         excess += placement.info.byteCount
         guard excess <= limits.repeatedBytes else {
           throw StorageError(
@@ -105,6 +110,18 @@ struct PyTorchTensors {
     self.unreadable = unreadable
     self.ties = ties.values.sorted { $0[0] < $1[0] }
     self.storages = storages
+  }
+
+  /// Whether each storage has several tensors.
+  private static func sharing(of contents: PyTorchContents) -> [Bool] {
+    var isUsed = [Bool](repeating: false, count: contents.storages.count)
+    var isShared = isUsed
+    for (_, place) in contents.names {
+      let storage = contents.tensors[place].storage
+      if isUsed[storage] { isShared[storage] = true }
+      isUsed[storage] = true
+    }
+    return isShared
   }
 
   /// Where a tensor lies; nil for a type that isn't read.

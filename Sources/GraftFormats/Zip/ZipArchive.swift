@@ -18,7 +18,7 @@ package struct ZipArchive: Sendable {
   /// - Throws: ``StorageError`` with the broken rule and the byte.
   package init(_ file: InputFile, limits: FormatLimits = .standard) throws(StorageError) {
     let end = try ZipEnd(of: file, limits: limits)
-    let entries = try ZipEntry.all(of: end, in: file)
+    let (entries, entryNames) = try ZipEntry.all(of: end, in: file)
     let isInOrder = entries.indices.dropFirst().allSatisfy {
       entries[$0 - 1].headerOffset <= entries[$0].headerOffset
     }
@@ -33,14 +33,24 @@ package struct ZipArchive: Sendable {
     }
     // Reading the headers in the order of the file is what disks like best.
     var window = FileWindow(file)
-    var found = [ZipMember?](repeating: nil, count: entries.count)
+    var found: [ZipMember] = []
+    found.reserveCapacity(entries.count)
     for (rank, place) in order.enumerated() {
       let next =
         rank + 1 < order.count
         ? entries[order[rank + 1]].headerOffset : end.directory.lowerBound
-      found[place] = try ZipMember(entries[place], before: next, through: &window)
+      found.append(try ZipMember(entries[place], before: next, through: &window))
+    }
+    if !isInOrder {
+      var ranks = [Int](repeating: 0, count: order.count)
+      for (rank, place) in order.enumerated() { ranks[place] = rank }
+      found = ranks.map { found[$0] }
     }
     self.file = file
+    guard entries.contains(where: \.isFolder) else {
+      (members, names) = (found, entryNames)
+      return
+    }
     members = zip(entries, found).compactMap { $0.isFolder ? nil : $1 }
     var names = NameTable(reserving: members.count)
     for (position, member) in members.enumerated() {
@@ -53,8 +63,14 @@ package struct ZipArchive: Sendable {
   package subscript(_ name: TensorName) -> ZipMember? { position(of: name).map { members[$0] } }
 
   /// The position of a member by its name.
-  package func position(of name: TensorName) -> Int? {
-    names.position(NameTable.hash(name.utf8)) { members[$0].name == name }
+  package func position(of name: TensorName) -> Int? { position(of: name.utf8, near: 0) }
+
+  /// The position of a member by the bytes of its name.
+  ///
+  /// - Parameter guess: Where it is found without a search, if it stands there.
+  func position(of name: [UInt8], near guess: Int) -> Int? {
+    if guess < members.count, members[guess].name.utf8.hasSameBytes(as: name) { return guess }
+    return names.position(NameTable.hash(name)) { members[$0].name.utf8.hasSameBytes(as: name) }
   }
 
   /// What a member holds, its checksum compared.

@@ -26,10 +26,12 @@ struct ZipEntry {
   /// Whether checksum and sizes stand behind the data, and not necessarily in the local header.
   var hasDescriptor: Bool { flags & Self.descriptorFlag != 0 }
 
-  /// Reads the entries of a directory.
+  /// Reads the entries of a directory, and the table of their names.
   ///
   /// - Throws: ``StorageError`` with the broken rule of `Formats/zip/SPEC.md`.
-  static func all(of end: ZipEnd, in file: InputFile) throws(StorageError) -> [ZipEntry] {
+  static func all(of end: ZipEnd, in file: InputFile) throws(StorageError)
+    -> (entries: [ZipEntry], names: NameTable)
+  {
     let (least, overflow) = end.memberCount.multipliedReportingOverflow(by: leastBytes)
     guard !overflow, least <= end.directory.count else {
       throw StorageError(
@@ -58,7 +60,7 @@ struct ZipEntry {
           found: "\(rest.count) more bytes"),
         file: file.path, offset: end.directory.upperBound - rest.count)
     }
-    return entries
+    return (entries, names)
   }
 
   private static func parsed(
@@ -132,7 +134,7 @@ struct ZipEntry {
   private static func checkName(
     _ name: ArraySlice<UInt8>, _ file: InputFile, _ position: Int
   ) throws(StorageError) {
-    guard !isPlainPart(name) else { return }
+    guard !isUsual(name) else { return }
     guard let text = String(validating: name, as: UTF8.self) else {
       throw StorageError(
         .malformed(rule: "zip Z-8", expected: "a name in UTF-8", found: "other bytes"),
@@ -151,12 +153,16 @@ struct ZipEntry {
     }
   }
 
-  /// Whether a name is one part of usual characters, as almost all are, which needs no closer look.
-  private static func isPlainPart(_ name: ArraySlice<UInt8>) -> Bool {
-    guard let first = name.first, first != UInt8(ascii: ".") else { return false }
-    return name.allSatisfy {
-      $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\")
+  /// Whether a name has parts of usual characters that don't begin with a dot, as almost all have: it needs no closer look.
+  private static func isUsual(_ name: ArraySlice<UInt8>) -> Bool {
+    let slash = UInt8(ascii: "/")
+    var previous = slash
+    for byte in name {
+      guard byte >= 0x20, byte < 0x7F, byte != UInt8(ascii: "\\") else { return false }
+      if previous == slash, byte == slash || byte == UInt8(ascii: ".") { return false }
+      previous = byte
     }
+    return !name.isEmpty
   }
 
   private static func checkFlags(

@@ -8,17 +8,19 @@ struct ZipFields {
 
   init(_ bytes: [UInt8]) { self.bytes = bytes[...] }
 
-  /// A number of 1 to 8 bytes.
-  private func number(at offset: Int, width: Int) -> UInt64 {
-    let start = bytes.startIndex + offset
-    var value: UInt64 = 0
-    for position in 0..<width { value |= UInt64(bytes[start + position]) << UInt64(8 * position) }
-    return value
+  @inline(__always)
+  private func number<Number: FixedWidthInteger & BitwiseCopyable>(at offset: Int) -> Number {
+    precondition(
+      offset >= 0 && offset <= bytes.count - MemoryLayout<Number>.size, "a number inside the bytes")
+    // Safety: the bytes are there, and every bit pattern is a number.
+    return unsafe bytes.withUnsafeBytes {
+      unsafe Number(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Number.self))
+    }
   }
 
-  func u16(at offset: Int) -> Int { Int(number(at: offset, width: 2)) }
-  func u32(at offset: Int) -> UInt32 { UInt32(number(at: offset, width: 4)) }
-  func u64(at offset: Int) -> UInt64 { number(at: offset, width: 8) }
+  func u16(at offset: Int) -> Int { Int(number(at: offset) as UInt16) }
+  func u32(at offset: Int) -> UInt32 { number(at: offset) }
+  func u64(at offset: Int) -> UInt64 { number(at: offset) }
 }
 
 /// The signatures of a ZIP file's records.

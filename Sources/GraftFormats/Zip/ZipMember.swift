@@ -50,13 +50,13 @@ package struct ZipMember: Sendable {
         at: start)
     }
     let whole = header.count >= length ? header : try window.bytes(at: start, count: length)
-    guard whole[Self.headerBytes..<Self.headerBytes + nameLength].elementsEqual(entry.name.utf8)
-    else {
-      let other = TensorName(utf8: whole[Self.headerBytes..<Self.headerBytes + nameLength])
-      throw malformed("Z-11", "the name \(entry.name)", "\(other)", at: start)
+    let named = whole.dropFirst(Self.headerBytes).prefix(nameLength)
+    guard entry.name.utf8.hasSameBytes(as: named) else {
+      throw malformed(
+        "Z-11", "the name \(entry.name)", "\(TensorName(utf8: named))", at: start)
     }
     let extra = ZipExtra(
-      whole[(Self.headerBytes + nameLength)..<length], byteCount: fields.u32(at: 22),
+      whole.prefix(length).dropFirst(Self.headerBytes + nameLength), byteCount: fields.u32(at: 22),
       storedByteCount: fields.u32(at: 18), offset: nil)
     guard let extra else {
       throw malformed("Z-5", "extra fields that fit \(entry.name)", "others", at: start)
@@ -85,11 +85,11 @@ package struct ZipMember: Sendable {
   }
 
   /// Whether bytes begin with an entry's checksum and sizes, in 4 or 8 bytes each, with or without a signature.
-  private static func isDescriptor(_ bytes: [UInt8], of entry: ZipEntry) -> Bool {
+  private static func isDescriptor(_ bytes: ArraySlice<UInt8>, of entry: ZipEntry) -> Bool {
     let size = UInt64(entry.byteCount)
     let storedSize = UInt64(entry.storedByteCount)
     for start in [4, 0] where bytes.count >= start + 12 {
-      let fields = ZipFields(bytes[start...])
+      let fields = ZipFields(bytes.dropFirst(start))
       if start == 4, ZipFields(bytes).u32(at: 0) != ZipSignature.descriptor { continue }
       guard fields.u32(at: 0) == entry.checksum else { continue }
       if UInt64(fields.u32(at: 4)) == storedSize, UInt64(fields.u32(at: 8)) == size { return true }

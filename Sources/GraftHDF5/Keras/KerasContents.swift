@@ -86,15 +86,8 @@ struct KerasContents {
   private mutating func readLegacy(
     _ found: [TreeWalk.Found], _ groups: [KerasGroup], _ layers: KerasGroup, _ file: StructureFile
   ) throws(StorageError) {
-    let byPath = Dictionary(
-      groups.map { (LinkPath($0.links), $0) }, uniquingKeysWith: { first, _ in first })
-    var places = NameTable(reserving: found.count)
-    func position(of path: LinkPath) -> Int? {
-      places.position(NameTable.hash(path.bytes)) { found[$0].path == path }
-    }
-    for number in found.indices where position(of: found[number].path) == nil {
-      places.add(NameTable.hash(found[number].path.bytes), at: number)
-    }
+    var groupFinder = PathFinder(groups)
+    var finder = PathFinder(found)
     var isTaken = [Bool](repeating: false, count: found.count)
     // A list of 100,000 names goes straight into its text.
     var lists = JSONWriter(indent: nil)
@@ -109,23 +102,26 @@ struct KerasContents {
       throw .repeated(name, rule: "HDF5 H-26", file: file.path)
     }
     let base = LinkPath(layers.links)
+    var path = base
     let others = [Self.topLevelWeights, Self.optimizerWeights]
     for (number, name) in (layerNames + others).enumerated() {
       let isOptimizer = number == layerNames.count + 1
-      var group = isOptimizer ? LinkPath() : base
-      group.append(each: name)
-      guard let weights = byPath[group]?.weightNames else {
+      path.cut(to: isOptimizer ? 0 : base.bytes.count)
+      path.append(each: name)
+      let group = groupFinder.position(of: path)
+      guard let weights = group.flatMap({ groups[$0].weightNames }) else {
         guard number >= layerNames.count else {
-          throw malformed("a group with weight_names for each layer", "none at \(group)")
+          throw malformed("a group with weight_names for each layer", "none at \(path)")
         }
         continue
       }
+      let groupBytes = path.bytes.count
       lists.key(String(decoding: name, as: UTF8.self))
       lists.open(.array)
       for weight in weights {
-        var path = group
+        path.cut(to: groupBytes)
         path.append(each: weight)
-        guard let place = position(of: path) else {
+        guard let place = finder.position(of: path) else {
           throw malformed("a dataset for each weight", "none at \(path)")
         }
         guard !isTaken[place] else {
@@ -139,11 +135,13 @@ struct KerasContents {
     }
     lists.close()
     order += found.indices.filter { !isTaken[$0] }
-    let names = JSONValue.array(
-      layerNames.map { .string(String(decoding: $0, as: UTF8.self)) })
+    var names = JSONWriter(indent: nil)
+    names.open(.array)
+    for name in layerNames { names.value(.string(String(decoding: name, as: UTF8.self))) }
+    names.close()
     metadata = [
       MetadataEntry(key: KerasKey.layout, value: layout.rawValue),
-      MetadataEntry(key: KerasKey.layerNames, value: names.serialized(indent: nil)),
+      MetadataEntry(key: KerasKey.layerNames, value: String(decoding: names.bytes, as: UTF8.self)),
       MetadataEntry(
         key: KerasKey.weightNames, value: String(decoding: lists.bytes, as: UTF8.self)),
     ]

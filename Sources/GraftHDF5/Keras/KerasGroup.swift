@@ -3,7 +3,7 @@ internal import GraftCore
 /// A group with attributes that Keras gives to groups.
 struct KerasGroup {
   /// The links that lead to it.
-  let links: [[UInt8]]
+  private(set) var links: [[UInt8]]
   /// Keras 3: the layer's name, at the group of its variables.
   private(set) var name: String?
   /// Legacy: the layers of the model in order.
@@ -26,6 +26,13 @@ struct KerasGroup {
       name = try attribute.text(heaps)
     }
     guard name != nil || layerNames != nil || weightNames != nil else { return nil }
+  }
+
+  /// A group like this one at other links.
+  func moved(to links: [[UInt8]]) -> KerasGroup {
+    var moved = self
+    moved.links = links
+    return moved
   }
 
   /// Whether Keras, or Graft writing its files, gives an attribute to a group at links.

@@ -11,6 +11,8 @@ struct KerasLists {
 
   /// The bytes that a list may have in one attribute.
   private static let attributeBytes = 64_512
+  /// The names that are compared one by one.
+  private static let fewNames = 8
   private static let slash = UInt8(ascii: "/")
 
   /// The lists that metadata kept; nil without both of them.
@@ -44,6 +46,8 @@ struct KerasLists {
     // Some names differ only in what a path can't hold.
     var unique: [[UInt8]: UniqueNames] = [:]
     var last: [UInt8] = []
+    // Few weights have a name of their own: those of one name share its bytes.
+    var spellings: Set<[UInt8]> = []
     for tensor in tensors {
       let parts = tensor.name.utf8.split(
         separator: UInt8(ascii: "."), omittingEmptySubsequences: true
@@ -55,7 +59,8 @@ struct KerasLists {
       if parts.count > 1, Self.isOwn(group) { group.append(UInt8(ascii: "_")) }
       // The tensors of a module mostly follow each other: they share its name.
       if group == last { group = last } else { last = group }
-      let name = unique[group, default: UniqueNames()].take(parts.last ?? Array("unnamed".utf8))
+      let spelling = spellings.insert(parts.last ?? Array("unnamed".utf8)).memberAfterInsert
+      let name = Self.name(spelling, among: names[group] ?? [], &unique[group])
       if names[group] == nil, parts.count > 1 { order.append(group) }
       names[group, default: []].append(name)
       places.append((group, name))
@@ -64,19 +69,26 @@ struct KerasLists {
     weights = (order + [KerasContents.topLevelWeights]).map { ($0, names[$0] ?? []) }
   }
 
-  /// The path of a tensor that the lists were made for.
-  func path(of tensor: Int, below base: LinkPath) -> LinkPath {
-    var path = base
-    path.append(each: places[tensor].group)
-    path.append(places[tensor].name)
-    return path
+  /// The name of a weight that no other of its group has; a set of them is made only for groups of many, or of some that are alike.
+  private static func name(
+    _ spelling: [UInt8], among names: [[UInt8]], _ unique: inout UniqueNames?
+  ) -> [UInt8] {
+    if unique == nil {
+      if names.count < fewNames, !names.contains(spelling) { return spelling }
+      unique = UniqueNames(names)
+    }
+    return unique?.take(spelling) ?? spelling
   }
 
-  /// The path of a group of weights: the optimizer's isn't among those of the model.
-  static func path(of group: [UInt8], below base: LinkPath) -> LinkPath {
-    var path = group == KerasContents.optimizerWeights ? LinkPath() : base
-    path.append(each: group)
-    return path
+  /// The place of a tensor that the lists were made for.
+  func place(of tensor: Int, below base: LinkPath) -> PlannedPlace {
+    PlannedPlace(base: base, group: places[tensor].group, link: places[tensor].name)
+  }
+
+  /// The place of a group of weights: the optimizer's isn't among those of the model.
+  static func place(of group: [UInt8], below base: LinkPath) -> PlannedPlace {
+    PlannedPlace(
+      base: group == KerasContents.optimizerWeights ? LinkPath() : base, group: group)
   }
 
   /// Whether a group is one of those that the layout has beside the layers'.
@@ -100,7 +112,7 @@ struct KerasLists {
     var present = Set(paths)
     var groups: Set<LinkPath> = []
     for list in weights {
-      let group = Self.path(of: list.group, below: base)
+      let group = Self.place(of: list.group, below: base).path
       guard group != base, !group.links.contains(where: { $0.elementsEqual(".".utf8) }),
         groups.insert(group).inserted
       else { throw mismatch("the lists of weights", list.group, "no group of its own") }

@@ -54,9 +54,10 @@ extension PlannedTree {
 
   /// A tensor at a path, with its name where the links don't say it.
   private static func dataset(
-    _ tensor: TensorInfo, _ index: Int, at path: LinkPath, isNumbered: Bool,
+    _ tensor: TensorInfo, _ index: Int, at place: PlannedPlace, isNumbered: Bool,
     _ status: HDF5Status
   ) throws(StorageError) -> PlannedDataset {
+    let path = place.path
     let links = path.links
     guard links.count <= HDF5Limits.depth, path.isShort, !path.bytes.contains(0) else {
       throw StorageError(
@@ -65,8 +66,8 @@ extension PlannedTree {
     }
     let isSaid = KerasPath.name(links: links) == tensor.name
     return PlannedDataset(
-      path: path, dtype: tensor.dtype, dimensions: tensor.shape.dimensions,
-      number: isNumbered ? index : nil, name: isSaid ? nil : tensor.name, tensor: tensor.name)
+      place: place, dimensions: tensor.shape.dimensions, number: isNumbered ? index : nil,
+      dtype: tensor.dtype, keepsName: !isSaid, tensor: tensor.name)
   }
 
   /// Makes places for the groups that a source's annotations are of, by the names of the tensors below; the root has none.
@@ -103,8 +104,8 @@ extension PlannedTree {
     for (index, tensor) in tensors.enumerated() {
       guard let path = places[index] else { continue }
       var dataset = try Self.dataset(
-        tensor, index, at: path, isNumbered: !isKeras, status)
-      dataset.spelling = Self.spelling(of: tensor.dtype)
+        tensor, index, at: PlannedPlace(base: path), isNumbered: !isKeras, status)
+      dataset.isSpelled = Self.spelling(of: tensor.dtype) != nil
       datasets.append(dataset)
     }
     for (path, name) in source.names {
@@ -112,13 +113,13 @@ extension PlannedTree {
       guard !links.isEmpty else { continue }
       groups.append(
         PlannedGroup(
-          path: LinkPath(links),
-          attributes: [PlannedAttribute(name: "name", value: .text(name))]))
+          place: PlannedPlace(base: LinkPath(links)),
+          ownAttributes: [PlannedAttribute(name: "name", value: .text(name))]))
     }
   }
 
   /// The name that Keras gives a dtype which it stores as bytes.
-  private static func spelling(of dtype: DType) -> String? {
+  static func spelling(of dtype: DType) -> String? {
     switch dtype {
     case .bf16: "bfloat16"
     case .f8E4M3: "float8_e4m3fn"
@@ -198,20 +199,24 @@ extension PlannedTree {
             tensor: tensor.name)
         }
         datasets.append(
-          try Self.dataset(tensor, index, at: LinkPath(links), isNumbered: false, status))
+          try Self.dataset(
+            tensor, index, at: PlannedPlace(base: LinkPath(links)), isNumbered: false, status))
       }
-      try lists.check(datasets.map(\.path), base: base, status)
+      try lists.check(datasets.map(\.place.path), base: base, status)
     } else {
       lists = KerasLists(tensors)
       for (index, tensor) in tensors.enumerated() {
         datasets.append(
           try Self.dataset(
-            tensor, index, at: lists.path(of: index, below: base), isNumbered: true, status))
+            tensor, index, at: lists.place(of: index, below: base), isNumbered: true,
+            status))
       }
     }
     let names = KerasLists.attributes("layer_names", lists.layers)
     if layout == .legacyModel {
-      groups.append(PlannedGroup(path: base, attributes: names + source.version))
+      groups.append(
+        PlannedGroup(
+          place: PlannedPlace(base: base), ownAttributes: names + source.version))
     } else {
       attributes += names
     }
@@ -219,8 +224,7 @@ extension PlannedTree {
     for list in lists.weights {
       groups.append(
         PlannedGroup(
-          path: KerasLists.path(of: list.group, below: base),
-          attributes: KerasLists.attributes("weight_names", list.names)))
+          place: KerasLists.place(of: list.group, below: base), weightNames: list.names))
     }
   }
 }

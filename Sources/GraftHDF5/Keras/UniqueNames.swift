@@ -4,6 +4,9 @@ struct UniqueNames {
   /// The number that the next copy of a name tries first: those below it are taken, and stay so.
   private var copies: [[UInt8]: Int] = [:]
 
+  /// Names that are there already.
+  init(_ names: [[UInt8]] = []) { taken = Set(names) }
+
   /// Takes a name, or the first of its copies that is free.
   mutating func take(_ name: [UInt8]) -> [UInt8] {
     var unique = name

@@ -35,13 +35,36 @@ struct LinkPath: Hashable {
 
   /// Goes on along the links of a text that has slashes between them.
   mutating func append(each text: [UInt8]) {
-    for link in text.split(separator: Self.slash) { append(link) }
+    var start = 0
+    for place in 0...text.count where place == text.count || text[place] == Self.slash {
+      if place > start { append(text[start..<place]) }
+      start = place + 1
+    }
   }
+
+  /// Goes back to the first so many bytes, the end of a link.
+  mutating func cut(to byteCount: Int) { bytes.removeLast(bytes.count - byteCount) }
 
   /// Adds bytes to the last link.
   mutating func extend(by more: some Collection<UInt8>) { bytes += more }
 
   // MARK: - Looking
+
+  /// Whether the path has these links, and none behind them.
+  func leads(through groups: [[UInt8]], to last: [UInt8]? = nil) -> Bool {
+    var place = 0
+    for group in groups where !goes(on: group, from: &place) { return false }
+    if let last, !goes(on: last, from: &place) { return false }
+    return place == bytes.count
+  }
+
+  private func goes(on link: [UInt8], from place: inout Int) -> Bool {
+    guard link.count < bytes.count - place, bytes[place] == Self.slash,
+      link.hasSameBytes(in: link.indices, as: bytes, from: place + 1)
+    else { return false }
+    place += 1 + link.count
+    return true
+  }
 
   /// The links.
   var links: [ArraySlice<UInt8>] { bytes.split(separator: Self.slash) }

@@ -8,18 +8,23 @@ struct HeaderPatterns {
   /// What a header says.
   enum Object {
     case dataset(StoredDataset, DatasetMarks)
-    case group([GroupLinks.Link])
+    /// Of a group without attributes there are no marks.
+    case group([GroupLinks.Link], GroupMarks?)
   }
 
   private let file: StructureFile
   private let heaps: GlobalHeap
   private var patterns: [Pattern] = []
   private var oldest = 0
-  /// Where the search begins: patterns come in turn, as the tensors of layers do.
-  private var next = 0
+  /// Headers of groups with attributes, which were met once: mostly the values are of one group alone.
+  private var candidates: [Pattern] = []
+  /// The pattern that was met last, and for each the one that came after it: they come in turn, as the tensors of layers do.
+  private var last = 0
+  private var followers: [Int] = []
 
   /// Names of some lengths, for each of the dozen kinds of tensors that layers have.
   private static let capacity = 64
+  private static let candidateCount = 8
 
   init(_ file: StructureFile, _ heaps: GlobalHeap) {
     self.file = file
@@ -31,11 +36,12 @@ struct HeaderPatterns {
     guard !patterns.isEmpty, let (block, range) = try file.block(holding: address) else {
       return nil
     }
+    let guess = followers[last]
     for step in patterns.indices {
-      let number = (next + step) % patterns.count
+      let number = (guess + step) % patterns.count
       let pattern = patterns[number]
       guard pattern.matches(block, range) else { continue }
-      next = number + 1
+      (followers[last], last) = (number, number)
       try file.spend(pattern.bytes.count + StructureFile.partCost)
       return pattern.object(block, range, at: address, in: file, heaps)
     }
@@ -78,35 +84,67 @@ struct HeaderPatterns {
     return isHere ? part.lowerBound - place.lowerBound..<part.upperBound - place.lowerBound : nil
   }
 
-  /// Remembers the header of a group that holds its links itself, and no attributes.
+  /// Remembers the header of a group that holds its links itself; one with attributes when it is met again.
   mutating func learn(
-    _ header: ObjectHeader, at address: UInt64, _ links: [GroupLinks.Link]
+    _ header: ObjectHeader, at address: UInt64, _ links: [GroupLinks.Link], _ marks: GroupMarks
   ) throws(StorageError) {
-    guard let place = header.place,
-      header.messages.allSatisfy({ $0.kind == .link || $0.kind == .linkInfo }),
+    let kinds: [ObjectHeader.Kind] = [.link, .linkInfo, .attribute, .attributeInfo]
+    let place = header.extent
+    guard header.isShort, header.messages.allSatisfy({ kinds.contains($0.kind) }),
       header.messages.count(where: { $0.kind == .link }) == links.count
     else { return }
-    var targets: [(name: [UInt8], hole: Int)] = []
+    // All stand in one block, in the order of their names.
+    let second = header.continuation
+    let isFurther = links.first.map { second?.extent.contains($0.place) == true } ?? false
+    let extent = isFurther ? second?.extent ?? place : place
+    var found: [Pattern.Target] = []
     for link in links {
-      guard link.target != nil, place.contains(link.place) else { return }
-      targets.append((link.name, link.place - place.lowerBound))
+      guard link.target != nil, extent.contains(link.place) else { return }
+      found.append((link.name, link.place - extent.lowerBound))
     }
-    let holes = targets.map { $0.hole..<$0.hole + Pattern.addressBytes }
-    try learn(header, at: address, holes: holes, .group(targets))
+    let targets = isFurther ? [] : found
+    let further = second.map { second in
+      (
+        hole: second.place - place.lowerBound,
+        block: Pattern(
+          bytes: second.bytes, holes: Pattern.holes(isFurther ? found.map(\.hole) : []),
+          hasChecksum: true, meaning: .group(isFurther ? found : [], nil, nil))
+      )
+    }
+    guard further?.block.isSound != false else { return }
+    let holes = Pattern.holes(targets.map(\.hole) + (further.map { [$0.hole] } ?? []))
+    guard header.hasAttributes else {
+      return try learn(header, at: address, holes: holes, .group(targets, further, nil))
+    }
+    let meaning = Pattern.Meaning.group(targets, further, marks)
+    guard let (block, range) = try file.block(holding: address),
+      let pattern = try pattern(header, at: address, holes: holes, meaning)
+    else { return }
+    if candidates.contains(where: { $0.matches(block, range) }) { return remember(pattern) }
+    if candidates.count == Self.candidateCount { candidates.removeFirst() }
+    candidates.append(pattern)
   }
 
   private mutating func learn(
     _ header: ObjectHeader, at address: UInt64, holes: [Range<Int>], _ meaning: Pattern.Meaning
   ) throws(StorageError) {
-    guard let place = header.place, let (block, range) = try file.block(holding: address),
-      place.count <= range.count
-    else { return }
+    if let pattern = try pattern(header, at: address, holes: holes, meaning) { remember(pattern) }
+  }
+
+  private func pattern(
+    _ header: ObjectHeader, at address: UInt64, holes: [Range<Int>], _ meaning: Pattern.Meaning
+  ) throws(StorageError) -> Pattern? {
+    guard let (block, range) = try file.block(holding: address), header.extent.count <= range.count
+    else { return nil }
     let pattern = Pattern(
-      bytes: Array(block[range.prefix(place.count)]),
-      holes: holes.sorted { $0.lowerBound < $1.lowerBound }, hasChecksum: header.hasChecksum,
-      meaning: meaning)
-    guard pattern.isSound else { return }
+      bytes: Array(block[range.prefix(header.extent.count)]), holes: holes,
+      hasChecksum: header.hasChecksum, meaning: meaning)
+    return pattern.isSound ? pattern : nil
+  }
+
+  private mutating func remember(_ pattern: Pattern) {
     if patterns.count < Self.capacity {
+      followers.append(patterns.count)
       patterns.append(pattern)
     } else {
       patterns[oldest] = pattern
@@ -138,13 +176,26 @@ struct DatasetMarks {
   }
 }
 
+/// What the attributes of a group mean.
+struct GroupMarks {
+  /// What Keras says of the group.
+  var keras: KerasGroup?
+  /// The names of attributes that mean something else, and of those among them that no other file can hold.
+  var unkept: [[UInt8]] = []
+  var unheld: [[UInt8]] = []
+}
+
 /// A header, and what in it may differ.
 private final class Pattern: Sendable {
   /// What the header says, with places counted from its beginning.
   enum Meaning: Sendable {
     case dataset(StoredDataset, DatasetMarks, DatasetHoles)
-    case group([(name: [UInt8], hole: Int)])
+    /// With the place of the address of a second block, if there is one.
+    case group([Target], (hole: Int, block: Pattern)?, GroupMarks?)
   }
+
+  /// A link, and where the address stands that it leads to.
+  typealias Target = (name: [UInt8], hole: Int)
 
   /// What differs between the headers of datasets.
   struct DatasetHoles {
@@ -166,12 +217,15 @@ private final class Pattern: Sendable {
 
   init(bytes: [UInt8], holes: [Range<Int>], hasChecksum: Bool, meaning: Meaning) {
     self.bytes = bytes
-    self.holes = holes
+    self.holes = holes.sorted { $0.lowerBound < $1.lowerBound }
     self.hasChecksum = hasChecksum
     self.meaning = meaning
   }
 
   static let addressBytes = 8
+
+  /// The holes of addresses.
+  static func holes(_ places: [Int]) -> [Range<Int>] { places.map { $0..<$0 + addressBytes } }
   private static let checksumBytes = 4
 
   /// The bytes before the checksum.
@@ -207,48 +261,61 @@ private final class Pattern: Sendable {
     _ block: [UInt8], _ range: Range<Int>, at address: UInt64, in file: StructureFile,
     _ heaps: GlobalHeap
   ) -> HeaderPatterns.Object? {
-    let whole = StructureCursor(
-      block, range.prefix(bytes.count), at: 0, of: file, "object header", "H-20")
-    if hasChecksum {
-      var cursor = whole
-      guard (try? cursor.skip(end)) != nil,
-        (try? cursor.checksum()) != nil
-      else { return nil }
-    }
+    let first = range.lowerBound
+    func number(at hole: Int) -> UInt64 { block.littleEndian(at: first + hole, as: UInt64.self) }
+    guard !hasChecksum || isWhole(block, first) else { return nil }
     switch meaning {
     case .dataset(let dataset, let known, let holes):
-      guard let start = number(at: holes.elements, of: whole), start != .max,
+      let start = number(at: holes.elements)
+      guard start != .max,
         let offset = try? file.offset(of: start, count: dataset.byteCount, "tensor data (H-8)")
       else { return nil }
       var marks = known
       if let hole = holes.number {
-        guard let number = number(at: hole.lowerBound, of: whole) else { return nil }
-        marks.index = Int(truncatingIfNeeded: number)
+        marks.index = Int(truncatingIfNeeded: number(at: hole.lowerBound))
       }
       if let hole = holes.name {
-        let start = range.lowerBound
-        let text = block[start + hole.lowerBound..<start + hole.upperBound]
+        let text = block[first + hole.lowerBound..<first + hole.upperBound]
         marks.name = Array(text.prefix { $0 != 0 })
       }
       if let hole = holes.spelling, let spelling = known.spelling {
+        let whole = StructureCursor(
+          block, range.prefix(bytes.count), at: 0, of: file, "object header", "H-20")
         guard hasText(spelling, at: hole.lowerBound, of: whole, heaps) else { return nil }
       }
       return .dataset(dataset.moved(to: address, offset: offset), marks)
-    case .group(let targets):
+    case .group(let targets, let further, let marks):
       var links: [GroupLinks.Link] = []
       links.reserveCapacity(targets.count)
       for (name, hole) in targets {
-        guard let target = number(at: hole, of: whole), target != .max else { return nil }
+        let target = number(at: hole)
+        guard target != .max else { return nil }
         links.append(GroupLinks.Link(name: name, target: target, place: 0))
       }
-      return .group(links)
+      if let further {
+        let place = number(at: further.hole)
+        guard let more = further.block.links(at: place, in: file, heaps) else { return nil }
+        links += more
+      }
+      return .group(links, marks)
     }
   }
 
-  private func number(at hole: Int, of header: StructureCursor) -> UInt64? {
-    var cursor = header
-    guard (try? cursor.skip(hole)) != nil else { return nil }
-    return try? cursor.number(Self.addressBytes)
+  /// The links of a second block at an address; nil when it isn't like this one.
+  private func links(
+    at address: UInt64, in file: StructureFile, _ heaps: GlobalHeap
+  ) -> [GroupLinks.Link]? {
+    guard (try? file.spend(bytes.count + StructureFile.partCost)) != nil,
+      let (block, range) = try? file.block(holding: address), matches(block, range),
+      case .group(let links, _)? = object(block, range, at: address, in: file, heaps)
+    else { return nil }
+    return links
+  }
+
+  /// Whether the checksum of a header at a place of a block is right.
+  private func isWhole(_ block: [UInt8], _ first: Int) -> Bool {
+    block.littleEndian(at: first + end, as: UInt32.self)
+      == block.checksum(of: first..<first + end)
   }
 
   /// Whether the text in the heap that a header refers to is the one that is known.

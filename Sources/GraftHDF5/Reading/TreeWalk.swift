@@ -39,9 +39,8 @@ struct TreeWalk {
   let meaning: Meaning
   private let heaps: GlobalHeap
   private var patterns: HeaderPatterns
-  private var groups: Set<UInt64> = []
-  /// The datasets that were described, by their places among those found: one may have several names.
-  private var known: [UInt64: Int] = [:]
+  /// The groups, and the datasets that were described: one may have several names.
+  private var objects: ObjectTable
   private var objectCount = 0
   private var declaredBytes = 0
   /// The bytes that paths may still have: a path of long names may lead to any number of objects.
@@ -63,8 +62,7 @@ struct TreeWalk {
     patterns = HeaderPatterns(file, heaps)
     // So many headers stand in a file of small tensors; tables that grow step by step are filled twice.
     let likely = min(Self.mostExpected, (file.end - file.base) / Self.likelyBytes)
-    known.reserveCapacity(likely)
-    groups.reserveCapacity(likely)
+    objects = ObjectTable(reserving: likely)
     found.reserveCapacity(likely)
   }
 
@@ -77,27 +75,35 @@ struct TreeWalk {
     holding own: GroupLinks? = nil
   ) throws(StorageError) {
     try enter(address, links)
-    if header.hasAttributes {
-      try read(Attribute.all(of: header, in: file), ofGroup: links, at: address)
-    }
+    let marks =
+      header.hasAttributes
+      ? try marks(Attribute.all(of: header, in: file), ofGroup: links) : GroupMarks()
+    note(marks, of: links, at: address)
     if let own { return try visit(own.links, below: links) }
     let group = try GroupLinks(header, in: file, room: HDF5Limits.objects - objectCount)
-    try patterns.learn(header, at: address, group.links)
+    // What attributes mean is the same wherever they stand, but for these.
+    if !header.hasAttributes || !links.isEmpty && !KerasPath.holdsVariables(links) {
+      try patterns.learn(header, at: address, group.links, marks)
+    }
     try visit(group.links, below: links)
   }
 
-  private mutating func read(
-    _ attributes: [Attribute], ofGroup links: [[UInt8]], at address: UInt64
-  ) throws(StorageError) {
-    if meaning != .ours, let group = try KerasGroup(attributes, links, heaps) {
-      keras.append(group)
-    }
+  private func marks(
+    _ attributes: [Attribute], ofGroup links: [[UInt8]]
+  ) throws(StorageError) -> GroupMarks {
     let others = attributes.others { meaning.keeps($0, ofGroup: links) }
-    guard !others.isEmpty else { return }
-    let lost = meaning.hasPlace(for: links) ? others.filter { !$0.canBeCopied } : others
-    omissions.note(attributes: others.map(\.name), of: links)
-    unheld.note(attributes: lost.map(\.name), of: links)
-    if lost.count < others.count {
+    return GroupMarks(
+      keras: meaning == .ours ? nil : try KerasGroup(attributes, links, heaps),
+      unkept: others.map(\.name), unheld: others.filter { !$0.canBeCopied }.map(\.name))
+  }
+
+  private mutating func note(_ marks: GroupMarks, of links: [[UInt8]], at address: UInt64) {
+    if let group = marks.keras { keras.append(group.moved(to: links)) }
+    guard !marks.unkept.isEmpty else { return }
+    let lost = meaning.hasPlace(for: links) ? marks.unheld : marks.unkept
+    omissions.note(attributes: marks.unkept, of: links)
+    unheld.note(attributes: lost, of: links)
+    if lost.count < marks.unkept.count {
       annotated.append(AnnotatedGroup(path: LinkPath(links), address: address))
     }
   }
@@ -107,7 +113,7 @@ struct TreeWalk {
     guard links.count < HDF5Limits.depth else {
       throw limit("groups inside groups (H-5)", HDF5Limits.depth, links)
     }
-    guard groups.insert(address).inserted else {
+    guard objects.add(.group, at: address) else {
       throw malformed("H-5", "a tree", "a second way to the group \(text(links))")
     }
     try spend(pathBytes: links.reduce(0) { $0 + $1.count + 1 })
@@ -131,7 +137,7 @@ struct TreeWalk {
           .refused(policy: "a link to another place (H-4)", found: text(links + [link.name])),
           file: file.path)
       }
-      if let first = known[target] {
+      if case .dataset(let first)? = objects[target] {
         let known = found[first]
         try add(
           Found(groups: links, link: link.name, dataset: known.dataset, marks: known.marks))
@@ -139,12 +145,15 @@ struct TreeWalk {
       }
       switch try patterns.object(at: target) {
       case .dataset(let dataset, let marks)?:
-        known[target] = found.count
+        _ = objects.add(.dataset(found.count), at: target)
         try add(Found(groups: links, link: link.name, dataset: dataset, marks: marks))
         continue
-      case .group(let own)? where own.count <= HDF5Limits.objects - objectCount:
+      case .group(let own, let marks)?
+      where own.count <= HDF5Limits.objects - objectCount
+        && (marks == nil || link.name != KerasPath.variables):
         let path = links + [link.name]
         try enter(target, path)
+        if let marks { note(marks, of: path, at: target) }
         try visit(own, below: path)
         continue
       case .group?, nil: break
@@ -154,7 +163,7 @@ struct TreeWalk {
       if object.isGroup {
         try walk(object, at: target, links: path)
       } else if object.isDataset {
-        known[target] = found.count
+        _ = objects.add(.dataset(found.count), at: target)
         try add(try describe(object, at: target, path))
       } else if object.first(.datatype) == nil {
         throw malformed(

@@ -36,7 +36,10 @@ struct ObjectHeader {
   /// The messages of the first block, and of each further one.
   private var main: StructureCursor?
   private var others: [StructureCursor] = []
-  private var extent = 0..<0
+  /// Where in the file the first block is.
+  private(set) var extent = 0..<0
+  /// The second of two blocks with checksums: where in the file its address stands, where it is itself, and its bytes.
+  private(set) var continuation: (place: Int, extent: Range<Int>, bytes: [UInt8])?
   /// Whether blocks end with a checksum.
   private(set) var hasChecksum = false
 
@@ -61,6 +64,9 @@ struct ObjectHeader {
 
   /// Where in the file the whole header is; nil where it has several blocks.
   var place: Range<Int>? { others.isEmpty ? extent : nil }
+
+  /// Whether the header has one block, or a second one with a checksum.
+  var isShort: Bool { others.isEmpty || others.count == 1 && continuation != nil }
 
   /// The first message of a kind.
   func first(_ kind: Kind) -> Message? { messages.first { $0.kind == kind } }
@@ -92,7 +98,8 @@ struct ObjectHeader {
   private struct Blocks {
     let first: UInt64
     var others: Set<UInt64> = []
-    var waiting: [(address: UInt64, count: Int)] = []
+    /// Those that weren't read, and where in the file their addresses stand.
+    var waiting: [(address: UInt64, count: Int, place: Int)] = []
 
     init(first: UInt64) { self.first = first }
   }
@@ -144,6 +151,8 @@ struct ObjectHeader {
     while let block = blocks.waiting.popLast() {
       var cursor = try file.cursor(
         at: block.address, count: block.count, "object header", Self.rule)
+      let extent = cursor.offset..<cursor.offset + cursor.remaining
+      continuation = others.isEmpty ? (block.place, extent, Array(cursor.rest)) : nil
       try cursor.signature("OCHK")
       try read(
         try cursor.part(cursor.remaining - 4), isNew: true, hasOrder: hasOrder, &blocks)
@@ -187,6 +196,7 @@ struct ObjectHeader {
 
   private func add(_ body: StructureCursor, to blocks: inout Blocks) throws(StorageError) {
     var cursor = body
+    let place = cursor.offset
     guard let address = try cursor.address() else {
       throw body.malformed("a place for the header's next block", found: "none")
     }
@@ -200,6 +210,6 @@ struct ObjectHeader {
           limit: "blocks of an object header (H-20)", maximum: HDF5Limits.headerBlocks,
           found: "more"), file: file.path, offset: body.offset)
     }
-    blocks.waiting.append((address, count))
+    blocks.waiting.append((address, count, place))
   }
 }

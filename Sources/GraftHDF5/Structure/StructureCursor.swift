@@ -131,20 +131,13 @@ struct StructureCursor {
     defer { position += width }
     switch width {
     case 1: return UInt64(block[position])
-    case 2: return UInt64(load(UInt16.self))
-    case 4: return UInt64(load(UInt32.self))
-    case 8: return load(UInt64.self)
+    case 2: return UInt64(block.littleEndian(at: position, as: UInt16.self))
+    case 4: return UInt64(block.littleEndian(at: position, as: UInt32.self))
+    case 8: return block.littleEndian(at: position, as: UInt64.self)
     default:
       var value: UInt64 = 0
       for place in 0..<width { value |= UInt64(block[position + place]) << UInt64(8 * place) }
       return value
-    }
-  }
-
-  private func load<Value: FixedWidthInteger & BitwiseCopyable>(_: Value.Type) -> Value {
-    block.withRawBytes {
-      // Safety: RawSpan checks the bounds, and every bit pattern is an integer.
-      Value(littleEndian: unsafe $0.unsafeLoadUnaligned(fromByteOffset: position, as: Value.self))
     }
   }
 
@@ -208,9 +201,7 @@ struct StructureCursor {
 
   /// Passes the checksum of everything before it.
   mutating func checksum() throws(StorageError) {
-    let computed = unsafe block[first..<position].withUnsafeBytes {
-      unsafe graft_lookup3($0.baseAddress, $0.count)
-    }
+    let computed = block.checksum(of: first..<position)
     let stored = UInt32(try number(4))
     guard stored == computed else {
       throw StorageError(
@@ -218,5 +209,12 @@ struct StructureCursor {
           rule: "HDF5 H-3", expected: "the checksum \(computed) of the \(part)", found: "\(stored)"),
         file: file.path, offset: offset - 4)
     }
+  }
+}
+
+extension [UInt8] {
+  /// The checksum that HDF5 gives a run of bytes.
+  func checksum(of range: Range<Int>) -> UInt32 {
+    unsafe self[range].withUnsafeBytes { unsafe graft_lookup3($0.baseAddress, $0.count) }
   }
 }

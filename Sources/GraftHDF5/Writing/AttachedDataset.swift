@@ -7,8 +7,8 @@ struct AttachedDataset {
 
   private init(_ path: String, _ content: HDF5Attachment, dtype: DType = .u8) {
     dataset = PlannedDataset(
-      path: LinkPath(path.split(separator: "/").map { Array($0.utf8) }), dtype: dtype,
-      dimensions: [content.byteCount / dtype.layout.bytes])
+      place: PlannedPlace(base: LinkPath(path.split(separator: "/").map { Array($0.utf8) })),
+      dimensions: [content.byteCount / dtype.layout.bytes], dtype: dtype)
     self.content = content
   }
 

@@ -15,37 +15,49 @@ struct PlannedTree {
 /// A group to be created.
 struct PlannedGroup {
   /// The links that lead to it.
-  var path: LinkPath
-  var attributes: [PlannedAttribute] = []
+  var place: PlannedPlace
+  var ownAttributes: [PlannedAttribute] = []
+  /// The weights that Keras's legacy layout lists; nil for other groups.
+  var weightNames: [[UInt8]]?
+
+  /// The attributes, the list among them made when it is asked for: there may be 100,000 groups with one.
+  var attributes: [PlannedAttribute] {
+    ownAttributes + (weightNames.map { KerasLists.attributes("weight_names", $0) } ?? [])
+  }
 }
 
 /// A dataset to be created.
 struct PlannedDataset {
   /// The links that lead to it.
-  var path: LinkPath
-  var dtype: DType
+  var place: PlannedPlace
   /// The extents that the dataset has.
   var dimensions: [Int]
   /// The number of the tensor; nil where it has none.
   var number: Int?
+  var dtype: DType
+  /// Whether the name of the tensor is kept, as the links don't say it.
+  var keepsName = false
+  /// Whether the elements are bytes without a description beside the name of the dtype, as Keras stores what numpy has no type for.
+  var isSpelled = false
   /// The shape of the tensor, where the dataset has another one.
   var shape: [Int]?
-  /// The name of the tensor, where the links don't say it.
-  var name: TensorName?
-  /// The name of the dtype, where the elements are bytes without a description, as Keras stores what numpy has no type for.
-  var spelling: String?
   /// Who to name in an error.
   var tensor: TensorName?
 
   /// The size: the product of the extents is known to fit, though not every part of it times the size of an element.
   var byteCount: Int { dimensions.reduce(1, *) * dtype.layout.bytes }
 
+  /// The name of the dtype that Keras gives to bytes.
+  var spelling: String? { isSpelled ? PlannedTree.spelling(of: dtype) : nil }
+
   /// The attributes, made when they are asked for: lists of them for 100,000 datasets would take more than all else.
   var attributes: [PlannedAttribute] {
     [
       number.map { PlannedAttribute(name: Reserved.index, value: .integer($0)) },
       shape.map { PlannedAttribute(name: Reserved.shape, value: .integers($0)) },
-      name.map { PlannedAttribute(name: Reserved.name, value: .texts([$0.utf8])) },
+      (keepsName ? tensor : nil).map {
+        PlannedAttribute(name: Reserved.name, value: .texts([$0.utf8]))
+      },
       spelling.map { PlannedAttribute(name: "dtype", value: .text($0)) },
     ].compactMap { $0 }
   }
@@ -126,10 +138,11 @@ extension PlannedTree {
       let isPlain = !isBlocked && tensor.shape.rank <= Self.maximumRank
       datasets.append(
         PlannedDataset(
-          path: path, dtype: tensor.dtype,
+          place: PlannedPlace(base: path),
           dimensions: isPlain
             ? tensor.shape.dimensions : [tensor.byteCount / tensor.dtype.layout.bytes],
-          number: index, shape: isPlain ? nil : tensor.shape.dimensions, tensor: tensor.name))
+          number: index, dtype: tensor.dtype, shape: isPlain ? nil : tensor.shape.dimensions,
+          tensor: tensor.name))
     }
   }
 }

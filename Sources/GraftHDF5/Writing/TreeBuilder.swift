@@ -64,9 +64,10 @@ struct TreeBuilder {
 
   /// Creates a group with attributes, and the groups above it.
   mutating func add(_ group: PlannedGroup) throws(StorageError) {
-    try create(group.path)
+    let path = group.place.path
+    try create(path)
     let id = try status.handle(
-      unsafe H5Gopen2(file.id, group.path.cString, HDF5Library.defaults), "H5Gopen2")
+      unsafe H5Gopen2(file.id, path.cString, HDF5Library.defaults), "H5Gopen2")
     for attribute in group.attributes { try attach(attribute, to: id.id) }
   }
 
@@ -76,22 +77,23 @@ struct TreeBuilder {
   ) throws(StorageError) -> HDF5Writer.Place {
     var status = status
     status.tensor = dataset.tensor
-    try create(dataset.path.group)
+    let path = dataset.place.path
+    try create(path.group)
     let grid = level == nil ? nil : Self.grid(for: dataset)
     let type =
-      dataset.spelling != nil
+      dataset.isSpelled
       ? try DType.makePlainBytes(dataset.dtype.layout.bytes, status)
       : try dataset.dtype.makeStoredType(status)
     let space = try Self.space(dataset.dimensions, status)
     let properties = try layout(grid, status)
     let id = unsafe H5Dcreate2(
-      file.id, dataset.path.cString, type.id, space.id, HDF5Library.defaults, properties.id,
+      file.id, path.cString, type.id, space.id, HDF5Library.defaults, properties.id,
       HDF5Library.defaults)
     guard id >= 0 else { throw status.failure("H5Dcreate2") }
     defer { H5Dclose(id) }
     for attribute in dataset.attributes { try attach(attribute, to: id) }
     try annotate(id, with: annotations)
-    if let grid { return .chunked(grid, dataset.path) }
+    if let grid { return .chunked(grid, path) }
     guard dataset.byteCount > 0 else { return .nowhere }
     let offset = H5Dget_offset(id)
     guard offset != graft_h5_no_address(), let place = Int(exactly: offset) else {
