@@ -1,4 +1,4 @@
-// bf16 products through oneDNN, opened at run time: the program works without the library, and builds without its
+// Products through oneDNN, opened at run time: the program works without the library, and builds without its
 // header. One context belongs to one thread, because a primitive's scratch is its own.
 #include "COneDNN.h"
 
@@ -155,7 +155,8 @@ static dnnl_status_t build(graft_onednn *x, entry *e, const graft_onednn_product
     if (!status) status = x->dnnl_primitive_attr_set_post_ops(attributes, operations);
   }
   for (int i = 0; !status && i < 3; i++)
-    status = describe(x, &d[i], dims[i], i == 2 && p->c_is_f32 ? dnnl_f32 : dnnl_bf16, strides[i]);
+    status = describe(
+      x, &d[i], dims[i], (i == 2 ? p->c_is_f32 : p->is_f32) ? dnnl_f32 : dnnl_bf16, strides[i]);
   if (!status) status = make_descriptor(x, &pd, d, attributes);
   if (!status) status = x->dnnl_primitive_create(&e->primitive, pd);
   for (int i = 0; !status && i < 3; i++) status = make_memory(x, &e->memory[i], d[i]);

@@ -74,7 +74,7 @@ internal import GraftCore
 extension Worker {
   /// c = scale·a·b (+ c) on this thread alone; c is not transposed.
   ///
-  /// bf16 by bf16 goes to oneDNN when `bf16` says so; everything else is computed in f32.
+  /// bf16 by bf16 is multiplied so when `bf16` says it; everything else is computed in f32.
   func multiply(
     _ a: Matrix, _ b: Matrix, into c: Matrix, scale: Float = 1, accumulate: Bool = false,
     bf16: Bool, level: Int32
@@ -83,10 +83,8 @@ extension Worker {
       a.columns == b.rows && a.rows == c.rows && b.columns == c.columns, "shapes of a product")
     let form = unsafe ProductForm(
       a: a.layout, b: b.layout, c: c.layout, isScaled: scale != 1, accumulates: accumulate)
-    if bf16, form.isNarrow, let context = unsafe onednn {
-      var product = form.narrow
-      if unsafe graft_onednn_multiply(context, &product, a.start, b.start, c.start) != 0 { return }
-    }
+    let isNarrow = bf16 && form.isNarrow
+    if isNarrow, unsafe multiply(form, a, b, into: c) { return }
     let x = unsafe a.converted(by: self, for: .left, level: level)
     let y = unsafe b.converted(by: self, for: .right, level: level)
     let z =
@@ -97,7 +95,7 @@ extension Worker {
     if unsafe accumulate && c.dtype != .f32 { unsafe c.copy(to: z, level: level) }
     if form.isSkinny {
       unsafe multiplySkinny(form, x, y, into: z, scale: scale, level: level)
-    } else {
+    } else if unsafe isNarrow || !form.isWide || !multiply(form.wide, x, y, into: z) {
       unsafe cblas_sgemm(
         CblasRowMajor, x.isTransposed ? CblasTrans : CblasNoTrans,
         y.isTransposed ? CblasTrans : CblasNoTrans, blasint(a.rows), blasint(b.columns),
@@ -105,5 +103,12 @@ extension Worker {
         y.leadingDimension, accumulate ? 1 : 0, z.floats, blasint(z.rowStride))
     }
     if unsafe c.dtype != .f32 { unsafe z.copy(to: c, level: level) }
+  }
+
+  /// Lets oneDNN multiply; false when it can't.
+  private func multiply(_ form: ProductForm, _ a: Matrix, _ b: Matrix, into c: Matrix) -> Bool {
+    guard let context = unsafe onednn else { return false }
+    var primitive = form.primitive
+    return unsafe graft_onednn_multiply(context, &primitive, a.start, b.start, c.start) != 0
   }
 }

@@ -43,9 +43,9 @@ internal import GraftCore
   /// - Throws: ``StorageError`` without memory.
   func prepare(_ product: ProductForm) throws(StorageError) -> Bool {
     guard let context = unsafe onednn else { return false }
-    var narrow = product.narrow
-    let result = unsafe graft_onednn_prepare(context, &narrow)
-    if result < 0 { throw .noMemory(for: "a product of bf16 matrices") }
+    var primitive = product.primitive
+    let result = unsafe graft_onednn_prepare(context, &primitive)
+    if result < 0 { throw .noMemory(for: "a product of matrices") }
     return result > 0
   }
 

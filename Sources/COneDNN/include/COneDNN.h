@@ -4,11 +4,11 @@
 /// One thread's primitives of oneDNN; `graft_onednn_size` bytes that the caller owns.
 typedef struct graft_onednn graft_onednn;
 
-/// c = op(a)·op(b) (+ c). a, b: bf16; c: bf16 or f32; strides in elements.
+/// c = op(a)·op(b) (+ c). a, b: both bf16 or both f32; c: bf16 or f32; strides in elements.
 typedef struct {
   int64_t m, n, k;
   int64_t a_row, a_column, b_row, b_column, c_row;
-  int32_t c_is_f32, accumulate;
+  int64_t is_f32, c_is_f32, accumulate;
 } graft_onednn_product;
 
 /// Whether the library could be built for and is present.

@@ -9,9 +9,7 @@ extension Kernels {
     // Libraries take memory for what they compile, and oneDNN for packing at every product, without saying that there is none.
     try Memory.checkRoom(Self.roomOfLibraries * workers.count)
     var need = need
-    for product in try unpreparable(of: need.narrowProducts) {
-      need.include(product, bf16: false)
-    }
+    for product in try unpreparable(of: need.primitives) { need.includeRefused(product) }
     let failure = Mutex<StorageError?>(nil)
     // A job of its own, so that nobody else uses the workers meanwhile.
     pool.run(count: 1) { [workers, need] _, _ in

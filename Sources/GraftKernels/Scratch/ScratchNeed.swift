@@ -7,7 +7,7 @@ package struct ScratchNeed: Sendable, Equatable {
   /// Bytes that the tasks of one job share.
   private(set) var shared = 0
   /// The products that oneDNN makes.
-  private(set) var narrowProducts: Set<ProductForm> = []
+  private(set) var primitives: Set<ProductForm> = []
   /// Whether OpenBLAS makes some.
   private(set) var usesBLAS = false
 
@@ -20,7 +20,7 @@ package struct ScratchNeed: Sendable, Equatable {
       include(other.own[purpose.rawValue], for: purpose)
     }
     includeShared(other.shared)
-    narrowProducts.formUnion(other.narrowProducts)
+    primitives.formUnion(other.primitives)
     usesBLAS = usesBLAS || other.usesBLAS
   }
 
@@ -33,14 +33,27 @@ package struct ScratchNeed: Sendable, Equatable {
   /// Adds a product on one thread; `bf16` when products of bf16 values are oneDNN's.
   mutating func include(_ product: ProductForm, bf16: Bool) {
     if bf16 && product.isNarrow {
-      narrowProducts.insert(product)
+      primitives.insert(product)
+    } else if product.isWide {
+      includeOperands(of: product)
+      primitives.insert(product.wide)
     } else {
-      include(product.a.convertedByteCount, for: .left)
-      include(product.b.convertedByteCount, for: .right)
-      include(product.packedCount * 4, for: .packed)
-      include(product.c.convertedByteCount, for: .result)
-      usesBLAS = usesBLAS || !product.isSkinny
+      includeRefused(product)
     }
+  }
+
+  /// Adds a product that oneDNN doesn't make.
+  mutating func includeRefused(_ product: ProductForm) {
+    includeOperands(of: product)
+    include(product.packedCount * 4, for: .packed)
+    usesBLAS = usesBLAS || !product.isSkinny
+  }
+
+  /// Adds the operands of a product in f32.
+  private mutating func includeOperands(of product: ProductForm) {
+    include(product.a.convertedByteCount, for: .left)
+    include(product.b.convertedByteCount, for: .right)
+    include(product.c.convertedByteCount, for: .result)
   }
 
   /// The bytes of all workers' scratch and of what they share, in whole pages.
