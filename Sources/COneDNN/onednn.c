@@ -16,7 +16,8 @@ enum { CACHE_SIZE = 128 };
   X(dnnl_primitive_attr_set_post_ops) X(dnnl_post_ops_create) X(dnnl_post_ops_destroy)        \
   X(dnnl_post_ops_append_sum) X(dnnl_primitive_desc_destroy) X(dnnl_primitive_create)         \
   X(dnnl_primitive_destroy) X(dnnl_primitive_execute) X(dnnl_memory_create)                   \
-  X(dnnl_memory_destroy) X(dnnl_memory_set_data_handle) VERSIONED(X)
+  X(dnnl_memory_destroy) X(dnnl_memory_set_data_handle) X(dnnl_memory_desc_get_size)          \
+  X(dnnl_primitive_desc_query_md) X(dnnl_primitive_attr_set_scratchpad_mode) VERSIONED(X)
 
 #if DNNL_VERSION_MAJOR >= 3
 #define VERSIONED(X)                                                                  \
@@ -30,7 +31,9 @@ enum { CACHE_SIZE = 128 };
 typedef struct {
   graft_onednn_product product;
   dnnl_primitive_t primitive;
-  dnnl_memory_t memory[3];
+  // a, b, c and the scratch.
+  dnnl_memory_t memory[4];
+  int64_t scratch_bytes;
 } entry;
 
 struct graft_onednn {
@@ -42,6 +45,7 @@ struct graft_onednn {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
   entry cache[CACHE_SIZE];
+  entry *prepared;
   int32_t used, next;
 };
 
@@ -85,7 +89,7 @@ int graft_onednn_open(graft_onednn *x) {
 
 static void forget(graft_onednn *x, entry *e) {
   if (e->primitive) x->dnnl_primitive_destroy(e->primitive);
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < 4; i++)
     if (e->memory[i]) x->dnnl_memory_destroy(e->memory[i]);
   memset(e, 0, sizeof *e);
 }
@@ -140,15 +144,29 @@ static dnnl_status_t append_sum(graft_onednn *x, dnnl_post_ops_t operations) {
 }
 #endif
 
-static dnnl_status_t build(graft_onednn *x, entry *e, const graft_onednn_product *p) {
+static int64_t scratch_bytes(graft_onednn *x, dnnl_primitive_desc_t pd) {
+  return x->dnnl_memory_desc_get_size(
+    x->dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+}
+
+static dnnl_status_t make_scratch(graft_onednn *x, dnnl_memory_t *memory, dnnl_primitive_desc_t pd) {
+  return x->dnnl_memory_create(
+    memory, x->dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0), x->engine,
+    DNNL_MEMORY_NONE);
+}
+
+// The product in the library's words; `d` has the three operands, and goes back with `release`.
+static dnnl_status_t make_product(
+  graft_onednn *x, const graft_onednn_product *p, description d[3], dnnl_primitive_desc_t *pd) {
   dnnl_dims_t dims[3] = {{p->m, p->k}, {p->k, p->n}, {p->m, p->n}};
   dnnl_dims_t strides[3] = {{p->a_row, p->a_column}, {p->b_row, p->b_column}, {p->c_row, 1}};
-  description d[3];
-  memset(d, 0, sizeof d);
+  memset(d, 0, 3 * sizeof *d);
   dnnl_primitive_attr_t attributes = NULL;
   dnnl_post_ops_t operations = NULL;
-  dnnl_primitive_desc_t pd = NULL;
   dnnl_status_t status = x->dnnl_primitive_attr_create(&attributes);
+  // The caller's scratch: the library's own would come and go with every product, and nobody would know how much it is.
+  if (!status)
+    status = x->dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
   if (!status && p->accumulate) {
     status = x->dnnl_post_ops_create(&operations);
     if (!status) status = append_sum(x, operations);
@@ -157,13 +175,37 @@ static dnnl_status_t build(graft_onednn *x, entry *e, const graft_onednn_product
   for (int i = 0; !status && i < 3; i++)
     status = describe(
       x, &d[i], dims[i], (i == 2 ? p->c_is_f32 : p->is_f32) ? dnnl_f32 : dnnl_bf16, strides[i]);
-  if (!status) status = make_descriptor(x, &pd, d, attributes);
-  if (!status) status = x->dnnl_primitive_create(&e->primitive, pd);
-  for (int i = 0; !status && i < 3; i++) status = make_memory(x, &e->memory[i], d[i]);
-  for (int i = 0; i < 3; i++) release(x, &d[i]);
-  if (pd) x->dnnl_primitive_desc_destroy(pd);
+  if (!status) status = make_descriptor(x, pd, d, attributes);
   if (operations) x->dnnl_post_ops_destroy(operations);
   if (attributes) x->dnnl_primitive_attr_destroy(attributes);
+  return status;
+}
+
+static int64_t failure(dnnl_status_t status) {
+  return status == dnnl_out_of_memory ? GRAFT_ONEDNN_NO_MEMORY : GRAFT_ONEDNN_CANNOT;
+}
+
+int64_t graft_onednn_scratch(graft_onednn *x, const graft_onednn_product *product) {
+  if (x->set_threads) x->set_threads(1);
+  description d[3];
+  dnnl_primitive_desc_t pd = NULL;
+  dnnl_status_t status = make_product(x, product, d, &pd);
+  int64_t bytes = status ? failure(status) : scratch_bytes(x, pd);
+  if (pd) x->dnnl_primitive_desc_destroy(pd);
+  for (int i = 0; i < 3; i++) release(x, &d[i]);
+  return bytes;
+}
+
+static dnnl_status_t build(graft_onednn *x, entry *e, const graft_onednn_product *p) {
+  description d[3];
+  dnnl_primitive_desc_t pd = NULL;
+  dnnl_status_t status = make_product(x, p, d, &pd);
+  if (!status) status = x->dnnl_primitive_create(&e->primitive, pd);
+  for (int i = 0; !status && i < 3; i++) status = make_memory(x, &e->memory[i], d[i]);
+  if (!status) status = make_scratch(x, &e->memory[3], pd);
+  if (!status) e->scratch_bytes = scratch_bytes(x, pd);
+  for (int i = 0; i < 3; i++) release(x, &d[i]);
+  if (pd) x->dnnl_primitive_desc_destroy(pd);
   e->product = *p;
   if (status) forget(x, e);
   return status;
@@ -183,24 +225,22 @@ static dnnl_status_t find(graft_onednn *x, const graft_onednn_product *p, entry 
   return build(x, e, p);
 }
 
-int graft_onednn_prepare(graft_onednn *x, const graft_onednn_product *product) {
+int64_t graft_onednn_prepare(graft_onednn *x, const graft_onednn_product *product) {
   if (x->set_threads) x->set_threads(1);
-  entry *e;
-  dnnl_status_t status = find(x, product, &e);
-  return status == dnnl_success ? 1 : status == dnnl_out_of_memory ? -1 : 0;
+  dnnl_status_t status = find(x, product, &x->prepared);
+  return status ? failure(status) : x->prepared->scratch_bytes;
 }
 
-int graft_onednn_multiply(
-  graft_onednn *x, const graft_onednn_product *product, const void *a, const void *b, void *c) {
-  if (x->set_threads) x->set_threads(1);
-  entry *e;
-  if (find(x, product, &e) != dnnl_success) return 0;
+int graft_onednn_run(graft_onednn *x, const void *a, const void *b, void *c, void *scratch) {
+  entry *e = x->prepared;
   x->dnnl_memory_set_data_handle(e->memory[0], (void *)a);
   x->dnnl_memory_set_data_handle(e->memory[1], (void *)b);
   x->dnnl_memory_set_data_handle(e->memory[2], c);
-  dnnl_exec_arg_t arguments[3] = {
-    {DNNL_ARG_SRC, e->memory[0]}, {DNNL_ARG_WEIGHTS, e->memory[1]}, {DNNL_ARG_DST, e->memory[2]}};
-  return x->dnnl_primitive_execute(e->primitive, x->stream, 3, arguments) == dnnl_success &&
+  x->dnnl_memory_set_data_handle(e->memory[3], scratch);
+  dnnl_exec_arg_t arguments[4] = {
+    {DNNL_ARG_SRC, e->memory[0]}, {DNNL_ARG_WEIGHTS, e->memory[1]}, {DNNL_ARG_DST, e->memory[2]},
+    {DNNL_ARG_SCRATCHPAD, e->memory[3]}};
+  return x->dnnl_primitive_execute(e->primitive, x->stream, 4, arguments) == dnnl_success &&
          x->dnnl_stream_wait(x->stream) == dnnl_success;
 }
 
@@ -214,13 +254,15 @@ int64_t graft_onednn_size(void) { return sizeof(graft_onednn); }
 int graft_onednn_is_available(void) { return 0; }
 int graft_onednn_open(graft_onednn *context) { return (void)context, 0; }
 void graft_onednn_close(graft_onednn *context) { (void)context; }
-int graft_onednn_prepare(graft_onednn *context, const graft_onednn_product *product) {
-  return (void)context, (void)product, 0;
+int64_t graft_onednn_scratch(graft_onednn *context, const graft_onednn_product *product) {
+  return (void)context, (void)product, GRAFT_ONEDNN_CANNOT;
 }
-int graft_onednn_multiply(
-  graft_onednn *context, const graft_onednn_product *product, const void *a, const void *b,
-  void *c) {
-  return (void)context, (void)product, (void)a, (void)b, (void)c, 0;
+int64_t graft_onednn_prepare(graft_onednn *context, const graft_onednn_product *product) {
+  return (void)context, (void)product, GRAFT_ONEDNN_CANNOT;
+}
+int graft_onednn_run(
+  graft_onednn *context, const void *a, const void *b, void *c, void *scratch) {
+  return (void)context, (void)a, (void)b, (void)c, (void)scratch, 0;
 }
 
 #endif

@@ -1,5 +1,4 @@
 internal import CKernels
-internal import COneDNN
 internal import COpenBLAS
 internal import GraftCore
 
@@ -107,8 +106,8 @@ extension Worker {
 
   /// Lets oneDNN multiply; false when it can't.
   private func multiply(_ form: ProductForm, _ a: Matrix, _ b: Matrix, into c: Matrix) -> Bool {
-    guard let context = unsafe onednn else { return false }
-    var primitive = form.primitive
-    return unsafe graft_onednn_multiply(context, &primitive, a.start, b.start, c.start) != 0
+    guard let oneDNN, let count = (try? oneDNN.prepare(form)) ?? nil else { return false }
+    return unsafe oneDNN.run(
+      a, b, into: c, scratch: count > 0 ? reserve(count, for: .library) : nil)
   }
 }

@@ -1,4 +1,3 @@
-internal import COneDNN
 internal import GraftCore
 
 /// What one thread of the pool owns while it runs a task: scratch memory and its primitives of oneDNN.
@@ -18,11 +17,13 @@ internal import GraftCore
     case result
     /// What the members of a chain hand to each other.
     case chain
+    /// What oneDNN packs into.
+    case library
   }
 
   private var scratch = [Memory?](repeating: nil, count: Purpose.allCases.count)
-  private var primitives: OpaquePointer?
-  private var wasOpened = false
+  /// The worker's own primitives; nil when the library isn't there.
+  private(set) lazy var oneDNN = OneDNN()
 
   /// The bytes of scratch that it holds.
   var byteCount: Int { scratch.reduce(0) { $0 + Memory.pages($1?.byteCount ?? 0) } }
@@ -38,15 +39,11 @@ internal import GraftCore
     }
   }
 
-  /// Makes the primitive of a product; false when the library can't.
+  /// Makes the primitive of a product; false when oneDNN can't.
   ///
   /// - Throws: ``StorageError`` without memory.
   func prepare(_ product: ProductForm) throws(StorageError) -> Bool {
-    guard let context = unsafe onednn else { return false }
-    var primitive = product.primitive
-    let result = unsafe graft_onednn_prepare(context, &primitive)
-    if result < 0 { throw .noMemory(for: "a product of matrices") }
-    return result > 0
+    try oneDNN?.prepare(product) != nil
   }
 
   /// Room for `byteCount` bytes, aligned to a page; what it held before is lost.
@@ -64,29 +61,6 @@ internal import GraftCore
   /// Room for floats.
   func floats(_ count: Int, for purpose: Purpose = .task) -> UnsafeMutablePointer<Float> {
     unsafe reserve(count * 4, for: purpose).assumingMemoryBound(to: Float.self)
-  }
-
-  /// The worker's oneDNN primitives, or nil when the library isn't there.
-  var onednn: OpaquePointer? {
-    if !wasOpened {
-      wasOpened = true
-      let room = UnsafeMutableRawPointer.allocate(
-        byteCount: Int(graft_onednn_size()), alignment: 64)
-      let context = OpaquePointer(room)
-      if unsafe graft_onednn_open(context) != 0 {
-        unsafe primitives = context
-      } else {
-        unsafe room.deallocate()
-      }
-    }
-    return unsafe primitives
-  }
-
-  deinit {
-    if let primitives = unsafe primitives {
-      unsafe graft_onednn_close(primitives)
-      unsafe UnsafeMutableRawPointer(primitives).deallocate()
-    }
   }
 }
 

@@ -14,12 +14,18 @@ public struct MemoryForecast: Sendable, Equatable {
   /// The most that will be resident.
   public var peakBytes: Int { baselineBytes + stateBytes + arenaBytes + scratchBytes }
 
-  /// Room for what libraries make when they are first used: compiled kernels, buffers for packing, stacks; measured.
-  private static let libraryBytes = 7 << 20
-  private static let libraryBytesPerThread = 2 << 20
+  /// Room for what libraries make when they are first used: compiled kernels, stacks, small allocations; measured with some to spare.
+  private static let libraryBytes = 5 << 20
+  private static let libraryBytesPerThread = 5 << 18
+  /// What OpenBLAS touches of a thread's buffer.
+  private static let packingBytesPerThread = 3 << 20
 
   /// What threads work in: the kernels' scratch, and what libraries take.
   static func scratch(_ need: ScratchNeed, threads: Int) -> Int {
-    need.byteCount(threads: threads) + threads * libraryBytesPerThread + libraryBytes
+    let ofThread = libraryBytesPerThread + (need.usesBLAS ? packingBytesPerThread : 0)
+    return need.byteCount(threads: threads) + threads * ofThread + libraryBytes
   }
+
+  /// What saving takes, and small allocations beside each tensor: little beside an adapter's, more where a whole model trains; measured.
+  static func saving(_ stateBytes: Int) -> Int { min(stateBytes / 128, 8 << 20) }
 }

@@ -217,7 +217,9 @@ package final class Trainer {
     memory.arenaBytes = arena + others
     var all = kernels.reserved
     all.include(need)
-    memory.scratchBytes = MemoryForecast.scratch(all, threads: kernels.pool.threadCount)
+    memory.scratchBytes =
+      MemoryForecast.scratch(all, threads: kernels.pool.threadCount)
+      + MemoryForecast.saving(memory.stateBytes)
     return memory
   }
 

@@ -17,8 +17,11 @@ int64_t graft_onednn_size(void);
 /// Opens the library for the calling thread's use; 0 when it isn't there.
 int graft_onednn_open(graft_onednn *context);
 void graft_onednn_close(graft_onednn *context);
-/// Makes what a product needs; 0 when the library can't do it, -1 without memory.
-int graft_onednn_prepare(graft_onednn *context, const graft_onednn_product *product);
-/// Runs a product on the calling thread alone; 0 when the library can't do it.
-int graft_onednn_multiply(
-  graft_onednn *context, const graft_onednn_product *product, const void *a, const void *b, void *c);
+enum { GRAFT_ONEDNN_CANNOT = -1, GRAFT_ONEDNN_NO_MEMORY = -2 };
+
+/// The bytes of scratch that a product needs while it runs, or one of the above; makes nothing.
+int64_t graft_onednn_scratch(graft_onednn *context, const graft_onednn_product *product);
+/// Makes what a product needs, once; gives the bytes of its scratch, or one of the above.
+int64_t graft_onednn_prepare(graft_onednn *context, const graft_onednn_product *product);
+/// Runs the product that was prepared last, on the calling thread alone; 0 on failure.
+int graft_onednn_run(graft_onednn *context, const void *a, const void *b, void *c, void *scratch);

@@ -6,7 +6,7 @@ extension Kernels {
   ///
   /// - Throws: ``StorageError`` without memory.
   package func reserve(_ need: ScratchNeed) throws(StorageError) {
-    // Libraries take memory for what they compile, and oneDNN for packing at every product, without saying that there is none.
+    // Libraries take memory for what they compile, without saying that there is none.
     try Memory.checkRoom(Self.roomOfLibraries * workers.count)
     var need = need
     for product in try unpreparable(of: need.primitives) { need.includeRefused(product) }

@@ -9,7 +9,7 @@ package struct ScratchNeed: Sendable, Equatable {
   /// The products that oneDNN makes.
   private(set) var primitives: Set<ProductForm> = []
   /// Whether OpenBLAS makes some.
-  private(set) var usesBLAS = false
+  package private(set) var usesBLAS = false
 
   /// No need.
   package init() {}
@@ -33,13 +33,18 @@ package struct ScratchNeed: Sendable, Equatable {
   /// Adds a product on one thread; `bf16` when products of bf16 values are oneDNN's.
   mutating func include(_ product: ProductForm, bf16: Bool) {
     if bf16 && product.isNarrow {
-      primitives.insert(product)
+      includePrimitive(product)
     } else if product.isWide {
       includeOperands(of: product)
-      primitives.insert(product.wide)
+      includePrimitive(product.wide)
     } else {
       includeRefused(product)
     }
+  }
+
+  private mutating func includePrimitive(_ product: ProductForm) {
+    guard primitives.insert(product).inserted else { return }
+    include(OneDNN.scratchByteCount(of: product), for: .library)
   }
 
   /// Adds a product that oneDNN doesn't make.
