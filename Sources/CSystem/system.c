@@ -25,3 +25,8 @@ int graft_open_nameless(const char *folder) {
 }
 
 void graft_release_free_memory(void) { malloc_trim(0); }
+
+void graft_return_freed_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  mallopt(M_ARENA_MAX, 1);
+}

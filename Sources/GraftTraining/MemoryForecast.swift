@@ -15,8 +15,10 @@ public struct MemoryForecast: Sendable, Equatable {
   public var peakBytes: Int { baselineBytes + stateBytes + arenaBytes + scratchBytes }
 
   /// Room for what libraries make when they are first used: compiled kernels, stacks, small allocations; measured with some to spare.
-  private static let libraryBytes = 5 << 20
+  private static let libraryBytes = 2 << 20
   private static let libraryBytesPerThread = 5 << 18
+  /// What runs in f32 were seen to take besides, some of them.
+  private static let wideBytes = 7 << 19
   /// What OpenBLAS touches of a thread's buffer.
   private static let packingBytesPerThread = 3 << 20
 
@@ -24,8 +26,9 @@ public struct MemoryForecast: Sendable, Equatable {
   static func scratch(_ need: ScratchNeed, threads: Int) -> Int {
     let ofThread = libraryBytesPerThread + (need.usesBLAS ? packingBytesPerThread : 0)
     return need.byteCount(threads: threads) + threads * ofThread + libraryBytes
+      + (need.multipliesWide ? wideBytes : 0)
   }
 
   /// What saving takes, and small allocations beside each tensor: little beside an adapter's, more where a whole model trains; measured.
-  static func saving(_ stateBytes: Int) -> Int { min(stateBytes / 128, 8 << 20) }
+  static func saving(_ stateBytes: Int) -> Int { min(max(0, stateBytes - 8 << 20) / 6, 12 << 20) }
 }

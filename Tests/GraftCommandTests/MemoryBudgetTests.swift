@@ -12,7 +12,7 @@ import Testing
   /// Room that the forecast has for what libraries may make when they are first used.
   ///
   /// The small model's steps use little of it. That is much beside what the model takes, but the same at every budget.
-  private static let libraryBytes = 5 << 20 + threads * 5 << 18
+  private static let libraryBytes = 2 << 20 + threads * 5 << 18 + 7 << 19
   /// What the process holds before the run differs by some pages from start to start.
   private static let startBytes = 2 << 20
 

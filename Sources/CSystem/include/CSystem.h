@@ -21,3 +21,8 @@ int graft_open_nameless(const char *folder);
 
 /// Gives the pages that malloc holds free back to the system (glibc's malloc_trim). <malloc.h> isn't in the overlay.
 void graft_release_free_memory(void);
+
+/// Has malloc give back what is freed of 128 KiB or more at once, and serve all threads from one heap.
+///
+/// Otherwise what it keeps depends on which thread asked when.
+void graft_return_freed_memory(void);

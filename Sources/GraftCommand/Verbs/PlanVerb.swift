@@ -24,6 +24,7 @@ struct PlanTrainVerb: ParsableCommand {
   var json = false
 
   func run() throws {
+    ProcessMemory.returnFreedMemory()
     var request = try train.request()
     let model = try train.compute.model(train.model, train.common)
     try train.adapter.settle(&request, for: model)

@@ -82,6 +82,7 @@ struct TrainVerb: ParsableCommand {
   }
 
   func run() throws {
+    ProcessMemory.returnFreedMemory()
     var request = try request()
     if let report { try RunReport.checkTarget(report, besides: out) }
     let model = try compute.model(model, common)

@@ -11,6 +11,9 @@ package struct ScratchNeed: Sendable, Equatable {
   /// Whether OpenBLAS makes some.
   package private(set) var usesBLAS = false
 
+  /// Whether oneDNN multiplies in f32.
+  package var multipliesWide: Bool { primitives.contains { $0.a.dtype == .f32 } }
+
   /// No need.
   package init() {}
 
