@@ -2,10 +2,11 @@ internal import GraftCore
 
 /// Takes a line of text apart: the last `dimensions` fields are numbers, what stands before them is the word.
 enum WordVectorRow {
-  /// The bytes of the word and where the first number begins; nil when there are fewer fields.
+  /// The bytes of the word and where the first number begins; nil when there are fewer fields, or no numbers are looked for.
   static func split(
     _ bytes: Span<UInt8>, _ line: Range<Int>, dimensions: Int
   ) -> (word: Range<Int>, numbers: Range<Int>)? {
+    guard dimensions > 0 else { return nil }
     let end = trimmed(bytes, line).upperBound
     var index = end
     for _ in 0..<dimensions {
