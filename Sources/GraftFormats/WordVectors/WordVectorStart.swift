@@ -43,7 +43,12 @@ struct WordVectorStart {
     dimensions = shape.dimensions
     declaredCount = shape.header?.words
     firstLine = shape.header == nil ? 1 : 2
-    guard (1...limits.wordVectorDimensions).contains(dimensions) else {
+    guard dimensions > 0 else {
+      throw StorageError(
+        .malformed(rule: "word-vectors W-1", expected: "1 dimension or more", found: "0"),
+        file: file.path, offset: input.offset)
+    }
+    guard dimensions <= limits.wordVectorDimensions else {
       throw StorageError(
         .limitExceeded(
           limit: "dimensions (word-vectors W-1)", maximum: limits.wordVectorDimensions,
