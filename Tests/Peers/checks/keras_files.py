@@ -112,8 +112,10 @@ def attributes():
         def mark(path: str, item: h5py.HLObject) -> None:
             item.attrs["remark"], item.attrs["numbers"] = f"of {path}", numpy.arange(3, dtype=">i2")
 
+        # Keras has written its lists as texts of a fixed length and of any, and reads both.
         def read(path: str, item: h5py.HLObject) -> None:
-            found[path] = {key: numpy.asarray(value).tolist() for key, value in item.attrs.items()}
+            texts = {key: numpy.asarray(value) for key, value in item.attrs.items()}
+            found[path] = {key: (value.astype(str) if value.dtype.kind in "SO" else value).tolist() for key, value in texts.items()}
 
         with h5py.File(folder / name, "a") as file:
             file.visititems(mark)
