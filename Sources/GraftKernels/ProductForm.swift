@@ -28,7 +28,7 @@ struct ProductForm: Sendable, Hashable {
 
   /// Whether oneDNN makes the product after all operands were converted; else OpenBLAS does, or a kernel of its own.
   ///
-  /// oneDNN reads most operands where they lie, OpenBLAS packs both for each tile: an eighth of the time (`make bench`, training).
+  /// oneDNN reads most operands where they lie, OpenBLAS packs both for each tile, which was a seventh of a training step.
   var isWide: Bool { !isScaled && !isSkinny && Self.areWideOnesMade }
 
   /// The product of the operands in f32.

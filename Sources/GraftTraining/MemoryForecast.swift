@@ -17,7 +17,7 @@ public struct MemoryForecast: Sendable, Equatable {
   /// Room for what libraries make when they are first used: compiled kernels, stacks, small allocations; measured with some to spare.
   private static let libraryBytes = 2 << 20
   private static let libraryBytesPerThread = 5 << 18
-  /// What runs in f32 were seen to take besides, some of them.
+  /// What some runs in f32 took besides and equal ones didn't; measured, its cause isn't known.
   private static let wideBytes = 7 << 19
   /// What OpenBLAS touches of a thread's buffer.
   private static let packingBytesPerThread = 3 << 20
